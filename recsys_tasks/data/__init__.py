@@ -1,0 +1,1 @@
+"""Files in, rows accounted for: CSV sources, migrations and Postgres."""

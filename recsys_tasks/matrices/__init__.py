@@ -1,0 +1,1 @@
+"""Rows to sparse matrices; pure: arrays in, arrays out."""

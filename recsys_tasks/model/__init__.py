@@ -1,0 +1,1 @@
+"""Matrices to a judged model; pure: arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""A judged model to a version that others can trust."""

@@ -1,0 +1,274 @@
+"""Every setting of a run, typed once: the CLI's flags, the DAG's form and the manifest come from here.
+
+A ``Settings`` is a frozen tree of sections. ``Settings.load`` makes one from a preset, a TOML file
+and dotted ``section.field`` overrides, in this order, later ones winning. Unknown keys are refused.
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+
+from recsys_tasks.errors import SettingsError
+
+DatasetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+"""Name of a dataset: its schema in Postgres and its prefix in the bucket."""
+
+
+class Frozen(BaseModel):
+    """A value: cannot change, refuses unknown keys, documents each field by the string under it."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class SourceSettings(Frozen):
+    """Where the ratings come from, and how to read them."""
+
+    movies: str = ""
+    """Path, http(s):// or s3:// address of movies.csv, plain or .gz. Empty: use what the tables hold."""
+
+    ratings: str = ""
+    """Path, http(s):// or s3:// address of ratings.csv, plain or .gz. Empty: use what the tables hold."""
+
+    archive: str = ""
+    """Path or address of a .zip that holds movies.csv and ratings.csv, instead of the two above."""
+
+    max_rejected: float = Field(default=0.05, ge=0, le=1)
+    """Share of rows that may be set aside as malformed before the whole file is refused."""
+
+    replace: bool = False
+    """The files are a full snapshot: rows that they lack are deleted. Off: rows are added or updated."""
+
+
+class PositiveSettings(Frozen):
+    """Which ratings count as a positive interaction, and how much."""
+
+    threshold: float = Field(default=5.0, ge=0.5, le=5)
+    """A rating, in stars, at or above this is a positive of the test part, and of training at weight 1."""
+
+    liked_from: float = Field(default=4.0, ge=0.5, le=5)
+    """Ratings, in stars, from here up to the threshold are weaker positives, in training only."""
+
+    liked_weight: float = Field(default=0.0, ge=0, le=1)
+    """Sample weight of the weaker positives; 0 trains on the threshold's ratings alone."""
+
+    as_of: str = ""
+    """Train on what was rated and loaded up to this UTC time (ISO 8601); empty: everything."""
+
+
+class SplitSettings(Frozen):
+    """How interactions are divided into train, validation and test."""
+
+    method: Literal["random", "time", "leave_last"] = "random"
+    """random: by interaction, as the article; time: one moment for all; leave_last: the last n of each user."""
+
+    test_fraction: float = Field(default=0.2, gt=0, lt=1)
+    """Share of the interactions in the test part (random, time)."""
+
+    validation_fraction: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the remaining interactions held out to choose the number of epochs; 0: none."""
+
+    last_n: int = Field(default=1, ge=1, le=100)
+    """Interactions of each user in the test part (leave_last)."""
+
+    seed: int = Field(default=42, ge=0, le=2**32 - 1)
+    """Seed of the random split."""
+
+
+class TrainSettings(Frozen):
+    """The model and how it is fitted."""
+
+    engine: Literal["lightfm", "recsys"] = "lightfm"
+    """lightfm: the reference; recsys: this project's own WARP kernel, same rule, faster."""
+
+    loss: Literal["warp", "bpr", "warp-kos", "logistic"] = "warp"
+    """LightFM's loss; WARP is what the gate's floors were chosen for."""
+
+    components: int = Field(default=64, ge=1, le=1024)
+    """Width of an embedding, without its bias."""
+
+    epochs: int = Field(default=30, ge=1, le=1000)
+    """Passes over the training interactions; with patience, at most this many."""
+
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    """Initial step of Adagrad."""
+
+    max_sampled: int = Field(default=10, ge=1, le=1000)
+    """Negatives that WARP draws at most for one positive."""
+
+    item_alpha: float = Field(default=0.0, ge=0, le=1)
+    """L2 penalty on item features."""
+
+    user_alpha: float = Field(default=0.0, ge=0, le=1)
+    """L2 penalty on user features."""
+
+    genres: bool = True
+    """Use genres as item features beside each item's own."""
+
+    patience: int = Field(default=0, ge=0, le=100)
+    """Stop after this many validations without a better one, keep the best epoch; 0: run all epochs."""
+
+    refit: bool = True
+    """After stopping early, fit once more on train and validation together for the best number of epochs."""
+
+    threads: int = Field(default=1, ge=1, le=256)
+    """Threads of the fit; with one, the same seed gives the same bytes."""
+
+    seed: int = Field(default=42, ge=0, le=2**32 - 1)
+    """Seed of the initial embeddings and of the sampling."""
+
+
+class GateSettings(Frozen):
+    """What a candidate must reach before anyone downstream sees it."""
+
+    min_precision: float = Field(default=0.05, ge=0, le=1)
+    """Floor of precision@5 as served, mean over users with test positives."""
+
+    min_popular_ratio: float = Field(default=1.05, ge=0, le=100)
+    """Floor of precision@5 as served, as a multiple of the popular list's."""
+
+
+class IndexSettings(Frozen):
+    """The annoy index over the item embeddings."""
+
+    metric: Literal["angular", "dot"] = "angular"
+    """angular with one more dimension keeps the order of scores; annoy's own dot loses recall."""
+
+    trees: int = Field(default=100, ge=1, le=1000)
+    """Trees in the index: more find more and take more space."""
+
+    search_k: int = Field(default=0, ge=0)
+    """Nodes inspected by a query; 0: chosen at build time for the recall below."""
+
+    min_recall: float = Field(default=0.98, ge=0, le=1)
+    """Recall@10 against exact search that the choice of search_k aims at."""
+
+    seed: int = Field(default=42, ge=1, le=2**31 - 1)
+    """Seed of the index; with one build thread the same seed gives the same bytes."""
+
+
+class Settings(Frozen):
+    """One run's settings, whole."""
+
+    dataset: DatasetName = "movielens"
+    """Name of the dataset: the schema in Postgres and the prefix in the bucket."""
+
+    source: SourceSettings = SourceSettings()
+    positives: PositiveSettings = PositiveSettings()
+    split: SplitSettings = SplitSettings()
+    train: TrainSettings = TrainSettings()
+    gate: GateSettings = GateSettings()
+    index: IndexSettings = IndexSettings()
+
+    @classmethod
+    def load(
+        cls,
+        preset: str = "nightly",
+        file: Path | None = None,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Settings from a preset, a TOML file and dotted overrides; later ones win.
+
+        Args:
+            preset: a key of ``PRESETS``.
+            file: TOML with a table for each section.
+            overrides: ``{"train.epochs": 3, "dataset": "mls"}``.
+
+        Raises:
+            SettingsError: an unknown key or preset, a value out of bounds, an unreadable file. The
+                message names each field and says what is wrong with it.
+        """
+        if preset not in PRESETS:
+            raise SettingsError(f"there is no preset {preset!r}: choose from {', '.join(PRESETS)}")
+        tree: dict[str, Any] = {}
+        for layer in (PRESETS[preset], _read_toml(file) if file else {}, dict(overrides or {})):
+            for dotted, value in _flatten(layer):
+                _put(tree, dotted, value)
+        try:
+            return cls.model_validate(tree)
+        except ValidationError as error:
+            raise SettingsError(_explain(error)) from None
+
+    def flat(self) -> dict[str, Any]:
+        """The same settings as ``{"section.field": value}``."""
+        return dict(_flatten(self.model_dump(mode="json")))
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "nightly": {},
+    "article": {
+        "positives.liked_weight": 0.0,
+        "split.validation_fraction": 0.0,
+        "train.epochs": 250,
+        "train.patience": 0,
+    },
+    "quick": {"train.components": 16, "train.epochs": 5, "index.trees": 10},
+}
+"""Named starting points. ``nightly`` is the DAG's default, ``article`` the article's own settings."""
+
+
+def parse_assignments(assignments: list[str]) -> dict[str, Any]:
+    """``["train.epochs=3"]`` as ``{"train.epochs": 3}``; a value that is not JSON is a string.
+
+    Raises:
+        SettingsError: an assignment without ``=``.
+    """
+    overrides = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise SettingsError(f"--set takes section.field=value, not {assignment!r}")
+        try:
+            overrides[key.strip()] = json.loads(text)
+        except json.JSONDecodeError:
+            overrides[key.strip()] = text
+    return overrides
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{file}: {error}") from None
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    leaves: list[tuple[str, Any]] = []
+    for key, value in tree.items():
+        is_section = isinstance(value, Mapping)
+        leaves += _flatten(value, f"{prefix}{key}.") if is_section else [(f"{prefix}{key}", value)]
+    return leaves
+
+
+def _put(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, field = dotted.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise SettingsError(f"{dotted}: {section} is not a section")
+    tree[field] = value
+
+
+def _explain(error: ValidationError) -> str:
+    """Pydantic's findings as one sentence a field, in the words of the CLI."""
+    sentences = []
+    for finding in error.errors():
+        field = ".".join(str(part) for part in finding["loc"])
+        unknown = finding["type"] == "extra_forbidden"
+        sentences.append(
+            f"{field}: no such setting"
+            if unknown
+            else f"{field}: {finding['msg']}, not {finding['input']!r}"
+        )
+    return "; ".join(sentences)

@@ -1,0 +1,72 @@
+"""Where the embedded stack keeps its files: in the clone, or beside it where Postgres may not enter.
+
+Postgres refuses to run as root. Started by root, it runs as ``nobody``, who must be able to walk to
+its data and its programs. Where a folder on the way is closed to others (a clone under ``/root``),
+both lie in ``/var/tmp/recsys-<hash of the state folder>`` instead; ``make clean`` removes it.
+"""
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from recsys_tasks.errors import SettingsError
+
+UNPRIVILEGED = "nobody"
+OUTSIDE = Path("/var/tmp")
+
+
+def database_user() -> str | None:
+    """The account that runs Postgres: None for the caller's own, ``nobody`` in place of root."""
+    return UNPRIVILEGED if os.geteuid() == 0 else None
+
+
+def open_to_all(folder: Path) -> bool:
+    """Whether any account may walk to this folder and into it, as far as it exists."""
+    existing = [part for part in (folder, *folder.parents) if part.exists()]
+    return all(part.stat().st_mode & stat.S_IXOTH for part in existing)
+
+
+def private_folder(folder: Path) -> Path:
+    """The folder, made if need be, that only its owner may read.
+
+    Raises:
+        SettingsError: it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{folder} cannot be made: {error.strerror}") from None
+    return folder
+
+
+def database_home(home: Path) -> Path:
+    """Folder for Postgres' files that its account can reach.
+
+    Args:
+        home: the stack's state folder; it need not exist yet.
+
+    Raises:
+        SettingsError: the folder belongs to someone else, or cannot be made.
+    """
+    home = home.resolve()
+    if database_user() is None or open_to_all(home):
+        return _owned(home)
+    return _owned(outside_folder(home))
+
+
+def outside_folder(home: Path) -> Path:
+    """Name of the folder outside a closed clone; it need not exist."""
+    return OUTSIDE / f"recsys-{hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:12]}"
+
+
+def _owned(folder: Path) -> Path:
+    """The folder, made if need be, that is ours and lets others walk through but not look."""
+    try:
+        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{folder} cannot be made: {error.strerror}") from None
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise SettingsError(f"{folder} belongs to someone else: remove it, or set RECSYS_HOME")
+    return folder

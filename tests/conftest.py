@@ -1,0 +1,77 @@
+"""What every test may ask for: the shared data, a real Postgres and a real S3 server of this run.
+
+Both servers start when the first test asks, hold nothing from other runs, and die with pytest.
+"""
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from recsys_tasks.connections import StoreAccess
+from recsys_tasks.local.folders import database_home
+from recsys_tasks.local.postgres import (
+    FORGETFUL,
+    create_database,
+    drop_database,
+    start_postgres,
+)
+from recsys_tasks.local.s3 import make_bucket, start_s3
+
+PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder with the shared sample data (``data/``) and the malformed files (``bad/``)."""
+    folder = PROJECT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"NOT TESTED: the shared data is missing, expected at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def service_home() -> Iterator[Path]:
+    """Folder for this run's servers that the database's account can reach; gone afterwards."""
+    home = database_home(PROJECT / ".recsys")
+    folder = Path(tempfile.mkdtemp(prefix="test-", dir=home))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(service_home: Path) -> Iterator[str]:
+    """Superuser's URL of a Postgres that only this test run uses."""
+    server = start_postgres(service_home, secrets.token_hex(16), settings=FORGETFUL)
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def database_url(postgres_url: str) -> Iterator[str]:
+    """URL of a fresh, empty database."""
+    name = f"test_{secrets.token_hex(6)}"
+    create_database(postgres_url, name)
+    yield postgres_url.rpartition("/")[0] + f"/{name}"
+    drop_database(postgres_url, name)
+
+
+@pytest.fixture(scope="session")
+def s3(service_home: Path) -> Iterator[StoreAccess]:
+    """Keys to an S3 server that only this test run uses."""
+    server = start_s3(service_home, secrets.token_hex(8), secrets.token_hex(20), "recsys")
+    yield server.access
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3: StoreAccess) -> StoreAccess:
+    """Keys to a fresh, empty bucket."""
+    access = replace(s3, bucket=f"test-{secrets.token_hex(6)}")
+    make_bucket(access)
+    return access

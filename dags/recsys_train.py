@@ -1,0 +1,120 @@
+"""The nightly run: two CSV files become a published recommender, or a reason why not.
+
+Each task reads its inputs from the object store, writes its results there under the run's prefix
+and returns a small reference; any of them may be cleared and run again. Start one by hand from
+the form: every setting is a field. A run that the gate rejects leaves the champion where it was.
+"""
+
+import os
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import Asset, chain, dag, get_current_context
+
+from recsys_airflow import settings_form, step, steps
+
+CHAMPION = Asset(name="recsys_champion", uri="recsys://champion")
+
+
+@dag(
+    schedule=os.environ.get("RECSYS_SCHEDULE", "0 3 * * *"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    params=settings_form(),
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(seconds=20),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=10),
+    },
+    tags=["recsys"],
+    doc_md=__doc__,
+)
+def recsys_train():
+    """The thirteen tasks, in order."""
+
+    @step(minutes=10)
+    def migrate():
+        """Bring the dataset's schema in Postgres up to date. A retry finds it done."""
+        return steps().migrate()
+
+    @step(minutes=180)
+    def ingest():
+        """Load the two CSV files, every row accounted for. A retry finds the tables as they were."""
+        return steps().ingest()
+
+    @step(minutes=60)
+    def fit_dataset():
+        """Turn the rows into id maps, interactions and item features."""
+        return steps().fit_dataset()
+
+    @step(minutes=30)
+    def split():
+        """Divide the interactions into train, validation and test."""
+        return steps().split()
+
+    @step(minutes=720, max_active_tis_per_dag=1)
+    def train():
+        """Fit LightFM epoch by epoch. A retry resumes from the last checkpoint."""
+        return steps().train()
+
+    @step(minutes=120)
+    def evaluate():
+        """Measure the model, the popular list and a random order on the same users."""
+        return steps().evaluate()
+
+    @step(minutes=10)
+    def gate():
+        """Hold the metrics against the gate's rules. A rejection fails at once: no retry helps."""
+        return steps().gate()
+
+    @step(minutes=30)
+    def export_embeddings():
+        """Fold the biases into the vectors and write them with their id maps."""
+        return steps().export_embeddings()
+
+    @step(minutes=120)
+    def build_index():
+        """Build the annoy index and measure its recall against exact search."""
+        return steps().build_index()
+
+    @step(minutes=60)
+    def publish():
+        """Upload the version, read every file back, write the manifest last."""
+        return steps().publish()
+
+    @step(minutes=60)
+    def verify():
+        """Load the version in a fresh process as a consumer would and replay its golden queries."""
+        return steps().verify()
+
+    @step(minutes=10, outlets=[CHAMPION])
+    def promote():
+        """Move the champion's pointer, and tell whoever waits for a new champion."""
+        promoted = steps().promote()
+        get_current_context()["outlet_events"][CHAMPION].extra = promoted
+        return promoted
+
+    @step(minutes=10)
+    def report():
+        """Write what a person reads about the run, whatever became of it."""
+        return steps().report()
+
+    chain(
+        migrate(),
+        ingest(),
+        fit_dataset(),
+        split(),
+        train(),
+        evaluate(),
+        gate(),
+        export_embeddings(),
+        build_index(),
+        publish(),
+        verify(),
+        promote(),
+        report().as_teardown(),
+    )
+
+
+recsys_train()

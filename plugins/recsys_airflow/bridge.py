@@ -1,0 +1,40 @@
+"""The error bridge: what a retry cannot mend fails the task at once, the rest is left to Airflow."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import wraps
+from typing import Any
+
+from airflow.sdk import task
+from airflow.sdk.exceptions import AirflowFailException
+
+from recsys_tasks.errors import PermanentError
+
+
+@contextmanager
+def airflow_errors() -> Iterator[None]:
+    """A ``PermanentError`` becomes Airflow's fail-now exception, its sentence the log's last line."""
+    try:
+        yield
+    except PermanentError as error:
+        raise AirflowFailException(str(error)) from None
+    except MemoryError:
+        raise AirflowFailException(
+            "out of memory: give the worker more, or lower train.components or the data's size"
+        ) from None
+
+
+def step(minutes: int, **options: Any) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
+    """A task around a function without arguments, with an execution time limit in minutes."""
+
+    def decorate(function: Callable[[], Any]) -> Callable[[], Any]:
+        @wraps(function)
+        def run() -> Any:
+            with airflow_errors():
+                return function()
+
+        limit = timedelta(minutes=minutes)
+        return task(run, execution_timeout=limit, doc_md=function.__doc__, **options)
+
+    return decorate

@@ -1,0 +1,63 @@
+"""The steps of the run whose task is executing now, over the two connections that Airflow holds."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from airflow.sdk import Connection, get_current_context
+
+from recsys_airflow.settings_form import settings_of
+
+if TYPE_CHECKING:
+    from recsys_tasks.connections import StoreAccess
+    from recsys_tasks.steps import Steps
+
+
+def steps() -> "Steps":
+    """``Steps`` for the current task's run: its settings from the conf, its version from the run."""
+    from recsys_tasks.data.postgres import Database
+    from recsys_tasks.publish.object_store import ObjectStore
+    from recsys_tasks.run import Run
+    from recsys_tasks.steps import Steps
+
+    dag_run = get_current_context()["dag_run"]
+    settings = settings_of(dag_run.conf)
+    return Steps(
+        settings=settings,
+        run=Run(settings.dataset, dag_run.dag_id, dag_run.run_id, dag_run.run_after),
+        database=Database(database_url()),
+        store=ObjectStore(store_access()),
+        fold=log_group,
+    )
+
+
+def database_url() -> str:
+    """The URL of the connection ``recsys_db``."""
+    found = Connection.get("recsys_db")
+    user, password = quote(found.login or "", safe=""), quote(found.password or "", safe="")
+    return f"postgresql://{user}:{password}@{found.host}:{found.port or 5432}/{found.schema}"
+
+
+def store_access() -> "StoreAccess":
+    """The bucket of the connection ``recsys_s3``: keys as login and password, the rest in extra."""
+    from recsys_tasks.connections import StoreAccess
+
+    found = Connection.get("recsys_s3")
+    extra = found.extra_dejson
+    return StoreAccess(
+        endpoint=extra["endpoint_url"],
+        bucket=extra.get("bucket", "recsys"),
+        access_key=found.login or "",
+        secret_key=found.password or "",
+    )
+
+
+@contextmanager
+def log_group(title: str) -> Iterator[None]:
+    """Folds what is logged inside, in Airflow's log view."""
+    print(f"::group::{title}")
+    try:
+        yield
+    finally:
+        print("::endgroup::")

@@ -1,0 +1,129 @@
+"""One run: its version, and the files that its steps hand to each other through the object store."""
+
+import hashlib
+import io
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import numpy as np
+
+from recsys_tasks.errors import ArtifactRefused, SettingsError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+_VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+
+
+class RunStore(Protocol):
+    """What a run needs of the object store."""
+
+    def get(self, key: str) -> bytes:
+        """The object's bytes; raises NotFound."""
+        ...
+
+    def put(self, key: str, data: bytes) -> str:
+        """Writes the object whole."""
+        ...
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such an object."""
+        ...
+
+    def get_json(self, key: str) -> Any:
+        """The object's JSON; raises NotFound."""
+        ...
+
+    def put_json(self, key: str, value: Any) -> str:
+        """Writes a value as canonical JSON."""
+        ...
+
+
+@dataclass(frozen=True)
+class Run:
+    """Names one run of the flow. The same names give the same version, whenever a step is retried."""
+
+    dataset: str
+    dag_id: str
+    run_id: str
+    run_after: datetime
+
+    @property
+    def version(self) -> str:
+        """``20261124T030000Z-1a2b3c4d``: UTC stamp of ``run_after``, 8 hex digits of the run's name."""
+        stamp = self.run_after.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+        name = hashlib.sha256(f"{self.dag_id}\n{self.run_id}".encode()).hexdigest()
+        return f"{stamp}-{name[:8]}"
+
+    @property
+    def prefix(self) -> str:
+        """Where the run's own files lie in the bucket, with the last slash."""
+        return f"{self.dataset}/runs/{self.version}/"
+
+
+def checked_version(version: str) -> str:
+    """The version, if it has the form of one.
+
+    Raises:
+        SettingsError: it has not.
+    """
+    if not _VERSION.fullmatch(version):
+        raise SettingsError(
+            f"{version!r} is not a version: they look like 20261124T030000Z-1a2b3c4d"
+        )
+    return version
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The run's files by name: arrays as ``.npz`` without pickles, values as JSON, bytes as they are."""
+
+    store: RunStore
+    run: Run
+
+    def key(self, name: str) -> str:
+        """The object key of a file of this run."""
+        return self.run.prefix + name
+
+    def has(self, name: str) -> bool:
+        """Whether an earlier step, or an earlier try, left this file."""
+        return self.store.exists(self.key(name))
+
+    def put_arrays(self, name: str, arrays: Mapping[str, Array]) -> str:
+        """Writes arrays as one ``.npz`` and returns its key; the same arrays give the same bytes."""
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **arrays)
+        self.store.put(self.key(name), buffer.getvalue())
+        return self.key(name)
+
+    def get_arrays(self, name: str) -> dict[str, Array]:
+        """The arrays of a ``.npz``.
+
+        Raises:
+            ArtifactRefused: the file is damaged.
+        """
+        try:
+            with np.load(io.BytesIO(self.store.get(self.key(name))), allow_pickle=False) as arrays:
+                return {array: arrays[array] for array in arrays.files}
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise ArtifactRefused(self.key(name), f"not a readable .npz ({error})") from error
+
+    def put_json(self, name: str, value: Any) -> str:
+        """Writes a value as canonical JSON and returns its key."""
+        self.store.put_json(self.key(name), value)
+        return self.key(name)
+
+    def get_json(self, name: str) -> Any:
+        """The value of a JSON file of this run."""
+        return self.store.get_json(self.key(name))
+
+    def put_bytes(self, name: str, data: bytes) -> str:
+        """Writes bytes and returns their key."""
+        self.store.put(self.key(name), data)
+        return self.key(name)
+
+    def get_bytes(self, name: str) -> bytes:
+        """The bytes of a file of this run."""
+        return self.store.get(self.key(name))

@@ -1,0 +1,140 @@
+"""The nightly DAG's shape: its order, its limits, its form, and what it does with an error."""
+
+import subprocess
+import sys
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from recsys_tasks.errors import GateRejected, SettingsError, StoreUnavailable
+from recsys_tasks.settings import Settings
+
+pytestmark = pytest.mark.airflow
+
+ORDER = [
+    "migrate",
+    "ingest",
+    "fit_dataset",
+    "split",
+    "train",
+    "evaluate",
+    "gate",
+    "export_embeddings",
+    "build_index",
+    "publish",
+    "verify",
+    "promote",
+    "report",
+]
+
+
+@pytest.fixture(scope="module")
+def nightly():
+    import recsys_train
+
+    return recsys_train.recsys_train()
+
+
+def test_the_tasks_form_one_chain_in_the_stated_order(nightly):
+    edges = {(task.task_id, below) for task in nightly.tasks for below in task.downstream_task_ids}
+    assert [task.task_id for task in nightly.topological_sort()] == ORDER
+    assert edges == set(pairwise(ORDER))
+
+
+def test_only_the_report_runs_whatever_happened_and_it_never_turns_a_red_run_green(nightly):
+    report = nightly.get_task("report")
+    assert [task.task_id for task in nightly.tasks if task.is_teardown] == ["report"]
+    assert not report.on_failure_fail_dagrun
+
+
+def test_one_run_at_a_time_no_catch_up_and_a_time_limit_for_each_task(nightly):
+    assert (nightly.max_active_runs, nightly.catchup) == (1, False)
+    assert nightly.get_task("train").max_active_tis_per_dag == 1
+    assert all(task.execution_timeout > timedelta(0) for task in nightly.tasks)
+    assert all(task.retries == 3 and task.retry_exponential_backoff for task in nightly.tasks)
+
+
+def test_every_task_explains_itself(nightly):
+    assert [task.task_id for task in nightly.tasks if not task.doc_md] == []
+
+
+def test_the_form_has_a_field_with_a_sentence_for_every_setting(nightly):
+    params = {name: nightly.params.get_param(name) for name in nightly.params}
+    assert set(params) == {"preset", *Settings().flat()}
+    assert [name for name, param in params.items() if not param.description] == []
+    assert params["train.epochs"].schema["minimum"] == 1
+    assert params["train.loss"].schema["enum"][0] == "warp"
+
+
+def test_an_untouched_form_gives_the_nightly_settings(nightly):
+    from recsys_airflow.settings_form import settings_of
+
+    conf = {name: nightly.params[name] for name in nightly.params}
+    assert settings_of(conf) == settings_of(None) == Settings.load("nightly")
+
+
+def test_a_preset_fills_what_the_form_left_at_its_default_and_a_changed_field_wins(nightly):
+    from recsys_airflow.settings_form import settings_of
+
+    conf = {name: nightly.params[name] for name in nightly.params}
+    chosen = settings_of(conf | {"preset": "article", "train.components": 8})
+    assert chosen == Settings.load("article", overrides={"train.components": 8})
+
+
+@pytest.mark.parametrize("conf", [{"train.epoch": 1}, {"train.epochs": -1}, {"preset": "x"}])
+def test_a_conf_with_an_unknown_key_or_a_value_out_of_bounds_is_refused(conf):
+    from recsys_airflow.settings_form import settings_of
+
+    with pytest.raises(SettingsError):
+        settings_of(conf)
+
+
+def test_a_settings_file_moves_the_defaults(tmp_path, monkeypatch):
+    from recsys_airflow.settings_form import settings_form, settings_of
+
+    file = tmp_path / "nightly.toml"
+    file.write_text("[train]\nepochs = 7\n")
+    monkeypatch.setenv("RECSYS_SETTINGS", str(file))
+    assert settings_form()["train.epochs"].value == 7
+    assert settings_of({}).train.epochs == 7
+
+
+def test_what_a_retry_cannot_mend_fails_the_task_at_once_with_its_sentence():
+    from recsys_airflow.bridge import airflow_errors
+
+    with pytest.raises(AirflowFailException, match=r"precision 0\.01"), airflow_errors():
+        raise GateRejected(("precision 0.01",))
+
+
+def test_what_a_retry_can_mend_is_left_to_the_retries():
+    from recsys_airflow.bridge import airflow_errors
+
+    with pytest.raises(StoreUnavailable), airflow_errors():
+        raise StoreUnavailable("503")
+
+
+def test_out_of_memory_is_said_in_words():
+    from recsys_airflow.bridge import airflow_errors
+
+    with pytest.raises(AirflowFailException, match="out of memory"), airflow_errors():
+        raise MemoryError
+
+
+def test_parsing_the_dag_imports_nothing_heavy():
+    heavy = {"numpy", "scipy", "lightfm", "annoy", "psycopg2", "numba", "matplotlib", "boto3"}
+    found = subprocess.run(
+        [sys.executable, "-c", "import recsys_train, sys; print('\\n'.join(sys.modules))"],
+        env={"PYTHONPATH": ":".join(sys.path[:2]), **_airflow_variables()},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert heavy.isdisjoint(found.stdout.split())
+
+
+def _airflow_variables():
+    import os
+
+    return {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW")}

@@ -83,7 +83,7 @@ def _launch(home: Path, access: StoreAccess, port: int) -> Child:
         "NANIO_SECRET_KEY": access.secret_key,
     }
     command = [
-        *(sys.executable, "-m", "nanio", "serve", "--data-dir", str(home / "objects")),
+        *(sys.executable, "-P", "-m", "nanio", "serve", "--data-dir", str(home / "objects")),
         *("--host", LOOPBACK, "--port", str(port), "--no-access-log", "--log-level", "warning"),
     ]
     try:

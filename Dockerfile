@@ -1,0 +1,40 @@
+# syntax=docker/dockerfile:1
+# Airflow with this project in it. A first stage compiles; the image that runs has no compiler.
+ARG AIRFLOW_IMAGE=apache/airflow:3.3.2-python3.12
+
+FROM ${AIRFLOW_IMAGE} AS wheels
+USER root
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends g++ libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
+USER airflow
+WORKDIR /tmp/project
+COPY --chown=airflow:0 docker/constraints.py requirements.txt ./
+RUN mkdir /tmp/wheels \
+    && python constraints.py "${HOME}/constraints.txt" requirements.txt > /tmp/wheels/constraints.txt
+# Left to itself, annoy compiles for the very CPU that builds it; this image must run on others.
+ENV ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-fpermissive,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD
+RUN pip wheel --no-cache-dir --no-deps --constraint /tmp/wheels/constraints.txt \
+    --wheel-dir /tmp/wheels annoy
+COPY --chown=airflow:0 pyproject.toml README.md ./
+COPY --chown=airflow:0 recsys_tasks recsys_tasks
+RUN pip wheel --no-cache-dir --no-deps --wheel-dir /tmp/wheels .
+
+FROM ${AIRFLOW_IMAGE}
+LABEL org.opencontainers.image.title="recsys-airflow" \
+      org.opencontainers.image.description="Airflow with a DAG that trains and publishes a recommender"
+USER root
+# The fit and numba's kernels run on OpenMP.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/*
+USER airflow
+# Airflow is named with its version so that nothing here can move it.
+RUN --mount=type=bind,from=wheels,source=/tmp/wheels,target=/tmp/wheels \
+    pip install --no-cache-dir \
+        --find-links /tmp/wheels --constraint /tmp/wheels/constraints.txt \
+        "apache-airflow==${AIRFLOW_VERSION}" apache-airflow-providers-fab \
+        "$(echo /tmp/wheels/recsys_tasks-*.whl)[train]" \
+    && python -c "import airflow.providers.fab, alembic, annoy, lightfm, matplotlib, numba, psycopg2, recsys_tasks"
+COPY --chown=airflow:0 dags /opt/airflow/dags
+COPY --chown=airflow:0 plugins /opt/airflow/plugins

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Makes the bucket and its two users: one publishes and cannot delete a version, one only reads.
+# Runs in the store's own image, which has mc and a shell but neither grep nor sed. Running it
+# again changes nothing but a user's secret, where .env holds a new one.
+set -eu
+
+folder=$(dirname "$0")
+
+is_attached() { # policy, user
+    case $(mc --json admin user info store "$2") in
+        *"\"$1\""*) true ;;
+        *) false ;;
+    esac
+}
+
+allow() { # policy, user, secret
+    mc admin policy create store "$1" "$folder/${1#recsys-}.json"
+    mc admin user add store "$2" "$3"
+    is_attached "$1" "$2" || mc admin policy attach store "$1" --user "$2"
+}
+
+mc alias set store "$STORE_URL" "$MINIO_ROOT_USER" "$MINIO_ROOT_PASSWORD"
+mc mb --ignore-existing store/recsys
+allow recsys-publisher "$RECSYS_PUBLISHER_KEY" "$RECSYS_PUBLISHER_SECRET"
+allow recsys-consumer "$RECSYS_CONSUMER_KEY" "$RECSYS_CONSUMER_SECRET"

@@ -1,0 +1,177 @@
+"""docker-compose.yaml, read by the same library that Docker Compose is made of."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import compose
+import pytest
+
+ROOT = Path(__file__).parents[3]
+COMPOSE = Path(compose.__file__).parent / "docker-compose"
+CONFIG = ("config", "--format", "json")
+AIRFLOW = ("airflow-init", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor")
+SECRETS = sorted(
+    set(re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")))
+)
+
+
+def config(env_file: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMPOSE, "-f", ROOT / "docker-compose.yaml", "--env-file", env_file, *CONFIG],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin"},
+    )
+
+
+@pytest.fixture(scope="module")
+def env_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("compose") / ".env"
+    subprocess.run([sys.executable, ROOT / "docker" / "make_env.py", target], check=True)
+    return target
+
+
+@pytest.fixture(scope="module")
+def services(env_file: Path) -> dict[str, Any]:
+    done = config(env_file)
+    assert done.returncode == 0, done.stderr
+    services: dict[str, Any] = json.loads(done.stdout)["services"]
+    return services
+
+
+def test_a_written_env_file_makes_the_whole_project_valid(services: dict[str, Any]) -> None:
+    assert set(services) == {"postgres", "store", "store-init", *AIRFLOW}
+
+
+@pytest.mark.parametrize("missing", SECRETS)
+def test_a_missing_secret_is_refused_by_name(missing: str, env_file: Path, tmp_path: Path) -> None:
+    lines = env_file.read_text(encoding="utf-8").splitlines()
+    without = tmp_path / ".env"
+    without.write_text("\n".join(line for line in lines if not line.startswith(f"{missing}=")))
+    done = config(without)
+    assert done.returncode != 0
+    assert missing in done.stderr
+
+
+def test_the_example_holds_no_secret_that_works() -> None:
+    assert config(ROOT / ".env.example").returncode != 0
+
+
+def test_the_example_names_every_variable_of_the_compose_file() -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    text = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
+    asked = set(re.findall(r"\$\{(\w+)", text))
+    assert asked == set(re.findall(r"^#?(\w+)=", example, flags=re.M))
+
+
+def test_the_examples_defaults_are_those_of_the_compose_file() -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    text = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
+    assert set(re.findall(r"\$\{(\w+):-([^}]+)\}", text)) == set(
+        re.findall(r"^#(\w+)=(.+)$", example, flags=re.M)
+    )
+
+
+def test_ports_are_on_loopback_only(services: dict[str, Any]) -> None:
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+    assert len(ports) == 4
+    assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
+
+
+def test_images_are_pinned(services: dict[str, Any]) -> None:
+    tags = [service["image"].rpartition(":")[2] for service in services.values()]
+    assert all(re.search(r"\d+\.\d+|\d{4}-\d\d-\d\d", tag) for tag in tags)
+
+
+def test_every_airflow_service_has_the_same_secrets_and_connections(
+    services: dict[str, Any],
+) -> None:
+    shared = [
+        {
+            name: value
+            for name, value in services[service]["environment"].items()
+            if not name.startswith("AIRFLOW_ADMIN")
+        }
+        for service in AIRFLOW
+    ]
+    assert "AIRFLOW__API_AUTH__JWT_SECRET" in shared[0]
+    assert shared.count(shared[0]) == len(AIRFLOW)
+
+
+def test_the_administrators_password_is_given_to_the_init_alone(services: dict[str, Any]) -> None:
+    holders = [name for name in services if "AIRFLOW_ADMIN_PASSWORD" in text_of(services[name])]
+    assert holders == ["airflow-init"]
+
+
+def test_airflow_gets_the_publishers_keys_and_not_the_stores_root(
+    services: dict[str, Any], env_file: Path
+) -> None:
+    values = dict(
+        line.split("=", 1) for line in env_file.read_text().splitlines() if re.match(r"\w+=", line)
+    )
+    for name in AIRFLOW:
+        assert values["RECSYS_PUBLISHER_SECRET"] in text_of(services[name])
+        assert values["MINIO_ROOT_PASSWORD"] not in text_of(services[name])
+
+
+def test_connections_are_the_json_that_airflow_reads(services: dict[str, Any]) -> None:
+    environment = services["airflow-scheduler"]["environment"]
+    database = json.loads(environment["AIRFLOW_CONN_RECSYS_DB"])
+    store = json.loads(environment["AIRFLOW_CONN_RECSYS_S3"])
+    assert (database["conn_type"], database["host"], database["schema"]) == (
+        "postgres",
+        "postgres",
+        "recsys",
+    )
+    assert store["extra"] == {"endpoint_url": "http://store:9000", "bucket": "recsys"}
+
+
+def test_what_runs_on_has_a_health_check_and_what_ends_has_none(services: dict[str, Any]) -> None:
+    checked = {name for name, service in services.items() if "healthcheck" in service}
+    assert checked == set(services) - {"store-init", "airflow-init"}
+
+
+def test_every_dependency_waits_for_a_state_that_can_come(services: dict[str, Any]) -> None:
+    for service in services.values():
+        for name, need in service.get("depends_on", {}).items():
+            ends = name.endswith("-init")
+            expected = "service_completed_successfully" if ends else "service_healthy"
+            assert need["condition"] == expected
+
+
+def test_every_file_that_is_mounted_or_copied_is_there(services: dict[str, Any]) -> None:
+    mounted = [
+        Path(volume["source"])
+        for service in services.values()
+        for volume in service.get("volumes", [])
+        if volume["type"] == "bind" and volume["target"] != "/data"
+    ]
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    copied = [
+        ROOT / source
+        for line in re.findall(r"^COPY (?:--\S+ )*(.+)$", dockerfile, flags=re.M)
+        for source in line.split()[:-1]
+    ]
+    assert mounted
+    assert copied
+    assert all(path.exists() for path in mounted + copied)
+
+
+def test_the_builder_is_sent_what_the_dockerfile_copies_and_no_secret() -> None:
+    ignore = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    sources = {
+        source
+        for line in re.findall(r"^COPY (?:--\S+ )*(.+)$", dockerfile, flags=re.M)
+        for source in line.split()[:-1]
+    }
+    assert "*" in ignore
+    assert {entry[1:] for entry in ignore if entry.startswith("!")} == sources
+
+
+def text_of(service: dict[str, Any]) -> str:
+    return json.dumps(service.get("environment", {}))

@@ -1,0 +1,221 @@
+"""The pointer that consumers follow, its moves, and their history.
+
+A pointer moves under a lock that the caller brings (a Postgres advisory lock) and, where the store
+honours it, on the condition that nobody moved it since it was read. Entry ``n`` of the history is
+the pointer as it was at its ``n``-th move. It is written after the move, and every later move first
+mends the entry of the pointer it finds, so a crash between the two loses nothing.
+"""
+
+import logging
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+from pydantic import Field, ValidationError
+
+from recsys_tasks.errors import (
+    ArtifactRefused,
+    GateRejected,
+    NotFound,
+    PublishConflict,
+    SettingsError,
+)
+from recsys_tasks.publish import canonical_json, keys
+from recsys_tasks.publish.manifest import Closed, Manifest, Sha256
+from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.publish.publisher import read_manifest
+
+log = logging.getLogger(__name__)
+Lock = AbstractContextManager[object]
+
+
+class Pointer(Closed):
+    """What a channel's file holds."""
+
+    version: str
+    manifest_sha256: Sha256
+    promoted_by: str
+    previous: str | None
+    """The version to go back to."""
+
+    move: int = Field(ge=1)
+    """1 for the first promotion, one more each time the pointer moves."""
+
+    moved_at: str
+    """UTC, ISO 8601, to the second."""
+
+    reason: str = ""
+    forced: bool = False
+    """Promoted against the gate's verdict."""
+
+    @classmethod
+    def from_bytes(cls, document: bytes, name: str) -> Self:
+        """The pointer that a document holds.
+
+        Raises:
+            ArtifactRefused: unknown or missing fields, or not acceptable JSON.
+        """
+        canonical_json.from_bytes(document, name)
+        try:
+            return cls.model_validate_json(document)
+        except ValidationError as error:
+            raise ArtifactRefused(name, f"not a pointer: {error.errors()[0]['msg']}") from None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A pointer as it was found, with the ETag that a move makes its condition."""
+
+    pointer: Pointer | None
+    etag: str | None
+
+
+def read_pointer(store: ObjectStore, dataset: str, channel: str = "champion") -> Pointer | None:
+    """Where a channel points; nothing before the first promotion."""
+    return _find(store, keys.pointer(dataset, channel)).pointer
+
+
+def promote(
+    store: ObjectStore,
+    lock: Lock,
+    dataset: str,
+    version: str,
+    by: str,
+    reason: str = "",
+    force: bool = False,
+) -> Pointer:
+    """Points the champion at a version. Asking for what is already so changes nothing.
+
+    Args:
+        store: the bucket.
+        lock: held while the pointer moves; shared by all who promote in this dataset.
+        dataset: prefix in the bucket.
+        version: a published version.
+        by: who or what promotes, as the pointer names it.
+        reason: why, in words; needed with ``force``.
+        force: promote although the gate rejected it.
+
+    Raises:
+        NotFound: there is no such version.
+        GateRejected: the gate rejected it, and ``force`` is off.
+        SettingsError: ``force`` without a reason.
+        PublishConflict: someone else moved the pointer in between.
+    """
+    if force and not reason.strip():
+        raise SettingsError("forcing a promotion needs a reason, which the pointer will carry")
+    with lock:
+        manifest = read_manifest(store, dataset, version)
+        if not manifest.gate.accepted and not force:
+            raise GateRejected(_failed(manifest))
+        place = _find(store, keys.pointer(dataset))
+        now = place.pointer.version if place.pointer else None
+        forced = force and not manifest.gate.accepted
+        return _move(store, dataset, place, manifest, by, reason, forced, previous=now)
+
+
+def rollback(store: ObjectStore, lock: Lock, dataset: str, by: str, reason: str = "") -> Pointer:
+    """Points the champion back at its predecessor; done twice, at the predecessor's predecessor.
+
+    Raises:
+        NotFound: there is nothing to go back to, or it has been removed.
+        PublishConflict: someone else moved the pointer in between.
+    """
+    with lock:
+        place = _find(store, keys.pointer(dataset))
+        if place.pointer is None or place.pointer.previous is None:
+            raise NotFound(f"the champion of {dataset} has no predecessor")
+        target = place.pointer.previous
+        before = [entry for entry in history(store, dataset) if entry.version == target]
+        manifest = read_manifest(
+            store, dataset, target, before[-1].manifest_sha256 if before else None
+        )
+        previous = before[-1].previous if before else None
+        forced = not manifest.gate.accepted
+        reason = reason or f"rollback from {place.pointer.version}"
+        return _move(store, dataset, place, manifest, by, reason, forced, previous)
+
+
+def history(store: ObjectStore, dataset: str) -> tuple[Pointer, ...]:
+    """Every move of the champion, first to last."""
+    entries = {
+        entry.move: entry
+        for found in store.list(keys.history(dataset))
+        for entry in [Pointer.from_bytes(store.get(found.key), found.key)]
+    }
+    if (now := read_pointer(store, dataset)) is not None:
+        entries[now.move] = now
+    return tuple(entries[move] for move in sorted(entries))
+
+
+def _find(store: ObjectStore, key: str) -> _Place:
+    try:
+        document, etag = store.get_tagged(key)
+    except NotFound:
+        return _Place(None, None)
+    return _Place(Pointer.from_bytes(document, key), etag)
+
+
+def _move(
+    store: ObjectStore,
+    dataset: str,
+    place: _Place,
+    manifest: Manifest,
+    by: str,
+    reason: str,
+    forced: bool,
+    previous: str | None,
+) -> Pointer:
+    """Writes the pointer and its entry in the history; mends the entry of the last move first."""
+    last = place.pointer
+    if last is not None:
+        _record(store, dataset, last)
+        if (last.version, last.manifest_sha256) == (manifest.version, manifest.sha256()):
+            log.info("%s is the champion of %s already", last.version, dataset)
+            return last
+    pointer = Pointer(
+        version=manifest.version,
+        manifest_sha256=manifest.sha256(),
+        promoted_by=by,
+        previous=previous,
+        move=last.move + 1 if last else 1,
+        moved_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        reason=reason,
+        forced=forced,
+    )
+    _write(store, keys.pointer(dataset), pointer, place.etag)
+    _record(store, dataset, pointer)
+    log.info("%s: champion %s (before: %s)", dataset, pointer.version, last and last.version)
+    return pointer
+
+
+def _write(store: ObjectStore, key: str, pointer: Pointer, etag: str | None) -> None:
+    document = canonical_json.to_bytes(pointer.model_dump(mode="json"))
+    try:
+        store.put(key, document, if_none_match=etag is None, if_match=etag)
+    except PublishConflict:
+        now = _find(store, key).pointer
+        raise PublishConflict(
+            f"{key}: moved in between, to {now.version} by {now.promoted_by}"
+            if now
+            else f"{key}: removed in between"
+        ) from None
+
+
+def _record(store: ObjectStore, dataset: str, pointer: Pointer) -> None:
+    """Entry ``n`` holds the ``n``-th pointer; written again only when it is missing or differs."""
+    key = f"{keys.history(dataset)}{pointer.move}.json"
+    document = canonical_json.to_bytes(pointer.model_dump(mode="json"))
+    try:
+        if store.get(key) == document:
+            return
+    except NotFound:
+        pass
+    store.put(key, document)
+
+
+def _failed(manifest: Manifest) -> tuple[str, ...]:
+    failed = [rule for rule in manifest.gate.rules if not rule.passed]
+    return tuple(
+        rule.reason or f"{rule.name} is {rule.value}, bound {rule.bound}" for rule in failed
+    )

@@ -1,0 +1,200 @@
+"""The annoy index over a version's items, and how much of a search it takes to find the best.
+
+The score of an item for a user is a dot product, which annoy's ``angular`` metric does not order
+by. One more dimension mends that: with M the longest [vector, bias], each row becomes
+[vector, bias, sqrt(M² - |vector|² - bias²)], all of length M, so that the smallest angle to
+[user vector, 1, 0] is the largest score. annoy's own ``dot`` does the same inside but loses recall
+in release 1.17.3 (spotify/annoy#619); it stays a choice.
+
+Source:
+    Bachrach et al., Speeding Up the Xbox Recommender System Using a Euclidean Transformation for
+    Inner-Product Spaces, RecSys 2014.
+"""
+
+import hashlib
+import logging
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from annoy import AnnoyIndex
+from numpy.typing import NDArray
+
+from recsys_tasks.errors import ArtifactRefused
+from recsys_tasks.publish.manifest import IndexFacts, SearchPoint
+
+log = logging.getLogger(__name__)
+Metric = Literal["angular", "dot"]
+Floats = NDArray[np.float32]
+
+K = 10
+"""Length of the list whose recall is measured."""
+
+
+@dataclass(frozen=True)
+class BuiltIndex:
+    """The manifest's facts, and the seconds that a query took at each point of their curve.
+
+    Times are not facts of a version: the same version built again must give the same manifest.
+    """
+
+    facts: IndexFacts
+    seconds_per_query: tuple[float, ...]
+
+
+def index_rows(items: Floats, metric: Metric) -> Floats:
+    """What annoy holds of each item.
+
+    Args:
+        items: float32 ``(n_items, components + 2)``, rows [vector, 1, bias].
+        metric: the index's metric.
+
+    Returns:
+        float32 ``(n_items, components + 2)`` for angular, ``(n_items, components + 1)`` for dot.
+    """
+    rows = np.delete(items, -2, axis=1)
+    if metric == "dot":
+        return rows
+    squares = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+    rest = np.sqrt(np.maximum(squares.max() - squares, 0.0))
+    return np.column_stack([rows, rest]).astype(np.float32)
+
+
+def index_queries(users: Floats, metric: Metric) -> Floats:
+    """What annoy is asked for each user.
+
+    Args:
+        users: float32 ``(n_users, components + 2)``, rows [vector, bias, 1].
+        metric: the index's metric.
+
+    Returns:
+        float32, as wide as ``index_rows``: [vector, 1, 0] for angular, [vector, 1] for dot.
+    """
+    queries = np.delete(users, -2, axis=1)
+    if metric == "dot":
+        return queries
+    return np.column_stack([queries, np.zeros(len(users), np.float32)]).astype(np.float32)
+
+
+def build_index(
+    path: Path,
+    items: Floats,
+    users: Floats,
+    *,
+    metric: Metric = "angular",
+    trees: int = 100,
+    search_k: int = 0,
+    min_recall: float = 0.98,
+    seed: int = 42,
+    sample: int = 500,
+) -> BuiltIndex:
+    """Builds the index with one thread, so that the same input gives the same bytes, and measures it.
+
+    Args:
+        path: where ``items.ann`` is written.
+        items: float32 ``(n_items, components + 2)``, rows [vector, 1, bias].
+        users: float32 ``(n_users, components + 2)``, rows [vector, bias, 1]: those to measure with.
+        metric: angular with one more dimension, or annoy's dot.
+        trees: trees of the index.
+        search_k: nodes that a query inspects; 0 takes the least that reaches ``min_recall``.
+        min_recall: recall@10 aimed at; when nothing reaches it, the best point is taken.
+        seed: of annoy's random splits.
+        sample: users to measure with, evenly spread over ``users``.
+
+    Raises:
+        ArtifactRefused: NaN or infinity, or annoy could not write the file.
+    """
+    if not (np.isfinite(items).all() and np.isfinite(users).all()):
+        raise ArtifactRefused(path.name, "embeddings hold NaN or infinity")
+    rows = index_rows(items, metric)
+    index = _build(path, rows, metric, trees, seed)
+    asked = users[np.linspace(0, len(users) - 1, min(sample, len(users))).astype(int)]
+    ladder = (search_k,) if search_k else _ladder(len(rows), trees)
+    points, seconds = _measure(
+        index, index_queries(asked, metric), asked @ items.T, ladder, min_recall
+    )
+    chosen = _choose(points, min_recall)
+    log.info(
+        "index: %d items x %d, %d trees, search_k %d, recall@10 %.4f",
+        *rows.shape,
+        trees,
+        chosen.search_k,
+        chosen.recall_at_10,
+    )
+    facts = IndexFacts(
+        metric=metric,
+        transform="extra_dimension" if metric == "angular" else "none",
+        width=rows.shape[1],
+        trees=trees,
+        search_k=chosen.search_k,
+        seed=seed,
+        recall_at_10=chosen.recall_at_10,
+        format=annoy_format(metric, rows.shape[1]),
+        curve=list(points),
+    )
+    return BuiltIndex(facts, seconds)
+
+
+def annoy_format(metric: Metric, width: int) -> str:
+    """sha256 of a tiny index: equal exactly when two annoy builds lay their nodes out alike.
+
+    Its rows are small whole numbers, and few enough for one leaf, so that no rounding enters.
+    """
+    index = AnnoyIndex(width, metric)
+    for item in range(2):
+        index.add_item(item, [float((item + column) % 3) for column in range(width)])
+    index.set_seed(1)
+    index.build(1, n_jobs=1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tiny.ann"
+        index.save(str(path))
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _build(path: Path, rows: Floats, metric: Metric, trees: int, seed: int) -> AnnoyIndex:
+    index = AnnoyIndex(rows.shape[1], metric)
+    index.set_seed(seed)
+    for item, row in enumerate(rows):
+        index.add_item(item, row)
+    started = time.perf_counter()
+    index.build(trees, n_jobs=1)
+    log.info("index: built %d trees in %.1f s", trees, time.perf_counter() - started)
+    path.unlink(missing_ok=True)
+    if not index.save(str(path)):
+        raise ArtifactRefused(path.name, "annoy could not write it")
+    return index
+
+
+def _ladder(n_items: int, trees: int) -> tuple[int, ...]:
+    """Values of search_k from one node a tree up to far more than all items, a half more each time."""
+    steps = [max(trees, 100)]
+    while steps[-1] < 4 * max(n_items, trees):
+        steps.append(steps[-1] * 3 // 2)
+    return tuple(steps)
+
+
+def _measure(
+    index: AnnoyIndex, queries: Floats, scores: Floats, ladder: tuple[int, ...], enough: float
+) -> tuple[list[SearchPoint], tuple[float, ...]]:
+    """Recall and seconds a query along the ladder, up to the first point that is good enough."""
+    k = min(K, scores.shape[1])
+    best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    points: list[SearchPoint] = []
+    seconds: list[float] = []
+    for search_k in ladder:
+        started = time.perf_counter()
+        found = [index.get_nns_by_vector(query, k, search_k) for query in queries]
+        seconds.append((time.perf_counter() - started) / len(queries))
+        hits = sum(len(np.intersect1d(a, b)) for a, b in zip(found, best, strict=True))
+        points.append(SearchPoint(search_k=search_k, recall_at_10=hits / best.size))
+        if points[-1].recall_at_10 >= enough:
+            break
+    return points, tuple(seconds)
+
+
+def _choose(points: list[SearchPoint], min_recall: float) -> SearchPoint:
+    good = [point for point in points if point.recall_at_10 >= min_recall]
+    return good[0] if good else max(points, key=lambda point: point.recall_at_10)

@@ -1,0 +1,64 @@
+"""Where everything lies in the bucket; every key is made here and nowhere else.
+
+<dataset>/runs/<version>/…            intermediate files of one run; expire
+<dataset>/versions/<version>/…        immutable; exists only when manifest.json does
+<dataset>/channels/champion.json      the pointer that consumers follow
+<dataset>/channels/history/<n>.json   each move of the pointer
+"""
+
+import re
+
+from recsys_tasks.errors import SettingsError
+
+_DATASET = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,79}")
+_CHANNEL = re.compile(r"[a-z][a-z0-9_]{0,30}")
+
+MANIFEST = "manifest.json"
+"""The file that makes a version: it is written last, and without it there is no version."""
+
+
+def runs(dataset: str, version: str) -> str:
+    """Prefix of a run's intermediate files, with its slash."""
+    return f"{_checked(_DATASET, dataset, 'dataset')}/runs/{check_version(version)}/"
+
+
+def versions(dataset: str) -> str:
+    """Prefix of all versions of a dataset, with its slash."""
+    return f"{_checked(_DATASET, dataset, 'dataset')}/versions/"
+
+
+def version(dataset: str, version: str) -> str:
+    """Prefix of one version's files, with its slash."""
+    return f"{versions(dataset)}{check_version(version)}/"
+
+
+def manifest(dataset: str, version_name: str) -> str:
+    """Key of a version's manifest."""
+    return version(dataset, version_name) + MANIFEST
+
+
+def pointer(dataset: str, channel: str = "champion") -> str:
+    """Key of a channel's pointer."""
+    dataset = _checked(_DATASET, dataset, "dataset")
+    return f"{dataset}/channels/{_checked(_CHANNEL, channel, 'channel')}.json"
+
+
+def history(dataset: str) -> str:
+    """Prefix of the champion's moves, with its slash."""
+    return f"{_checked(_DATASET, dataset, 'dataset')}/channels/history/"
+
+
+def check_version(version: str) -> str:
+    """The version's name itself.
+
+    Raises:
+        SettingsError: it is not a name that a version can have (letters, digits, ``-`` and ``_``).
+    """
+    return _checked(_VERSION, version, "version")
+
+
+def _checked(pattern: re.Pattern[str], name: str, what: str) -> str:
+    if not pattern.fullmatch(name):
+        raise SettingsError(f"{name!r} is not the name of a {what}: expected {pattern.pattern}")
+    return name

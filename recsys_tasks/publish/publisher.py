@@ -1,0 +1,162 @@
+"""A folder of files becomes a version that others can trust.
+
+1. Every file goes up and is read back. 2. The manifest goes up last, and with it the version comes
+into being. 3. A fresh process downloads the version as a consumer would and asks it the golden
+queries. Only then may a channel point at it (``channels``). A crash anywhere leaves files that no
+manifest names; running it again finishes the work.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from recsys_tasks.connections import StoreAccess
+from recsys_tasks.errors import ArtifactRefused, NotFound, PublishConflict, StoreUnavailable
+from recsys_tasks.publish import canonical_json, keys
+from recsys_tasks.publish.embeddings import describe
+from recsys_tasks.publish.manifest import Manifest
+from recsys_tasks.publish.object_store import ObjectStore
+
+log = logging.getLogger(__name__)
+
+VERIFY_SECONDS = 1800
+"""A version that takes longer to download and check than this is not verified."""
+
+
+def seal(folder: Path, sections: Mapping[str, Any]) -> Manifest:
+    """The manifest of a folder's files.
+
+    Args:
+        folder: every file of the version, and nothing else.
+        sections: all of the manifest but ``files``, as JSON values.
+
+    Raises:
+        ArtifactRefused: a section or a file that a manifest cannot carry.
+    """
+    files = {
+        path.name: describe(path).model_dump()
+        for path in sorted(folder.iterdir())
+        if path.name != keys.MANIFEST
+    }
+    tree = {"schema_version": 1, **sections, "files": files}
+    return Manifest.from_bytes(canonical_json.to_bytes(tree))
+
+
+def publish(
+    store: ObjectStore, dataset: str, version: str, folder: Path, manifest: Manifest
+) -> str:
+    """Brings a version into being.
+
+    Args:
+        store: the bucket.
+        dataset: prefix in the bucket.
+        version: name of the version; the manifest carries the same.
+        folder: the files that the manifest names.
+        manifest: as ``seal`` made it.
+
+    Returns:
+        the sha256 of the manifest, in hex.
+
+    Raises:
+        PublishConflict: this version is there already, with another manifest.
+        ArtifactRefused: a file is not what the manifest says.
+        StoreUnavailable: the store stayed away; nothing that a consumer could see has changed.
+    """
+    if (manifest.dataset, manifest.version) != (dataset, version):
+        raise ArtifactRefused(
+            keys.MANIFEST, f"is of {manifest.dataset}/{manifest.version}, not {dataset}/{version}"
+        )
+    document = manifest.to_bytes()
+    if _is_there(store, keys.manifest(dataset, version), document):
+        log.info("%s/%s is published already, with the same manifest", dataset, version)
+        return manifest.sha256()
+    for name, facts in manifest.files.items():
+        digest = store.upload_file(folder / name, keys.version(dataset, version) + name)
+        if digest != facts.sha256:
+            raise ArtifactRefused(name, "changed between sealing and publishing")
+        log.info("uploaded %s, %d bytes, sha256 %s…", name, facts.bytes, digest[:12])
+    store.put(keys.manifest(dataset, version), document, if_none_match=True)
+    log.info("published %s", keys.manifest(dataset, version))
+    return manifest.sha256()
+
+
+def read_manifest(
+    store: ObjectStore, dataset: str, version: str, sha256: str | None = None
+) -> Manifest:
+    """The manifest of a version, checked.
+
+    Args:
+        store: the bucket.
+        dataset: prefix in the bucket.
+        version: name of the version.
+        sha256: what a pointer says that the manifest's bytes hash to.
+
+    Raises:
+        NotFound: there is no such version.
+        ArtifactRefused: the manifest is not acceptable, or is that of another version.
+    """
+    key = keys.manifest(dataset, version)
+    try:
+        document = store.get(key, sha256)
+    except NotFound:
+        raise NotFound(f"there is no version {version} of {dataset}") from None
+    manifest = Manifest.from_bytes(document, key)
+    if (manifest.dataset, manifest.version) != (dataset, version):
+        raise ArtifactRefused(key, f"says that it is {manifest.dataset}/{manifest.version}")
+    return manifest
+
+
+def verify_in_fresh_process(access: StoreAccess, dataset: str, version: str) -> None:
+    """Has another process download the version, check every file and replay the golden queries.
+
+    Raises:
+        ArtifactRefused: the process refused the version, crashed on it or took too long.
+        StoreUnavailable: it could not reach the store.
+    """
+    command = [sys.executable, "-m", "recsys_tasks.recommend.verify", dataset, version]
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, **access_variables(access)},
+            capture_output=True,
+            text=True,
+            timeout=VERIFY_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ArtifactRefused(version, f"not verified within {VERIFY_SECONDS} s") from None
+    said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+    if done.returncode == StoreUnavailable.exit_code:
+        raise StoreUnavailable(f"verifying {version}: {said}")
+    if done.returncode != 0:
+        raise ArtifactRefused(version, f"verification ended with {done.returncode}: {said}")
+    log.info("verified %s/%s: %s", dataset, version, done.stdout.strip())
+
+
+def access_variables(access: StoreAccess) -> dict[str, str]:
+    """The environment that lets another process reach the same bucket; no argument shows a secret."""
+    return {
+        "RECSYS_S3_ENDPOINT": access.endpoint,
+        "RECSYS_S3_BUCKET": access.bucket,
+        "AWS_ACCESS_KEY_ID": access.access_key,
+        "AWS_SECRET_ACCESS_KEY": access.secret_key,
+    }
+
+
+def _is_there(store: ObjectStore, key: str, document: bytes) -> bool:
+    """Whether an equal manifest is there.
+
+    Raises:
+        PublishConflict: a different one is.
+    """
+    try:
+        found = store.get(key)
+    except NotFound:
+        return False
+    if found != document:
+        raise PublishConflict(f"{key}: this version is published already, with other content")
+    return True

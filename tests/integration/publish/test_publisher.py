@@ -1,0 +1,78 @@
+"""Versions come into being whole, once, and only as the manifest says."""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+from tiny_version import DATASET, make_version
+
+from recsys_tasks.connections import StoreAccess
+from recsys_tasks.errors import ArtifactRefused, NotFound, PublishConflict
+from recsys_tasks.publish import keys
+from recsys_tasks.publish.channels import promote
+from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.publish.publisher import publish, read_manifest, verify_in_fresh_process
+from recsys_tasks.recommend.recommender import Recommender
+
+pytestmark = pytest.mark.services
+
+
+def test_a_published_version_is_verified_by_a_fresh_process_and_answers_as_champion(
+    bucket: StoreAccess, tmp_path: Path
+) -> None:
+    store = ObjectStore(bucket)
+    manifest = make_version(tmp_path / "version")
+    publish(store, DATASET, manifest.version, tmp_path / "version", manifest)
+    verify_in_fresh_process(bucket, DATASET, manifest.version)
+    promote(store, nullcontext(), DATASET, manifest.version, by="test")
+    recommender = Recommender.load(store, DATASET, cache=tmp_path / "cache")
+    assert recommender.version == manifest.version
+    assert recommender.recommend(5 + 3 * 10).tier == "model"
+
+
+def test_publishing_again_what_is_there_changes_nothing(
+    bucket: StoreAccess, tmp_path: Path
+) -> None:
+    store = ObjectStore(bucket)
+    manifest = make_version(tmp_path)
+    publish(store, DATASET, manifest.version, tmp_path, manifest)
+    before = store.list(DATASET)
+    publish(store, DATASET, manifest.version, tmp_path, manifest)
+    assert store.list(DATASET) == before
+
+
+def test_another_content_under_a_published_name_is_a_conflict(
+    bucket: StoreAccess, tmp_path: Path
+) -> None:
+    store = ObjectStore(bucket)
+    first, other = make_version(tmp_path / "a"), make_version(tmp_path / "b", seed=8)
+    publish(store, DATASET, first.version, tmp_path / "a", first)
+    with pytest.raises(PublishConflict, match="published already"):
+        publish(store, DATASET, other.version, tmp_path / "b", other)
+    assert read_manifest(store, DATASET, first.version) == first
+
+
+def test_a_file_changed_after_sealing_leaves_no_version(
+    bucket: StoreAccess, tmp_path: Path
+) -> None:
+    store = ObjectStore(bucket)
+    manifest = make_version(tmp_path)
+    (tmp_path / "popular.json").write_bytes(b"[]\n")
+    with pytest.raises(ArtifactRefused, match=r"popular\.json"):
+        publish(store, DATASET, manifest.version, tmp_path, manifest)
+    with pytest.raises(NotFound):
+        read_manifest(store, DATASET, manifest.version)
+
+
+def test_the_fresh_process_refuses_a_flipped_byte_and_names_the_file(
+    bucket: StoreAccess, tmp_path: Path
+) -> None:
+    store = ObjectStore(bucket)
+    manifest = make_version(tmp_path)
+    publish(store, DATASET, manifest.version, tmp_path, manifest)
+    key = keys.version(DATASET, manifest.version) + "items.ann"
+    body = bytearray(store.get(key))
+    body[len(body) // 2] ^= 1
+    store.put(key, bytes(body))
+    with pytest.raises(ArtifactRefused, match=r"items\.ann: sha256"):
+        verify_in_fresh_process(bucket, DATASET, manifest.version)

@@ -12,7 +12,8 @@
     │   └── PublishConflict       someone else published or promoted in between
     └── TransientError            exit 4: a service did not answer; a retry can help
         ├── DatabaseUnavailable
-        └── StoreUnavailable
+        ├── StoreUnavailable
+        └── AirflowUnavailable
 
 Each carries its facts as arguments (``super().__init__(*facts)``), so that it survives pickling,
 and reads as one sentence.
@@ -132,3 +133,7 @@ class DatabaseUnavailable(TransientError):
 
 class StoreUnavailable(TransientError):
     """The object store refused, broke off or timed out."""
+
+
+class AirflowUnavailable(TransientError):
+    """A server of Airflow did not start, ended, or does not answer."""

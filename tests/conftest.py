@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from recsys_tasks.connections import StoreAccess
-from recsys_tasks.local.folders import database_home
+from recsys_tasks.local.folders import database_home, state_folder
 from recsys_tasks.local.postgres import (
     FORGETFUL,
     create_database,
@@ -37,7 +37,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def service_home() -> Iterator[Path]:
     """Folder for this run's servers that the database's account can reach; gone afterwards."""
-    home = database_home(PROJECT / ".recsys")
+    home = database_home(state_folder(PROJECT / ".recsys"))
     folder = Path(tempfile.mkdtemp(prefix="test-", dir=home))
     folder.chmod(0o711)
     yield folder

@@ -1,7 +1,147 @@
-"""Placeholder, replaced in the next commits."""
+"""``up``, ``down``, ``status``, ``env``: the embedded Postgres, S3 server and Airflow."""
 
-from recsys_tasks.commands import Subcommands
+import shlex
+import sys
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recsys_tasks.commands import Answer, Subcommands, add_command
+from recsys_tasks.connections import stack_home
+from recsys_tasks.errors import AirflowUnavailable
+
+if TYPE_CHECKING:
+    from recsys_tasks.local.status import Part
+    from recsys_tasks.local.supervisor import Options
 
 
 def add_commands(commands: Subcommands) -> None:
-    """Adds nothing yet."""
+    """Adds the four commands."""
+    up = add_command(
+        commands,
+        "up",
+        start,
+        "start the embedded Postgres, S3 server and Airflow, and leave them running",
+        "examples:\n"
+        "  recsys up                        ports 8080, 55432 and 9000, or free ones\n"
+        "  recsys up --airflow-port 8090    this port or none\n"
+        "  recsys up --no-airflow           Postgres and S3 only\n\n"
+        "State lies in .recsys (or RECSYS_HOME) and stays there when the stack stops.",
+    )
+    add_stack_options(up)
+    add_command(commands, "down", stop, "stop what `recsys up` started; its data stays")
+    add_command(commands, "status", show_status, "whether the stack runs, and where each part is")
+    add_command(
+        commands,
+        "env",
+        show_env,
+        "print the running stack's connections and Airflow's login",
+        'example:\n  eval "$(recsys env)"    gives them to other tools of this shell',
+    )
+
+
+def add_stack_options(parser: ArgumentParser) -> None:
+    """Options of a command that starts the stack."""
+    for part, usual in (("airflow", 8080), ("postgres", 55432), ("s3", 9000)):
+        parser.add_argument(
+            f"--{part}-port",
+            type=port,
+            metavar="PORT",
+            help=f"loopback port (default: {usual}, or a free one when that is taken)",
+        )
+    parser.add_argument("--no-airflow", action="store_true", help="Postgres and S3 only")
+    parser.add_argument("--dags", type=Path, metavar="DIR", help="DAGs folder (default: ./dags)")
+    parser.add_argument(
+        "--plugins", type=Path, metavar="DIR", help="plugins folder (default: ./plugins)"
+    )
+
+
+def start(arguments: Namespace) -> Answer:
+    """``recsys up``."""
+    from recsys_tasks.local.stack import AlreadyRuns, start_stack
+    from recsys_tasks.local.status import read_env
+
+    home = stack_home().absolute()
+    print(f"Starting the stack in {home}", file=sys.stderr)
+    try:
+        env = start_stack(stack_options(arguments, home), report_part)
+    except AlreadyRuns:
+        known = read_env(home)
+        if known is None:
+            raise AirflowUnavailable(
+                "the stack is just starting or stopping: wait for it"
+            ) from None
+        return Answer({**known, "already_running": True}, "It runs already.\n" + describe(known))
+    return Answer({**env, "already_running": False}, describe(env))
+
+
+def stop(_arguments: Namespace) -> Answer:
+    """``recsys down``."""
+    from recsys_tasks.local.stack import stop_stack
+
+    stopped = stop_stack(stack_home())
+    return Answer({"stopped": stopped}, "Stopped." if stopped else "Nothing runs.")
+
+
+def show_status(_arguments: Namespace) -> Answer:
+    """``recsys status``."""
+    from recsys_tasks.local.stack import running_status
+    from recsys_tasks.local.status import read_status
+
+    home = stack_home()
+    status = running_status(home)
+    if status is None:
+        last = read_status(home)
+        reason = f" It failed: {last.message}" if last and last.message else ""
+        return Answer({"running": False, "home": str(home)}, f"Nothing runs in {home}.{reason}")
+    lines = [f"The stack in {home} is {status.phase} (supervisor {status.supervisor})."]
+    lines += [f"  {part.name:<22} {part.address:<28} {part.log}" for part in status.parts]
+    return Answer({"running": True, "home": str(home), **asdict(status)}, "\n".join(lines))
+
+
+def show_env(_arguments: Namespace) -> Answer:
+    """``recsys env``."""
+    from recsys_tasks.local.status import read_env
+
+    env = read_env(stack_home())
+    if env is None:
+        raise AirflowUnavailable("no embedded stack runs: start one with `recsys up`")
+    return Answer(env, "\n".join(f"export {name}={shlex.quote(env[name])}" for name in env))
+
+
+def stack_options(arguments: Namespace, home: Path) -> "Options":
+    """What the command line asks of the stack."""
+    from recsys_tasks.local.stack import project_folder
+    from recsys_tasks.local.supervisor import Options
+
+    ports = {part: getattr(arguments, f"{part}_port") for part in ("airflow", "postgres", "s3")}
+    return Options(
+        home=str(home),
+        dags=str((arguments.dags or project_folder() / "dags").absolute()),
+        plugins=str((arguments.plugins or project_folder() / "plugins").absolute()),
+        ports={part: port for part, port in ports.items() if port},
+        airflow=not arguments.no_airflow,
+    )
+
+
+def report_part(part: "Part") -> None:
+    """One line on stderr for a part that is ready."""
+    print(f"  {part.name:<22} {part.address:<28} {part.seconds:5.1f} s", file=sys.stderr)
+
+
+def describe(env: dict[str, str]) -> str:
+    """How a person goes on from here."""
+    lines = ["`recsys env` prints the connections, `recsys down` stops it."]
+    if "AIRFLOW_API_URL" in env:
+        login = f"user {env['AIRFLOW_USER']}, password {env['AIRFLOW_PASSWORD']}"
+        lines.insert(0, f"Airflow: {env['AIRFLOW_API_URL']}  ({login})")
+    return "\n".join(lines)
+
+
+def port(text: str) -> int:
+    """A port that anyone may open; argparse reports the others."""
+    number = int(text)
+    if not 1024 <= number <= 65535:
+        raise ValueError(text)
+    return number

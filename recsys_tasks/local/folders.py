@@ -27,32 +27,30 @@ def open_to_all(folder: Path) -> bool:
     return all(part.stat().st_mode & stat.S_IXOTH for part in existing)
 
 
-def private_folder(folder: Path) -> Path:
-    """The folder, made if need be, that only its owner may read.
+def state_folder(folder: Path) -> Path:
+    """The stack's state folder, made if need be, and ours alone; each secret in it is a file of 0600.
+
+    Root's lets others walk through (but not look), because Postgres' account must.
 
     Raises:
-        SettingsError: it cannot be made.
+        SettingsError: it cannot be made, or belongs to someone else.
     """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"{folder} cannot be made: {error.strerror}") from None
-    return folder
+    return _owned(folder.absolute(), 0o711 if database_user() else 0o700)
 
 
 def database_home(home: Path) -> Path:
-    """Folder for Postgres' files that its account can reach.
+    """Folder for Postgres' files that its account can reach: ``home``, or one outside the clone.
 
     Args:
-        home: the stack's state folder; it need not exist yet.
+        home: the stack's state folder, made by ``state_folder``.
 
     Raises:
         SettingsError: the folder belongs to someone else, or cannot be made.
     """
     home = home.resolve()
     if database_user() is None or open_to_all(home):
-        return _owned(home)
-    return _owned(outside_folder(home))
+        return home
+    return _owned(outside_folder(home), 0o711)
 
 
 def outside_folder(home: Path) -> Path:
@@ -60,13 +58,14 @@ def outside_folder(home: Path) -> Path:
     return OUTSIDE / f"recsys-{hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:12]}"
 
 
-def _owned(folder: Path) -> Path:
-    """The folder, made if need be, that is ours and lets others walk through but not look."""
+def _owned(folder: Path, mode: int) -> Path:
+    """The folder with this mode, made if need be, that nobody else has put there."""
     try:
-        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise SettingsError(f"{folder} belongs to someone else: remove it, or set RECSYS_HOME")
+        folder.chmod(mode)
     except OSError as error:
         raise SettingsError(f"{folder} cannot be made: {error.strerror}") from None
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise SettingsError(f"{folder} belongs to someone else: remove it, or set RECSYS_HOME")
     return folder

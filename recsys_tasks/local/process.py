@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
@@ -72,7 +73,7 @@ def start_child(
         OSError: the command cannot be run, or the log cannot be written.
     """
     account = pwd.getpwnam(user) if user else None
-    with log.open("ab") as output:
+    with open_log(log) as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -87,6 +88,11 @@ def start_child(
             preexec_fn=lambda: _die_with_parent(stop_signal),
         )
     return Child(name, process, log, stop_signal)
+
+
+def open_log(log: Path) -> BinaryIO:
+    """A log file to append to, that only its owner may read."""
+    return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def wait_until(ready: Callable[[], bool], child: Child, seconds: float) -> bool:

@@ -1,0 +1,289 @@
+"""The process that runs the embedded stack: starts each part, watches them, ends them all.
+
+``python -m recsys_tasks.local.supervisor HOME OPTIONS``, started by ``stack``. It ends on SIGTERM or
+SIGINT, and when a part ends by itself. Whatever a part leaves behind becomes the supervisor's child
+(Linux' child subreaper) and is killed with the rest; if the supervisor itself is killed, the kernel
+ends its children.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import psutil
+
+from recsys_tasks.connections import StoreAccess
+from recsys_tasks.errors import AirflowUnavailable, RecsysError, SettingsError
+from recsys_tasks.local import airflow_services
+from recsys_tasks.local.airflow_services import ADMIN, AirflowPlan
+from recsys_tasks.local.credentials import Credentials
+from recsys_tasks.local.folders import database_home
+from recsys_tasks.local.ports import LOOPBACK, free_port, is_free
+from recsys_tasks.local.postgres import (
+    PostgresServer,
+    create_database,
+    create_role,
+    database_url,
+    start_postgres,
+)
+from recsys_tasks.local.process import LIBC, Child, kill_group
+from recsys_tasks.local.s3 import start_s3
+from recsys_tasks.local.status import (
+    FAILED,
+    RUNNING,
+    STOPPED,
+    STOPPING,
+    Part,
+    Status,
+    hold_lock,
+    remove_env,
+    write_env,
+    write_status,
+)
+
+PR_SET_CHILD_SUBREAPER = 36
+USUAL_PORTS = {"postgres": 55432, "s3": 9000, "airflow": 8080}
+AIRFLOW_SECONDS = 180.0
+SignalHandler = Callable[[int, FrameType | None], None] | signal.Handlers
+ALREADY_RUNS = 75
+"""Exit code when another supervisor has the folder."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``recsys up`` asks for.
+
+    Args:
+        home: the state folder.
+        dags: Airflow's DAGs folder.
+        plugins: Airflow's plugins folder.
+        ports: of ``postgres``, ``s3`` and ``airflow``; a part not named takes its usual port, or a
+            free one when that is taken.
+        airflow: off: Postgres and S3 only.
+    """
+
+    home: str
+    dags: str
+    plugins: str
+    ports: dict[str, int]
+    airflow: bool = True
+
+    def to_argument(self) -> str:
+        """As one command-line argument."""
+        return json.dumps(asdict(self))
+
+
+class Interrupted(BaseException):
+    """A signal asked the supervisor to end."""
+
+
+class Supervisor:
+    """Starts the parts in order, keeps their children, writes down how far it came."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.home = Path(options.home)
+        self.credentials = Credentials.keep(self.home)
+        self.status = Status(supervisor=os.getpid())
+        self.children: list[Child] = []
+
+    def run(self) -> None:
+        """Runs the stack until a signal comes (``Interrupted``) or something fails."""
+        write_status(self.home, self.status)
+        server = self._start_postgres()
+        store = self._start_s3()
+        env = {
+            "RECSYS_DB_URL": database_url(
+                "recsys", self.credentials.recsys_role, server.port, "recsys"
+            ),
+            "RECSYS_S3_ENDPOINT": store.endpoint,
+            "RECSYS_S3_BUCKET": store.bucket,
+            "AWS_ACCESS_KEY_ID": store.access_key,
+            "AWS_SECRET_ACCESS_KEY": store.secret_key,
+        }
+        if self.options.airflow:
+            plan = self._start_airflow(server.port, store)
+            env |= {
+                "AIRFLOW_API_URL": plan.url,
+                "AIRFLOW_USER": ADMIN,
+                "AIRFLOW_PASSWORD": self.credentials.airflow_admin,
+            }
+        write_env(self.home, env)
+        self._write(replace(self.status, phase=RUNNING))
+        self._watch()
+
+    def stop(self, phase: str, message: str) -> None:
+        """Ends every part, last started first, and whatever they left."""
+        remove_env(self.home)
+        self._write(replace(self.status, phase=STOPPING, message=message))
+        for child in reversed(self.children):
+            if child.is_alive():
+                child.process.send_signal(child.stop_signal)
+        for child in reversed(self.children):
+            child.stop()
+        _kill_descendants()
+        self._write(replace(self.status, phase=phase, message=message, parts=()))
+
+    def _start_postgres(self) -> PostgresServer:
+        home = database_home(self.home)
+        server = start_postgres(home, self.credentials.postgres, self._port("postgres"))
+        self.children.append(server.child)
+        for role, password in (
+            ("recsys", self.credentials.recsys_role),
+            ("airflow", self.credentials.airflow_role),
+        ):
+            create_role(server, role, password)
+            create_database(server.url, role, owner=role)
+        self._ready(server.child, f"{LOOPBACK}:{server.port}")
+        return server
+
+    def _start_s3(self) -> StoreAccess:
+        keys = (self.credentials.s3_access_key, self.credentials.s3_secret_key)
+        server = start_s3(self.home, *keys, "recsys", self._port("s3"))
+        self.children.append(server.child)
+        self._ready(server.child, server.access.endpoint)
+        return server.access
+
+    def _start_airflow(self, database_port: int, store: StoreAccess) -> AirflowPlan:
+        plan = AirflowPlan(
+            home=self.home,
+            dags=Path(self.options.dags),
+            plugins=Path(self.options.plugins),
+            port=self._port("airflow"),
+            database_port=database_port,
+            store=store,
+            credentials=self.credentials,
+        )
+        airflow_services.prepare(plan)
+        self._migrate_airflow(plan)
+        since = datetime.now(UTC).isoformat()
+        servers = airflow_services.start_servers(plan)
+        self.children += servers
+        self._await_airflow(plan, servers, since)
+        return plan
+
+    def _migrate_airflow(self, plan: AirflowPlan) -> None:
+        migration = airflow_services.start_migration(plan)
+        if migration is None:
+            return
+        self.children.append(migration)
+        if migration.process.wait() != 0:
+            raise AirflowUnavailable(
+                f"Airflow's tables could not be made; {migration.log} ends:\n"
+                + migration.last_words()
+            )
+        self.children.remove(migration)
+        airflow_services.stamp_migration(plan)
+        self._ready(migration, "done")
+
+    def _await_airflow(self, plan: AirflowPlan, servers: list[Child], since: str) -> None:
+        waiting = {server.name: server for server in servers}
+        deadline = time.monotonic() + AIRFLOW_SECONDS
+        while waiting:
+            self._check_children()
+            if time.monotonic() > deadline:
+                names = ", ".join(waiting)
+                raise AirflowUnavailable(
+                    f"no sign of life from {names}; see the logs in {self.home}"
+                )
+            for name in airflow_services.healthy_servers(plan, since) & set(waiting):
+                address = plan.url if name == airflow_services.API_SERVER else "healthy"
+                self._ready(waiting.pop(name), address)
+            time.sleep(0.2)
+
+    def _watch(self) -> NoReturn:
+        while True:
+            self._check_children()
+            _reap_orphans({child.process.pid for child in self.children})
+            time.sleep(0.5)
+
+    def _check_children(self) -> None:
+        for child in self.children:
+            if not child.is_alive():
+                raise AirflowUnavailable(
+                    f"{child.name} ended by itself; {child.log} ends:\n{child.last_words()}"
+                )
+
+    def _port(self, part: str) -> int:
+        """The port asked for; or the usual one; or, when that is taken, a free one."""
+        if part in self.options.ports:
+            return self.options.ports[part]
+        return USUAL_PORTS[part] if is_free(USUAL_PORTS[part]) else free_port()
+
+    def _ready(self, child: Child, address: str) -> None:
+        seconds = round(time.time() - self.status.started, 1)
+        part = Part(child.name, address, seconds, str(child.log), child.process.pid)
+        self._write(self.status.with_part(part))
+
+    def _write(self, status: Status) -> None:
+        self.status = status
+        write_status(self.home, status)
+
+
+def main(argument: str) -> int:
+    """Runs the stack; the exit code says how it ended."""
+    options = Options(**json.loads(argument))
+    if sys.platform == "linux":
+        LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    with hold_lock(Path(options.home)) as held:
+        return _supervise(options) if held else ALREADY_RUNS
+
+
+def _supervise(options: Options) -> int:
+    supervisor = Supervisor(options)
+    phase, message, code = STOPPED, "", 0
+    try:
+        _handle_signals(_interrupt)
+        supervisor.run()
+    except Interrupted:
+        pass
+    except RecsysError as error:
+        phase, message, code = FAILED, str(error), error.exit_code
+    except OSError as error:
+        refusal = SettingsError(f"the state folder {options.home} is no use: {error}")
+        phase, message, code = FAILED, str(refusal), refusal.exit_code
+    finally:
+        _handle_signals(signal.SIG_IGN)
+        supervisor.stop(phase, message)
+    return code
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    _handle_signals(signal.SIG_IGN)
+    raise Interrupted
+
+
+def _handle_signals(handler: SignalHandler) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, handler)
+
+
+def _reap_orphans(own: set[int]) -> None:
+    """Takes note of the end of processes that a part left behind."""
+    for process in psutil.Process().children():
+        if process.pid not in own and process.status() == psutil.STATUS_ZOMBIE:
+            os.waitpid(process.pid, os.WNOHANG)
+
+
+def _kill_descendants() -> None:
+    """Kills everything that still hangs below this process."""
+    left = psutil.Process().children(recursive=True)
+    for process in left:
+        kill_group(process.pid)
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(left, timeout=5)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -7,6 +7,7 @@ and dotted ``section.field`` overrides, in this order, later ones winning. Unkno
 import json
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -32,6 +33,35 @@ class Frozen(BaseModel):
     )
 
 
+class RatingColumns(Frozen):
+    """What the columns of the ratings file are called in its header."""
+
+    user: str = "userId"
+    """Column of the user's id, a whole number."""
+
+    movie: str = "movieId"
+    """Column of the movie's id, a whole number."""
+
+    rating: str = "rating"
+    """Column of the rating."""
+
+    time: str = "timestamp"
+    """Column of the moment of the rating."""
+
+
+class MovieColumns(Frozen):
+    """What the columns of the movies file are called in its header."""
+
+    movie: str = "movieId"
+    """Column of the movie's id, a whole number."""
+
+    title: str = "title"
+    """Column of the title."""
+
+    genres: str = "genres"
+    """Column of the list of genres."""
+
+
 class SourceSettings(Frozen):
     """Where the ratings come from, and how to read them."""
 
@@ -47,8 +77,38 @@ class SourceSettings(Frozen):
     max_rejected: float = Field(default=0.05, ge=0, le=1)
     """Share of rows that may be set aside as malformed before the whole file is refused."""
 
+    tolerated_rejected: int = Field(default=20, ge=0)
+    """Rows that may be set aside whatever their share: a handful in a small file refuses nothing."""
+
     replace: bool = False
     """The files are a full snapshot: rows that they lack are deleted. Off: rows are added or updated."""
+
+    rating_columns: RatingColumns = RatingColumns()
+    """Names of the ratings file's columns."""
+
+    movie_columns: MovieColumns = MovieColumns()
+    """Names of the movies file's columns."""
+
+    separator: str = Field(default=",", pattern=r"^[^\d\r\n\"'-]$")
+    """The one character between two fields."""
+
+    quote: Literal['"', "'"] = '"'
+    """The character around a field that holds a separator, a line end or a quote (then doubled)."""
+
+    decimal: Literal[".", ","] = "."
+    """The decimal sign of a rating."""
+
+    genre_separator: str = Field(default="|", min_length=1, max_length=3)
+    """What stands between two genres of one movie."""
+
+    top_rating: float = Field(default=5.0, gt=0, le=1000)
+    """The file's best rating; it becomes 5 stars and the others in proportion, always half stars."""
+
+    time_unit: Literal["s", "ms"] = "s"
+    """Unit of the moment of a rating: seconds or milliseconds since 1970-01-01 UTC."""
+
+    largest_id: int = Field(default=2**31 - 1, ge=1, le=2**63 - 1)
+    """Largest id of a user or a movie; what is above is taken for a fault."""
 
 
 class PositiveSettings(Frozen):
@@ -129,6 +189,19 @@ class TrainSettings(Frozen):
     """Seed of the initial embeddings and of the sampling."""
 
 
+class EvaluateSettings(Frozen):
+    """What is measured on the held-back part, and against what."""
+
+    ks: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(default=(5, 10, 20), min_length=1)
+    """Lengths of the list that precision, recall, NDCG, MAP, hit rate and the rest are computed for."""
+
+    block_megabytes: int = Field(default=32, ge=1, le=65536)
+    """Memory of the block of scores that is worked on at a time."""
+
+    seed: int = Field(default=42, ge=0, le=2**32 - 1)
+    """Seed of the random baseline and of the bootstrap."""
+
+
 class GateSettings(Frozen):
     """What a candidate must reach before anyone downstream sees it."""
 
@@ -137,6 +210,12 @@ class GateSettings(Frozen):
 
     min_popular_ratio: float = Field(default=1.05, ge=0, le=100)
     """Floor of precision@5 as served, as a multiple of the popular list's."""
+
+    min_effective_rank: float = Field(default=2.0, ge=0, le=1024)
+    """Floor of the effective number of dimensions of the item vectors; 1 is a collapsed model."""
+
+    max_never_shown: float = Field(default=0.999, ge=0, le=1)
+    """Ceiling of the share of the catalogue that is in no test user's top 10."""
 
 
 class IndexSettings(Frozen):
@@ -168,6 +247,7 @@ class Settings(Frozen):
     positives: PositiveSettings = PositiveSettings()
     split: SplitSettings = SplitSettings()
     train: TrainSettings = TrainSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
     gate: GateSettings = GateSettings()
     index: IndexSettings = IndexSettings()
 
@@ -199,6 +279,11 @@ class Settings(Frozen):
             return cls.model_validate(tree)
         except ValidationError as error:
             raise SettingsError(_explain(error)) from None
+
+    def as_of_time(self) -> datetime | None:
+        """``positives.as_of`` as a moment in UTC; None: everything."""
+        text = self.positives.as_of
+        return None if not text else _moment(text)
 
     def flat(self) -> dict[str, Any]:
         """The same settings as ``{"section.field": value}``."""
@@ -234,6 +319,16 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
         except json.JSONDecodeError:
             overrides[key.strip()] = text
     return overrides
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(
+            f"positives.as_of: {text!r} is not a time such as 2026-11-24T03:00:00Z"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

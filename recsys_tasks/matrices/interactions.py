@@ -1,0 +1,200 @@
+"""Ratings and genres as the sparse matrices that a model takes."""
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, TypeAlias
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from recsys_tasks.data.tables import MovieTable, RatingTable
+from recsys_tasks.matrices.id_maps import IdMap
+from recsys_tasks.settings import PositiveSettings
+
+Arrays = dict[str, NDArray[Any]]
+"""What is stored as one .npz: plain arrays by name, readable without pickle."""
+
+Csr: TypeAlias = sp.csr_matrix[Any]
+"""A sparse matrix by rows, indices sorted within each row."""
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """Positive ratings as coordinates: what is trained on, or what is to be found again.
+
+    Args:
+        shape: ``(n_users, n_items)``.
+        row, col: int32, shape ``(n,)``; user's and item's row. As built: ordered by user, then item.
+        weight: float32, shape ``(n,)``, in (0, 1]; sample weight in training.
+        is_positive: bool, shape ``(n,)``; rated at or above the threshold. The others are weaker
+            positives: trained on with their weight, never drawn as negatives, never tested.
+        rated_at: int64, shape ``(n,)``; epoch seconds, UTC.
+    """
+
+    shape: tuple[int, int]
+    row: NDArray[np.int32]
+    col: NDArray[np.int32]
+    weight: NDArray[np.float32]
+    is_positive: NDArray[np.bool_]
+    rated_at: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def take(self, places: NDArray[np.intp] | NDArray[np.bool_]) -> "Interactions":
+        """The interactions at ``places`` (indices, or a mask), in that order, same shape."""
+        return Interactions(
+            self.shape,
+            self.row[places],
+            self.col[places],
+            self.weight[places],
+            self.is_positive[places],
+            self.rated_at[places],
+        )
+
+    def positives(self) -> "Interactions":
+        """Those rated at or above the threshold."""
+        return self.take(self.is_positive)
+
+    def coo(self) -> "sp.coo_matrix[np.float32]":
+        """A one for each interaction, in their order: LightFM's ``interactions``."""
+        return self._coo(np.ones(len(self), dtype=np.float32))
+
+    def weights(self) -> "sp.coo_matrix[np.float32]":
+        """The sample weights, in the same order: LightFM's ``sample_weight``."""
+        return self._coo(self.weight)
+
+    def csr(self) -> Csr:
+        """A one for each interaction, indices sorted within each user."""
+        return self.coo().tocsr()
+
+    def to_arrays(self) -> Arrays:
+        """Plain arrays for an .npz; ``from_arrays`` gives the same interactions back."""
+        return {
+            "shape": np.array(self.shape, dtype=np.int64),
+            "row": self.row,
+            "col": self.col,
+            "weight": self.weight,
+            "is_positive": self.is_positive,
+            "rated_at": self.rated_at,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> "Interactions":
+        """The interactions that ``to_arrays`` described."""
+        n_users, n_items = arrays["shape"].tolist()
+        names = ("row", "col", "weight", "is_positive", "rated_at")
+        return cls((n_users, n_items), **{name: arrays[name] for name in names})
+
+    def _coo(self, data: NDArray[np.float32]) -> "sp.coo_matrix[np.float32]":
+        return sp.coo_matrix((data, (self.row, self.col)), shape=self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class ItemFeatures:
+    """What is known of each item: itself and, where asked for, its genres.
+
+    Args:
+        matrix: CSR float32, ``(n_items, n_items + n_genres)``; each row sums to 1, its elements
+            equal; identity columns first, genre columns after them in the order of their names.
+        names: a name for each column: ``movie:<id>`` or ``genre:<name>``.
+    """
+
+    matrix: Csr
+    names: tuple[str, ...]
+
+    def to_arrays(self) -> Arrays:
+        """Plain arrays for an .npz; ``from_arrays`` gives the same features back."""
+        return {**csr_to_arrays(self.matrix), "names": np.array(self.names, dtype=np.str_)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> "ItemFeatures":
+        """The features that ``to_arrays`` described."""
+        return cls(csr_from_arrays(arrays), tuple(arrays["names"].tolist()))
+
+
+def build_id_maps(ratings: RatingTable, movies: MovieTable) -> tuple[IdMap, IdMap]:
+    """Users with a rating of any value, and every movie of the table, rated or not."""
+    starts = np.flatnonzero(np.diff(ratings.user_id, prepend=-1))
+    return IdMap(ratings.user_id[starts]), IdMap(movies.movie_id)
+
+
+def build_interactions(
+    ratings: RatingTable, users: IdMap, items: IdMap, positives: PositiveSettings
+) -> Interactions:
+    """The ratings that count as positive, as coordinates, in the table's order.
+
+    Raises:
+        NotFound: a user or movie of the table that the id maps lack.
+
+    Source:
+        ``lightfm.data.Dataset.build_interactions`` for users and items in ascending order, with
+        weight 1 for the threshold's ratings and ``liked_weight`` for the weaker ones.
+    """
+    floor = positives.liked_from if positives.liked_weight > 0 else positives.threshold
+    chosen = np.flatnonzero(ratings.rating >= min(floor, positives.threshold))
+    is_positive = ratings.rating[chosen] >= positives.threshold
+    return Interactions(
+        shape=(len(users), len(items)),
+        row=users.rows_of(ratings.user_id[chosen]),
+        col=items.rows_of(ratings.movie_id[chosen]),
+        weight=np.where(is_positive, 1.0, positives.liked_weight).astype(np.float32),
+        is_positive=is_positive,
+        rated_at=ratings.rated_at[chosen],
+    )
+
+
+def build_seen(ratings: RatingTable, users: IdMap, items: IdMap) -> Csr:
+    """Every item that a user has rated, whatever the rating: CSR of ones, indices sorted."""
+    row, col = users.rows_of(ratings.user_id), items.rows_of(ratings.movie_id)
+    indptr = np.searchsorted(row, np.arange(len(users) + 1))
+    ones = np.ones(len(row), dtype=np.int8)
+    return sp.csr_matrix((ones, col, indptr), shape=(len(users), len(items)))
+
+
+def build_item_features(movies: MovieTable, genres: bool = True) -> ItemFeatures:
+    """Identity and genres of each movie, rows normalised to sum to 1.
+
+    Args:
+        movies: ids ascending; genres without repeats within a movie.
+        genres: False leaves the identity alone, ``(n_items, n_items)``.
+
+    Source:
+        ``lightfm.data.Dataset.build_item_features`` with its defaults, the genres fitted in the
+        order of their names. ``(no genres listed)`` is a genre like any other, as in the article.
+    """
+    n_items = len(movies.movie_id)
+    tags = movies.genres if genres else ((),) * n_items
+    counts = np.fromiter(map(len, tags), dtype=np.int64, count=n_items)
+    flat = list(chain.from_iterable(tags))
+    labels = sorted(set(flat))
+    column = {label: n_items + place for place, label in enumerate(labels)}
+    indptr = np.concatenate(([0], np.cumsum(counts + 1)))
+    indices = np.empty(n_items + len(flat), dtype=np.int32)
+    is_genre = np.ones(len(indices), dtype=np.bool_)
+    is_genre[indptr[:-1]] = False
+    indices[~is_genre] = np.arange(n_items)
+    indices[is_genre] = np.fromiter(map(column.__getitem__, flat), dtype=np.int32, count=len(flat))
+    data = np.repeat((1.0 / (counts + 1)).astype(np.float32), counts + 1)
+    matrix = sp.csr_matrix((data, indices, indptr), shape=(n_items, n_items + len(labels)))
+    matrix.sort_indices()
+    names = (*map("movie:{}".format, movies.movie_id.tolist()), *map("genre:{}".format, labels))
+    return ItemFeatures(matrix, names)
+
+
+def csr_to_arrays(matrix: Csr) -> Arrays:
+    """The four arrays of a CSR matrix; ``csr_from_arrays`` gives the same matrix back."""
+    return {
+        "shape": np.array(matrix.shape, dtype=np.int64),
+        "indptr": matrix.indptr,
+        "indices": matrix.indices,
+        "data": matrix.data,
+    }
+
+
+def csr_from_arrays(arrays: Arrays) -> Csr:
+    """The matrix that ``csr_to_arrays`` described."""
+    parts = (arrays["data"], arrays["indices"], arrays["indptr"])
+    n_rows, n_columns = arrays["shape"].tolist()
+    return sp.csr_matrix(parts, shape=(n_rows, n_columns))

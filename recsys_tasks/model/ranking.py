@@ -1,0 +1,219 @@
+"""Where a user's positives stand among all items, for every user, in one pass over the scores.
+
+A block of users times all items is one matrix product; then, for each positive, the items that
+score at least as much are counted. A view that leaves items out subtracts those of them that were
+counted, so every view comes from the same scores. Ties count against the model, as in LightFM.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import scipy.sparse as sp
+from numba import njit
+from numpy.typing import NDArray
+
+from recsys_tasks.matrices.interactions import Csr, Interactions
+
+NOBODY = -1
+"""Fills a list of items that ends early."""
+
+
+class Scorer(Protocol):
+    """Anything that gives every item a score for a user: a model or a baseline."""
+
+    def scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Scores of these users (rows) with every item, ``(len(users), n_items)``, C order, writable."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Ranks:
+    """0-based ranks of users' positives in one view, grouped by user, ascending within each.
+
+    Args:
+        users: int32, shape ``(n,)``, ascending; the users (rows) with a positive in this view.
+        indptr: int64, shape ``(n + 1,)``; user ``i`` owns ``values[indptr[i]:indptr[i + 1]]``.
+        values: int32; how many items score at least as much, the item itself and those left out
+            of the view not counted.
+        n_negatives: int64, shape ``(n,)``; items neither positive in this view nor left out of it.
+    """
+
+    users: NDArray[np.int32]
+    indptr: NDArray[np.int64]
+    values: NDArray[np.int32]
+    n_negatives: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """What one pass over a scorer's scores gives.
+
+    Args:
+        views: ranks by the view's name: ``test_served``, ``test``, ``test_unmasked``, ``train``.
+        lists: int32, shape ``(n, length)``; what each user of the test part is shown, best first:
+            the items never rated by the user and those of the test part. ``NOBODY`` fills the rest.
+    """
+
+    views: dict[str, Ranks]
+    lists: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a ranking is asked about: who likes what, and what is left out in which view.
+
+    Args:
+        test: CSR ``(n_users, n_items)``, indices sorted: positives to be found.
+        train: CSR: positives trained on, for the view ``train``.
+        trained: CSR: everything trained on, weaker positives too; left out in the view ``test``.
+        unserved: CSR: everything rated at any rating but for the test part; left out in ``test_served``.
+    """
+
+    test: Csr
+    train: Csr
+    trained: Csr
+    unserved: Csr
+
+    @classmethod
+    def of(
+        cls, train: Interactions, test: Interactions, seen: Csr, unknown: Interactions | None = None
+    ) -> "Parts":
+        """Parts from interactions and everything rated.
+
+        Args:
+            train: what the model was trained on.
+            test: what is to be found; its positives count.
+            seen: CSR, every rated item whatever the rating.
+            unknown: ratings that this question must not know of (the test part, where the question
+                is about validation): their items stay in the lists like any unrated one.
+        """
+        positives = test.positives().csr()
+        hidden = positives if unknown is None else positives + unknown.csr()
+        return cls(
+            test=positives,
+            train=train.positives().csr(),
+            trained=_without(train.csr(), positives),
+            unserved=_without(seen, hidden),
+        )
+
+
+def rank(scorer: Scorer, parts: Parts, list_length: int = 10, block: int = 128) -> Ranking:
+    """Ranks every positive of the test and train parts in every view.
+
+    Args:
+        scorer: finite scores for every user of ``parts``.
+        parts: who likes what.
+        list_length: items in each list, >= 1.
+        block: users scored at a time; memory is about ``block * n_items * 4`` bytes.
+
+    Source:
+        ``LightFM.predict_rank``: ``test`` is with ``train_interactions``, the others without.
+    """
+    positives = {"test": parts.test, "train": parts.train}
+    counts = {name: np.zeros(matrix.nnz, dtype=np.int32) for name, matrix in positives.items()}
+    left_out = {name: np.zeros(parts.test.nnz, dtype=np.int32) for name in ("trained", "unserved")}
+    lists = np.full((parts.test.shape[0], list_length), NOBODY, dtype=np.int32)
+    for users in _blocks(np.diff(parts.test.indptr) + np.diff(parts.train.indptr), block):
+        scores = scorer.scores(users)
+        for name, matrix in positives.items():
+            _count_at_least(scores, users, matrix.indptr, matrix.indices, counts[name])
+        for name, out in left_out.items():
+            mask = getattr(parts, name)
+            _count_left_out(
+                scores, users, parts.test.indptr, parts.test.indices, mask.indptr, mask.indices, out
+            )
+        _list_best(scores, users, parts.unserved.indptr, parts.unserved.indices, lists)
+    served = counts["test"] - left_out["unserved"]
+    masked = counts["test"] - left_out["trained"]
+    return Ranking(
+        views={
+            "test_served": _grouped(parts.test, served, parts.unserved),
+            "test": _grouped(parts.test, masked, parts.trained),
+            "test_unmasked": _grouped(parts.test, counts["test"], None),
+            "train": _grouped(parts.train, counts["train"], None),
+        },
+        lists=lists[np.diff(parts.test.indptr) > 0],
+    )
+
+
+def _blocks(n_positives: NDArray[np.int32], block: int) -> Iterator[NDArray[np.int32]]:
+    """Rows of the users with any positive, ``block`` at a time."""
+    users = np.flatnonzero(n_positives).astype(np.int32)
+    for start in range(0, len(users), block):
+        yield users[start : start + block]
+
+
+def _without(matrix: Csr, removed: Csr) -> Csr:
+    """The elements of ``matrix`` that ``removed`` lacks, indices sorted."""
+    kept = matrix.astype(np.int8) - matrix.astype(np.int8).multiply(removed.astype(np.bool_))
+    kept.eliminate_zeros()
+    kept.sort_indices()
+    return sp.csr_matrix(kept)
+
+
+def _grouped(positives: Csr, ranks: NDArray[np.int32], left_out: Csr | None) -> Ranks:
+    """Ranks of the users with a positive, ascending within each user."""
+    per_user = np.diff(positives.indptr)
+    users = np.flatnonzero(per_user).astype(np.int32)
+    n_out = (
+        np.zeros(len(users), dtype=np.int64)
+        if left_out is None
+        else np.diff(left_out.indptr)[users]
+    )
+    owner = np.repeat(np.arange(len(per_user), dtype=np.int64), per_user)
+    in_order = np.sort(owner * positives.shape[1] + ranks)
+    return Ranks(
+        users=users,
+        indptr=np.concatenate(([0], np.cumsum(per_user[users], dtype=np.int64))),
+        values=(in_order - owner * positives.shape[1]).astype(np.int32),
+        n_negatives=positives.shape[1] - per_user[users].astype(np.int64) - n_out,
+    )
+
+
+@njit(nogil=True, cache=True)
+def _count_at_least(scores, users, indptr, items, out):  # type: ignore[no-untyped-def]
+    """For each positive of each user: other items that score at least as much."""
+    for place in range(len(users)):
+        row = scores[place]
+        for pair in range(indptr[users[place]], indptr[users[place] + 1]):
+            bound = row[items[pair]]
+            count = np.int32(0)
+            for score in row:
+                count += np.int32(score >= bound)
+            out[pair] = count - 1
+
+
+@njit(nogil=True, cache=True)
+def _count_left_out(scores, users, indptr, items, out_indptr, out_items, out):  # type: ignore[no-untyped-def]
+    """For each positive of each user: left-out items that score at least as much."""
+    for place in range(len(users)):
+        row, user = scores[place], users[place]
+        for pair in range(indptr[user], indptr[user + 1]):
+            bound = row[items[pair]]
+            count = np.int32(0)
+            for left_out in range(out_indptr[user], out_indptr[user + 1]):
+                count += np.int32(row[out_items[left_out]] >= bound)
+            out[pair] = count
+
+
+@njit(nogil=True, cache=True)
+def _list_best(scores, users, out_indptr, out_items, lists):  # type: ignore[no-untyped-def]
+    """The best items of each user without those left out, ties by lower row; spoils the scores."""
+    length = lists.shape[1]
+    best = np.empty(length, dtype=np.float32)
+    for place in range(len(users)):
+        row, shown = scores[place], lists[users[place]]
+        for left_out in range(out_indptr[users[place]], out_indptr[users[place] + 1]):
+            row[out_items[left_out]] = -np.inf
+        best[:] = -np.inf
+        for item in range(len(row)):
+            if row[item] > best[length - 1]:
+                slot = length - 1
+                while slot > 0 and row[item] > best[slot - 1]:
+                    best[slot] = best[slot - 1]
+                    shown[slot] = shown[slot - 1]
+                    slot -= 1
+                best[slot] = row[item]
+                shown[slot] = item

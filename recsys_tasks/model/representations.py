@@ -1,0 +1,60 @@
+"""A model's users and items as plain vectors, biases folded in: a dot product is a score."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys_tasks.matrices.interactions import Csr
+from recsys_tasks.model.fit import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """Vectors whose dot product is the model's score, all float32.
+
+    Args:
+        users: shape ``(n_users, c + 2)``: vector, bias, 1.
+        items: shape ``(n_items, c + 2)``: vector, 1, bias.
+    """
+
+    users: NDArray[np.float32]
+    items: NDArray[np.float32]
+
+    @property
+    def n_users(self) -> int:
+        """Rows of ``users``."""
+        return len(self.users)
+
+    @property
+    def n_items(self) -> int:
+        """Rows of ``items``."""
+        return len(self.items)
+
+    def scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Scores of the users of these rows with every item, shape ``(len(users), n_items)``."""
+        return self.users[users] @ self.items.T
+
+
+def fold(model: Model, features: Csr) -> Embeddings:
+    """A model's embeddings with items summed from their features and biases folded in.
+
+    Args:
+        model: users and features in the order of the matrices it was trained on.
+        features: CSR float32, ``(n_items, n_features)``.
+
+    Source:
+        ``LightFM.get_item_representations`` and ``get_user_representations``; the order of a
+        float32 sum apart, ``users @ items.T`` is ``LightFM.predict``.
+    """
+    return Embeddings(
+        users=np.column_stack(
+            (model.user_embeddings, model.user_biases, np.ones_like(model.user_biases))
+        ),
+        items=item_rows(features @ model.feature_embeddings, features @ model.feature_biases),
+    )
+
+
+def item_rows(vectors: NDArray[np.float32], biases: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Item vectors, a one and their biases side by side, shape ``(n_items, c + 2)``."""
+    return np.column_stack((vectors, np.ones_like(biases), biases))

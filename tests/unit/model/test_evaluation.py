@@ -1,0 +1,179 @@
+"""Our numbers are LightFM's where it has them, and hold together where it has none."""
+
+import json
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from lightfm import evaluation as reference
+
+from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.matrices.interactions import Interactions
+from recsys_tasks.model import metrics
+from recsys_tasks.model.baselines import popular, popular_order, random_order
+from recsys_tasks.model.evaluation import embedding_facts, evaluate_all, validator
+from recsys_tasks.model.ranking import NOBODY, Parts, rank
+from recsys_tasks.model.representations import Embeddings, fold
+from recsys_tasks.settings import EvaluateSettings
+
+SETTINGS = EvaluateSettings(ks=(5, 10))
+
+
+@pytest.fixture(scope="module")
+def ranking(fitted):
+    parts = Parts.of(fitted.split.train, fitted.split.test, fitted.seen)
+    return rank(fold(fitted.model, fitted.features), parts, list_length=10, block=100)
+
+
+@pytest.fixture(scope="module")
+def evaluation(fitted):
+    embeddings = fold(fitted.model, fitted.features)
+    return evaluate_all(embeddings, fitted.split, fitted.seen, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("view", "part", "left_out"),
+    [("test", "test", "train"), ("test_unmasked", "test", None), ("train", "train", None)],
+)
+def test_every_metric_that_lightfm_has_equals_lightfms(fitted, ranking, view, part, left_out):
+    given = {"item_features": fitted.features}
+    if left_out:
+        given["train_interactions"] = getattr(fitted.split, left_out).csr()
+    asked, ranks = getattr(fitted.split, part).csr(), ranking.views[view]
+    for ours, theirs in [
+        (
+            metrics.precision_at_k(ranks, 5),
+            reference.precision_at_k(fitted.lightfm, asked, k=5, **given),
+        ),
+        (
+            metrics.recall_at_k(ranks, 10),
+            reference.recall_at_k(fitted.lightfm, asked, k=10, **given),
+        ),
+        (metrics.reciprocal_rank(ranks), reference.reciprocal_rank(fitted.lightfm, asked, **given)),
+        (metrics.auc(ranks), reference.auc_score(fitted.lightfm, asked, **given)),
+    ]:
+        assert ours.shape == theirs.shape
+        assert ours.mean() == pytest.approx(theirs.mean(), abs=1e-5)
+        assert np.mean(np.abs(ours - theirs) > 1e-4) < 0.01  # a near tie rounds the other way
+
+
+def test_as_served_equals_lightfm_told_to_leave_out_everything_rated(fitted, ranking):
+    test = fitted.split.test.csr()
+    unserved = fitted.seen.astype(np.float32) - test
+    unserved.eliminate_zeros()
+    theirs = reference.precision_at_k(
+        fitted.lightfm, test, unserved, k=5, item_features=fitted.features
+    )
+    ours = metrics.precision_at_k(ranking.views["test_served"], 5)
+    assert ours.mean() == pytest.approx(theirs.mean(), abs=1e-5)
+
+
+def test_blocks_do_not_change_a_rank(fitted, ranking):
+    parts = Parts.of(fitted.split.train, fitted.split.test, fitted.seen)
+    embeddings = fold(fitted.model, fitted.features)
+    other = rank(embeddings, parts, list_length=10, block=7)
+    for view, ranks in ranking.views.items():
+        differ = np.mean(ranks.values != other.views[view].values)
+        assert differ < 0.001  # BLAS may sum another block's shape in another order
+
+
+def test_lists_hold_only_what_a_consumer_may_show(fitted, ranking):
+    rated_not_tested = fitted.seen.toarray() - fitted.split.test.csr().toarray()
+    users = ranking.views["test_served"].users
+    assert not rated_not_tested[users[:, None], ranking.lists].any()
+
+
+def test_the_first_places_of_the_lists_are_the_hits_of_the_ranks(fitted, ranking):
+    test = fitted.split.test.csr().toarray()
+    users = ranking.views["test_served"].users
+    hits = test[users[:, None], ranking.lists[:, :5]].sum(axis=1) / 5
+    assert hits == pytest.approx(metrics.precision_at_k(ranking.views["test_served"], 5))
+
+
+def test_the_popular_list_scores_as_its_order_does(fitted):
+    train = fitted.split.train
+    scores = popular(train).scores(np.array([0], dtype=np.int32))[0]
+    assert np.array_equal(np.argsort(-scores), popular_order(train))
+    counts = np.bincount(train.col, minlength=train.shape[1])
+    assert (np.diff(counts[popular_order(train)]) <= 0).all()
+
+
+def test_random_order_is_a_coin_for_auc_and_repeats_itself(fitted):
+    parts = Parts.of(fitted.split.train, fitted.split.test, fitted.seen)
+    once = rank(random_order(fitted.split.train.shape, 1), parts).views["test"]
+    again = rank(random_order(fitted.split.train.shape, 1), parts).views["test"]
+    assert np.array_equal(once.values, again.values)
+    assert metrics.auc(once).mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_document_has_the_manifests_keys_and_is_plain_json(evaluation):
+    assert json.loads(json.dumps(evaluation.metrics, allow_nan=False)) == evaluation.metrics
+    named = {"precision_at_5", "recall_at_10", "ndcg_at_10", "mrr", "auc", "users"}
+    views = {"test_served", "test", "test_unmasked", "train"}
+    assert views | {"baselines"} == set(evaluation.metrics)
+    for scorer in (evaluation.metrics, *evaluation.metrics["baselines"].values()):
+        assert all(named <= set(scorer[view]) for view in views)
+
+
+def test_per_user_values_average_to_the_documents(evaluation):
+    for prefix, scorer in [("", evaluation.metrics)] + [
+        (f"{name}.", found) for name, found in evaluation.metrics["baselines"].items()
+    ]:
+        values = evaluation.per_user[f"{prefix}test_served.ndcg_at_10"]
+        assert len(values) == len(evaluation.per_user["users"])
+        assert values.mean() == pytest.approx(scorer["test_served"]["ndcg_at_10"], rel=1e-5)
+
+
+def test_validation_knows_nothing_of_the_test_part():
+    """A test item stays in the list even if it is rated: leaving it out would tell where it is."""
+    one = np.ones(1, dtype=np.int32)
+
+    def alone(item):
+        return Interactions(
+            (1, 3),
+            one * 0,
+            one * item,
+            one.astype(np.float32),
+            one.astype(bool),
+            one.astype(np.int64),
+        )
+
+    seen = sp.csr_matrix(np.array([[1, 1, 1]], dtype=np.int8))
+    parts = Parts.of(alone(0), alone(1), seen, unknown=alone(2))
+    scorer = Embeddings(
+        np.ones((1, 1), dtype=np.float32), np.array([[3], [1], [2]], dtype=np.float32)
+    )
+    assert rank(scorer, parts).views["test_served"].values.tolist() == [1]
+
+
+def test_a_validator_needs_a_validation_part(fitted):
+    with pytest.raises(ValueError, match="no validation part"):
+        validator(fitted.split, fitted.features, fitted.seen, SETTINGS)
+
+
+def test_fewer_items_than_places_leave_places_empty(fitted):
+    one = np.ones(1, dtype=np.int32)
+    alone = Interactions(
+        (1, 2), one * 0, one * 0, one.astype(np.float32), one.astype(bool), one.astype(np.int64)
+    )
+    parts = Parts.of(alone, alone.take(np.array([], dtype=np.intp)), sp.csr_matrix((1, 2)))
+    assert rank(random_order((1, 2), 1), parts).lists.shape == (0, 10)
+    parts = Parts.of(alone.take(np.array([], dtype=np.intp)), alone, sp.csr_matrix((1, 2)))
+    lists = rank(random_order((1, 2), 1), parts).lists
+    assert sorted(lists[0, :2].tolist()) == [0, 1]
+    assert (lists[0, 2:] == NOBODY).all()
+
+
+def test_embeddings_with_a_nan_are_refused(fitted):
+    embeddings = fold(fitted.model, fitted.features)
+    embeddings.items[3, 2] = np.nan
+    with pytest.raises(TrainingRefused, match="NaN"):
+        evaluate_all(embeddings, fitted.split, fitted.seen, SETTINGS)
+    assert embedding_facts(embeddings)["finite"] == 0
+
+
+def test_collapsed_vectors_have_no_effective_rank(fitted):
+    healthy = fold(fitted.model, fitted.features)
+    assert embedding_facts(healthy)["effective_rank"] > 4
+    same = Embeddings(healthy.users, np.repeat(healthy.items[:1], 50, axis=0))
+    assert embedding_facts(same)["effective_rank"] == 0

@@ -1,7 +1,160 @@
-"""Placeholder, replaced in the next commits."""
+"""``recommend``, ``similar``, ``batch``: questions to the champion, or to a version by name."""
 
-from recsys_tasks.commands import Subcommands
+import json
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recsys_tasks.commands import Answer, Subcommands, add_command
+
+if TYPE_CHECKING:
+    from recsys_tasks.recommend.recommender import Filter, Recommendations, Recommender
+
+TIERS = {
+    "model": "from the model",
+    "fold_in": "from what is known of this user, whom the model was not trained on",
+    "popular": "from the popular list, because the model knows nothing of this user",
+}
+"""The tier of an answer, in words."""
 
 
 def add_commands(commands: Subcommands) -> None:
-    """Adds nothing yet."""
+    """Adds the three commands."""
+    recommend = add_command(
+        commands,
+        "recommend",
+        recommend_items,
+        "recommend movies to a user",
+        "The answer names its tier: model, fold_in or popular. A user whom the version does not\n"
+        "know gets the popular list. The score is the exact dot product; strength, in [0, 1], has\n"
+        "the same order.\n\n"
+        "examples:\n  recsys recommend --user 42 -k 10\n"
+        "  recsys recommend --liked 1 --liked 260     someone who liked these movies\n"
+        "  recsys recommend --likes-genre Sci-Fi      someone who likes this genre\n"
+        "  recsys recommend --user 42 --genre Comedy --json",
+    )
+    who = recommend.add_mutually_exclusive_group(required=True)
+    who.add_argument("--user", type=_id, help="id of a user")
+    who.add_argument("--liked", type=_id, action="append", help="id of a movie liked; repeat")
+    who.add_argument("--likes-genre", action="append", metavar="GENRE", help="a genre; repeat")
+    recommend.add_argument("--include-seen", action="store_true", help="rated movies too")
+    recommend.add_argument("--exact", action="store_true", help="score every movie, no index")
+    _add_common(recommend)
+    similar = add_command(
+        commands,
+        "similar",
+        similar_items,
+        "find movies like one movie",
+        "example:\n  recsys similar --movie 260 -k 10",
+    )
+    similar.add_argument("--movie", type=_id, required=True, help="id of a movie")
+    _add_common(similar)
+    batch = add_command(
+        commands,
+        "batch",
+        batch_items,
+        "write every user's recommendations to a file, one JSON line a user",
+        "example:\n  recsys batch --out top.jsonl -k 20",
+    )
+    batch.add_argument("--out", type=Path, required=True, help="file to write (JSON lines)")
+    _add_common(batch, genre=False)
+
+
+def _add_common(parser: ArgumentParser, genre: bool = True) -> None:
+    parser.add_argument("-k", type=_length, default=10, help="length of the list (default: 10)")
+    parser.add_argument("--version", help="a version by name (default: the champion)")
+    parser.add_argument("--cache", type=Path, help="folder of downloads (default: ~/.cache/recsys)")
+    if genre:
+        parser.add_argument("--genre", help="only movies of this genre")
+
+
+def recommend_items(arguments: Namespace) -> Answer:
+    """``recsys recommend``."""
+    recommender, chosen = _recommender(arguments), _filter(arguments)
+    exclude, exact = not arguments.include_seen, arguments.exact
+    if arguments.user is not None:
+        answer = recommender.recommend(arguments.user, arguments.k, exclude, chosen, exact)
+    elif arguments.liked:
+        answer = recommender.recommend_for(arguments.liked, arguments.k, exclude, chosen, exact)
+    else:
+        genres = arguments.likes_genre
+        answer = recommender.recommend_for_features(genres, arguments.k, chosen, exact)
+    return Answer(_document(answer), f"{_heading(answer)}\n{_table(answer)}")
+
+
+def similar_items(arguments: Namespace) -> Answer:
+    """``recsys similar``."""
+    answer = _recommender(arguments).similar(arguments.movie, arguments.k, _filter(arguments))
+    document = {**_document(answer), "movie_id": arguments.movie}
+    return Answer(document, _table(answer))
+
+
+def batch_items(arguments: Namespace) -> Answer:
+    """``recsys batch``."""
+    from recsys_tasks.recommend.batch import write_jsonl
+
+    recommender = _recommender(arguments)
+    users = write_jsonl(recommender, arguments.out, arguments.k, _progress)
+    document = {
+        "dataset": arguments.dataset,
+        "version": recommender.version,
+        "users": users,
+        "out": str(arguments.out),
+    }
+    return Answer(document, f"{arguments.out}: {arguments.k} movies for each of {users} users")
+
+
+def _recommender(arguments: Namespace) -> "Recommender":
+    from recsys_tasks.connections import Connections
+    from recsys_tasks.publish.object_store import ObjectStore
+    from recsys_tasks.recommend.recommender import Recommender
+
+    store = ObjectStore(Connections.find().store())
+    return Recommender.load(
+        store, arguments.dataset, version=arguments.version, cache=arguments.cache
+    )
+
+
+def _filter(arguments: Namespace) -> "Filter | None":
+    genre = arguments.genre
+    return None if genre is None else lambda movie: genre in movie.genres
+
+
+def _document(answer: "Recommendations") -> dict[str, Any]:
+    document = asdict(answer)
+    return {**document, "items": [dict(item) for item in document["items"]]}
+
+
+def _heading(answer: "Recommendations") -> str:
+    who = "" if answer.user_id is None else f"user {answer.user_id}, "
+    return f"{who}{TIERS[answer.tier]} ({answer.dataset} {answer.version})"
+
+
+def _table(answer: "Recommendations") -> str:
+    lines = [
+        f"{place:>3}  {item.score:>8.4f}  {_cut(item.title, 56):<56}  {', '.join(item.genres)}"
+        for place, item in enumerate(answer.items, start=1)
+    ]
+    return "\n".join(lines) or "     nothing is left to recommend"
+
+
+def _cut(title: str, width: int) -> str:
+    return title if len(title) <= width else title[: width - 1] + "…"
+
+
+def _progress(done: int, total: int) -> None:
+    print(json.dumps({"users": done, "of": total}), file=sys.stderr)
+
+
+def _id(text: str) -> int:
+    if not text.isascii() or not text.removeprefix("-").isdigit() or len(text) > 20:
+        raise ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _length(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= 10_000:
+        raise ArgumentTypeError(f"{text!r} is not a number from 1 to 10000")
+    return int(text)

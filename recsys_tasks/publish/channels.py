@@ -30,6 +30,11 @@ log = logging.getLogger(__name__)
 Lock = AbstractContextManager[object]
 
 
+def lock_name(dataset: str) -> str:
+    """Name of the advisory lock that everyone takes who moves this dataset's pointer."""
+    return f"promote:{dataset}"
+
+
 class Pointer(Closed):
     """What a channel's file holds."""
 

@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from recsys_tasks.connections import StoreAccess
-from recsys_tasks.errors import ArtifactRefused, NotFound, PublishConflict, StoreUnavailable
+from recsys_tasks.errors import (
+    ArtifactRefused,
+    NotFound,
+    PublishConflict,
+    SettingsError,
+    StoreUnavailable,
+)
 from recsys_tasks.publish import canonical_json, keys
 from recsys_tasks.publish.embeddings import describe
 from recsys_tasks.publish.manifest import Manifest
@@ -108,6 +114,26 @@ def read_manifest(
     if (manifest.dataset, manifest.version) != (dataset, version):
         raise ArtifactRefused(key, f"says that it is {manifest.dataset}/{manifest.version}")
     return manifest
+
+
+def list_manifests(store: ObjectStore, dataset: str) -> tuple[Manifest, ...]:
+    """The manifest of every version, newest first.
+
+    Files without a manifest are no version; a manifest that cannot be read is logged and left out.
+    """
+    prefix = keys.versions(dataset)
+    names = {
+        found.key.removeprefix(prefix).partition("/")[0]
+        for found in store.list(prefix)
+        if found.key.endswith(f"/{keys.MANIFEST}")
+    }
+    manifests = []
+    for name in sorted(names, reverse=True):
+        try:
+            manifests.append(read_manifest(store, dataset, name))
+        except (NotFound, ArtifactRefused, SettingsError) as error:
+            log.warning("not listed: %s", error)
+    return tuple(manifests)
 
 
 def verify_in_fresh_process(access: StoreAccess, dataset: str, version: str) -> None:

@@ -22,20 +22,18 @@ TOLERANCE = 1e-4
 """Scores are sums of some hundred float32 products; another order of adding moves them by less."""
 
 
-def write_golden(folder: Path, dataset: str, version: str, facts: IndexFacts) -> None:
+def write_golden(folder: Path, facts: IndexFacts) -> None:
     """Asks the files of a version some questions and writes the answers beside them.
 
     Args:
         folder: every file of the version but the golden queries and the manifest.
-        dataset: as the manifest will say.
-        version: as the manifest will say.
-        facts: of the index.
+        facts: how the index was built, as the manifest will say.
 
     Raises:
         ArtifactRefused: the files do not open as a version.
     """
     paths = {name: folder / name for name in READ if name != NAME}
-    recommender = Recommender(open_files(dataset, version, facts, paths))
+    recommender = Recommender(open_files("", "", facts, paths))
     answers = [
         {"ask": question, **_plain(_ask(recommender, question))}
         for question in _questions(recommender.artifacts)

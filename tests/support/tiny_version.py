@@ -77,7 +77,7 @@ def make_version(
     items = np.load(folder / "item_embeddings.npy")
     users = np.load(folder / "user_embeddings.npy")
     facts = build_index(folder / "items.ann", items, users, trees=10, seed=3).facts
-    write_golden(folder, DATASET, version, facts)
+    write_golden(folder, facts)
     return seal(folder, sections(version, facts.model_dump(), accepted, n_users, n_items))
 
 

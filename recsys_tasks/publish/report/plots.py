@@ -1,0 +1,208 @@
+"""The report's plots: matplotlib draws them, as SVG that follows the page's colours by day and night.
+
+Each function gives an ``<svg>`` element as text: no ids that two plots could share, no date, no
+script, nothing that is fetched. The same facts give the same bytes.
+
+The colours are those of Okabe and Ito, which colour-blind readers can tell apart; every series has a
+marker or a label of its own as well.
+"""
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK, LINE = "#24292e", "#d3d9df"
+SERIES = {
+    "model": ("#0072b2", "o"),
+    "champion": ("#d55e00", "D"),
+    "popular": ("#009e73", "s"),
+    "random": ("#767676", "x"),
+}
+"""Colour and marker of each thing that is compared."""
+
+MODEL = SERIES["model"][0]
+MARK = SERIES["champion"][0]
+
+VARIABLES = {
+    INK: "ink",
+    LINE: "line",
+    **{colour: name for name, (colour, _) in SERIES.items()},
+}
+"""Each colour's variable in the page's style sheet, which gives it another value in the dark."""
+
+Interval = tuple[float, float]
+"""A value and half the width of its 95 % interval, 0 where none is known."""
+
+STYLE = {
+    "svg.hashsalt": "recsys",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 11,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": LINE,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "text.parse_math": False,
+}
+
+
+class Canvas:
+    """Axes to draw on, and after that the drawing."""
+
+    svg = ""
+
+    def __init__(self, axes: "Axes") -> None:
+        self.axes = axes
+
+
+def comparison(values: Mapping[str, Mapping[str, Interval]]) -> str:
+    """A row for each metric, a mark for each series with its 95 % interval.
+
+    Args:
+        values: by metric's label, by series (``SERIES``).
+    """
+    with _canvas(height=0.75 + 0.62 * len(values)) as canvas:
+        axes = canvas.axes
+        names = [name for name in SERIES if any(name in row for row in values.values())]
+        for place, name in enumerate(names):
+            colour, marker = SERIES[name]
+            rows = [row for row, of in enumerate(values.values()) if name in of]
+            found = [of[name] for of in values.values() if name in of]
+            axes.errorbar(
+                [value for value, _ in found],
+                [row + 0.17 * (place - (len(names) - 1) / 2) for row in rows],
+                xerr=[half for _, half in found],
+                fmt=marker,
+                color=colour,
+                label=name,
+                markersize=6,
+                capsize=0,
+            )
+        axes.set_yticks(range(len(values)), list(values))
+        axes.set_ylim(len(values) - 0.5, -0.5)
+        axes.set_xlim(left=0)
+        axes.set_xlabel("mean over users, with 95 % interval")
+        axes.grid(axis="y", visible=False)
+        axes.figure.legend(loc="outside upper left", ncols=4, frameon=False, handletextpad=0.2)
+    return canvas.svg
+
+
+def epochs(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+    """Precision by epoch.
+
+    Args:
+        curves: by name (``validation``, ``train``), pairs of epoch and precision@5.
+    """
+    with _canvas(height=2.6) as canvas:
+        axes = canvas.axes
+        for (name, points), (colour, marker) in zip(
+            curves.items(), (SERIES["model"], SERIES["champion"]), strict=False
+        ):
+            axes.plot(*zip(*points, strict=True), color=colour, label=name, linewidth=1.6)
+            best = max(points, key=lambda point: point[1])
+            axes.plot(*best, marker, color=colour, markersize=7)
+        axes.set_xlabel("epoch (the mark is the best)")
+        axes.set_ylabel("precision@5")
+        axes.locator_params(axis="x", integer=True)
+        if len(curves) > 1:
+            axes.legend(frameon=False)
+    return canvas.svg
+
+
+def recall_curve(
+    points: Sequence[tuple[float, float]], chosen: int, wanted: float | None, unit: str
+) -> str:
+    """What each point of the index's curve finds, against what it costs.
+
+    Args:
+        points: cost and recall@10, in the order of rising cost.
+        chosen: position in ``points`` of the one that queries use; -1 for none of them.
+        wanted: recall that the choice aimed at.
+        unit: what the cost is, for the axis.
+    """
+    with _canvas(height=2.6) as canvas:
+        axes = canvas.axes
+        axes.plot(*zip(*points, strict=True), "-o", color=MODEL, markersize=3.5, linewidth=1.4)
+        if wanted is not None:
+            axes.axhline(wanted, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+            axes.annotate(
+                "aim", (1, wanted), (-2, -3), ha="right", va="top",
+                xycoords=("axes fraction", "data"), textcoords="offset points",
+            )  # fmt: skip
+        if chosen >= 0:
+            axes.plot(*points[chosen], "D", color=MARK, markersize=8)
+            axes.annotate("chosen", points[chosen], (8, -14), textcoords="offset points")
+        axes.set_xscale("log")
+        axes.set_xlabel(unit)
+        axes.set_ylabel("recall@10")
+    return canvas.svg
+
+
+def histogram(counts: Mapping[str, float], label: str, unit: str) -> str:
+    """A bar for each value, in the order given, with its count."""
+    with _canvas(height=2.6) as canvas:
+        axes = canvas.axes
+        axes.bar(list(counts), list(counts.values()), color=MODEL, width=0.8)
+        axes.grid(axis="x", visible=False)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.set_xlabel(label)
+        axes.set_ylabel(unit)
+    return canvas.svg
+
+
+def durations(seconds: Mapping[str, float]) -> str:
+    """A bar for each step's seconds, first step on top."""
+    with _canvas(height=0.7 + 0.27 * len(seconds)) as canvas:
+        axes = canvas.axes
+        axes.barh(list(seconds), list(seconds.values()), color=MODEL, height=0.66)
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+        axes.set_xlabel("seconds")
+    return canvas.svg
+
+
+@contextmanager
+def _canvas(height: float) -> Iterator[Canvas]:
+    """Axes of the page's width, ``height`` in inches; drawn when the block ends.
+
+    matplotlib takes a second to import, so it waits until something is drawn. Its figures are made
+    without pyplot: nothing here is global, and a server may draw two at once.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=(5.2, height), layout="constrained")
+        canvas = Canvas(figure.add_subplot())
+        yield canvas
+        file = io.StringIO()
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    canvas.svg = _inline(file.getvalue())
+
+
+def _inline(svg: str) -> str:
+    """matplotlib's file as an element of the page: no head, no shared ids, colours by variable."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    svg = re.sub(r' (?:width|height)="[\d.]+pt"', "", svg, count=2)
+    svg = re.sub(r' (?:xmlns(?::xlink)?|version)="[^"]*"', "", svg)
+    svg = svg.replace("xlink:href", "href")
+    for colour, name in VARIABLES.items():
+        svg = svg.replace(colour, f"var(--{name}, {colour})")
+    return re.sub(r"\s*\n\s*", "\n", svg)

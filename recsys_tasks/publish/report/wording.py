@@ -1,0 +1,115 @@
+"""Numbers and names as a person would say them."""
+
+import math
+import re
+from typing import Any
+
+NOTHING = "–"
+"""What stands where there is no number."""
+
+NAMES = {
+    "auc": "AUC",
+    "mrr": "MRR",
+    "ndcg": "NDCG",
+    "map": "MAP",
+    "hit_rate": "hit rate",
+    "precision": "precision",
+    "recall": "recall",
+    "gini": "Gini",
+}
+
+VIEWS = {
+    "test_served": "test, as served: everything the user has rated left out",
+    "test": "test, training items left out",
+    "test_unmasked": "test, nothing left out (the article's)",
+    "train": "on the training items themselves",
+}
+
+RULES = {
+    "finite_embeddings": "Vectors are finite",
+    "effective_rank": "Vectors have not collapsed",
+    "min_precision": "Precision@5, as served",
+    "min_popular_ratio": "Precision@5 over the popular list's",
+    "max_never_shown": "Share of the catalogue never shown",
+}
+
+
+def metric(name: str) -> str:
+    """``ndcg_at_10`` as ``NDCG@10``."""
+    base, _, k = name.partition("_at_")
+    said = NAMES.get(base, base.replace("_", " "))
+    return f"{said}@{k}" if k else said
+
+
+def view(name: str) -> str:
+    """What a view of the test part leaves out."""
+    return VIEWS.get(name, name.replace("_", " "))
+
+
+def rule(name: str) -> str:
+    """What a rule of the gate looks at."""
+    return RULES.get(name, sentence(name))
+
+
+def sentence(name: str) -> str:
+    """``items_without_ratings`` as ``Items without ratings``."""
+    words = re.sub(r"[_\s]+", " ", name).strip()
+    return words[:1].upper() + words[1:]
+
+
+def count(value: Any) -> str:
+    """A whole number with a comma at each thousand."""
+    return f"{value:,.0f}" if is_number(value) else NOTHING
+
+
+def measure(value: Any, interval: float | None = None) -> str:
+    """A measurement to three digits, or to the two digits of its interval that mean something."""
+    if not is_number(value):
+        return NOTHING
+    if interval is None or not is_number(interval) or interval <= 0:
+        return f"{value:.3g}" if abs(value) < 1000 else count(value)
+    decimals = min(max(1 - math.floor(math.log10(interval)), 0), 4)
+    return f"{value:.{decimals}f} ± {interval:.{decimals}f}"
+
+
+def share(value: Any) -> str:
+    """A share of one, in per cent."""
+    if not is_number(value):
+        return NOTHING
+    percent = 100 * value
+    return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.2g} %"
+
+
+def duration(seconds: Any) -> str:
+    """Seconds in the largest unit that still says something."""
+    if not is_number(seconds):
+        return NOTHING
+    if seconds < 0.0995:
+        return f"{1000 * seconds:.2g} ms"
+    if seconds < 59.5:
+        return f"{seconds:.2g} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def memory(megabytes: Any) -> str:
+    """Megabytes, or gigabytes from a thousand on."""
+    if not is_number(megabytes):
+        return NOTHING
+    return f"{megabytes:.0f} MB" if megabytes < 999.5 else f"{megabytes / 1000:.1f} GB"
+
+
+def setting(value: Any) -> str:
+    """A setting's value, an empty one included."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list | tuple):
+        return ", ".join(setting(part) for part in value) or NOTHING
+    return NOTHING if value in ("", None) else str(value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number, and no boolean."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -8,11 +8,9 @@ the form: every setting is a field. A run that the gate rejects leaves the champ
 import os
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import Asset, chain, dag, get_current_context
+from airflow.sdk import chain, dag, get_current_context
 
-from recsys_airflow import settings_form, step, steps
-
-CHAMPION = Asset(name="recsys_champion", uri="recsys://champion")
+from recsys_airflow import CHAMPION, settings_form, step, steps
 
 
 @dag(

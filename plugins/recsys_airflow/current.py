@@ -10,14 +10,13 @@ from airflow.sdk import Connection, get_current_context
 from recsys_airflow.settings_form import settings_of
 
 if TYPE_CHECKING:
-    from recsys_tasks.connections import StoreAccess
+    from recsys_tasks.data.postgres import Database
+    from recsys_tasks.publish.object_store import ObjectStore
     from recsys_tasks.steps import Steps
 
 
 def steps() -> "Steps":
     """``Steps`` for the current task's run: its settings from the conf, its version from the run."""
-    from recsys_tasks.data.postgres import Database
-    from recsys_tasks.publish.object_store import ObjectStore
     from recsys_tasks.run import Run
     from recsys_tasks.steps import Steps
 
@@ -26,31 +25,36 @@ def steps() -> "Steps":
     return Steps(
         settings=settings,
         run=Run(settings.dataset, dag_run.dag_id, dag_run.run_id, dag_run.run_after),
-        database=Database(database_url()),
-        store=ObjectStore(store_access()),
+        database=database(),
+        store=bucket(),
         fold=log_group,
     )
 
 
-def database_url() -> str:
-    """The URL of the connection ``recsys_db``."""
+def database() -> "Database":
+    """The Postgres of the connection ``recsys_db``."""
+    from recsys_tasks.data.postgres import Database
+
     found = Connection.get("recsys_db")
     user, password = quote(found.login or "", safe=""), quote(found.password or "", safe="")
-    return f"postgresql://{user}:{password}@{found.host}:{found.port or 5432}/{found.schema}"
+    place = f"{found.host}:{found.port or 5432}/{found.schema}"
+    return Database(f"postgresql://{user}:{password}@{place}")
 
 
-def store_access() -> "StoreAccess":
+def bucket() -> "ObjectStore":
     """The bucket of the connection ``recsys_s3``: keys as login and password, the rest in extra."""
     from recsys_tasks.connections import StoreAccess
+    from recsys_tasks.publish.object_store import ObjectStore
 
     found = Connection.get("recsys_s3")
     extra = found.extra_dejson
-    return StoreAccess(
+    access = StoreAccess(
         endpoint=extra["endpoint_url"],
         bucket=extra.get("bucket", "recsys"),
         access_key=found.login or "",
         secret_key=found.password or "",
     )
+    return ObjectStore(access)
 
 
 @contextmanager

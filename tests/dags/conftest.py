@@ -5,10 +5,21 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parents[2]
 
-os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="recsys-airflow-home-")
+HOME = tempfile.TemporaryDirectory(prefix="recsys-airflow-home-")
+"""Gone when the process ends."""
+
+os.environ["AIRFLOW_HOME"] = HOME.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(PROJECT / "dags")
 os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(PROJECT / "plugins")
 sys.path[:0] = [str(PROJECT / "plugins"), str(PROJECT / "dags")]
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """Folder of the checkout."""
+    return PROJECT

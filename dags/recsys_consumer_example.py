@@ -1,0 +1,45 @@
+"""A consumer to copy: wakes up when a champion is promoted, loads it and asks it something.
+
+It needs nothing but the bucket. A rejected run promotes nobody, so it wakes nobody.
+"""
+
+import logging
+from datetime import UTC, datetime
+
+from airflow.sdk import dag, get_current_context
+
+from recsys_airflow import CHAMPION, bucket, step
+
+log = logging.getLogger(__name__)
+
+
+@dag(
+    schedule=[CHAMPION],
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    tags=["recsys"],
+    doc_md=__doc__,
+)
+def recsys_consumer_example():
+    """One task."""
+
+    @step(minutes=30)
+    def recommend():
+        """Load the promoted version as a consumer does and log the ten best films of three users."""
+        from recsys_tasks.recommend.recommender import Recommender
+
+        event = get_current_context()["triggering_asset_events"][CHAMPION][-1]
+        dataset, version = event.extra["dataset"], event.extra["version"]
+        recommender = Recommender.load(bucket(), dataset, version=version)
+        for user in recommender.artifacts.user_ids[:3].tolist():
+            answer = recommender.recommend(user)
+            log.info("user %d (%s):", user, answer.tier)
+            for place in answer.items:
+                log.info("  %.3f  %s", place.score, place.title)
+        return {"dataset": dataset, "version": version}
+
+    recommend()
+
+
+recsys_consumer_example()

@@ -198,6 +198,9 @@ class EvaluateSettings(Frozen):
     block_megabytes: int = Field(default=32, ge=1, le=65536)
     """Memory of the block of scores that is worked on at a time."""
 
+    validation_users: int = Field(default=10_000, ge=1)
+    """Users of the validation part that are scored after each epoch, at most; evenly spaced."""
+
     seed: int = Field(default=42, ge=0, le=2**32 - 1)
     """Seed of the random baseline and of the bootstrap."""
 

@@ -1,0 +1,85 @@
+"""COPY BINARY of fixed-width records: what Postgres sends becomes arrays, what arrays hold is sent.
+
+Source: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIGNATURE = b"PGCOPY\n\xff\r\n\0"
+HEADER_BYTES = len(SIGNATURE) + 8
+TRAILER = b"\xff\xff"
+HEADER = SIGNATURE + bytes(8)
+"""What starts a stream: the signature, no flags, no header extension."""
+
+POSTGRES_EPOCH = 946_684_800
+"""2000-01-01 UTC in Unix seconds: Postgres counts microseconds from there."""
+
+BLOCK_BYTES = 1 << 22
+"""Bytes gathered before they become arrays: large enough for numpy, small in memory."""
+
+Records = NDArray[np.void]
+
+
+class CopiedRows:
+    """A sink for ``copy_expert`` that turns the stream into arrays, block by block.
+
+    Args:
+        record: packed dtype of a record with its field count and lengths.
+        read: for each column, the function that makes its array from a block of records.
+    """
+
+    def __init__(
+        self, record: np.dtype[Any], read: Mapping[str, Callable[[Records], NDArray[Any]]]
+    ) -> None:
+        self._record, self._read = record, read
+        self._rest = bytearray()
+        self._skip = HEADER_BYTES
+        self._columns: dict[str, list[NDArray[Any]]] = {name: [] for name in read}
+
+    def write(self, chunk: bytes) -> int:
+        """Takes the next bytes of the stream."""
+        self._rest += chunk[self._skip :]
+        self._skip = max(0, self._skip - len(chunk))
+        if len(self._rest) >= BLOCK_BYTES:
+            self._cut()
+        return len(chunk)
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The arrays, whole.
+
+        Raises:
+            ValueError: the stream did not consist of such records.
+        """
+        self._cut()
+        if bytes(self._rest) != TRAILER:
+            raise ValueError("COPY BINARY did not send records of the expected width")
+        return {name: np.concatenate(blocks) for name, blocks in self._columns.items()}
+
+    def _cut(self) -> None:
+        count = len(self._rest) // self._record.itemsize
+        records = np.frombuffer(bytes(self._rest), self._record, count)
+        for name, make in self._read.items():
+            self._columns[name].append(make(records))
+        del self._rest[: count * self._record.itemsize]
+
+
+class ByteSource:
+    """Pieces of bytes as the file that ``copy_expert`` reads from."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._piece = memoryview(b"")
+
+    def read(self, size: int) -> bytes:
+        """Up to ``size`` bytes; none at the end."""
+        while not self._piece:
+            following = next(self._pieces, None)
+            if following is None:
+                return b""
+            self._piece = memoryview(following)
+        taken, self._piece = self._piece[:size], self._piece[size:]
+        return bytes(taken)

@@ -1,0 +1,102 @@
+"""A CSV file's header: which column is where, and what to say when it is not what it should be."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from recsys_tasks.data.csv_blocks import Block, fields_of
+from recsys_tasks.errors import InputRejected
+from recsys_tasks.settings import SourceSettings
+
+SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+
+
+@dataclass(frozen=True)
+class Header:
+    """Where each column that the product needs stands, and how many a record has."""
+
+    positions: Mapping[str, int]
+    """0-based position of each column, by its role: user, movie, rating, time, title, genres."""
+
+    width: int
+    """Fields of every record."""
+
+    records: int
+    """Records of the first block that come before the first row: blank lines and the header."""
+
+
+def read_header(block: Block, name: str, role: str, source: SourceSettings) -> Header:
+    """The header of a file's first block, found by name and in any order.
+
+    Raises:
+        InputRejected: a column is missing or named twice, the file is another one, or no CSV.
+    """
+    index = next((i for i in range(len(block)) if block.record(i).strip()), None)
+    if index is None:
+        raise InputRejected(name, "the file is empty", "a header and rows")
+    line = int(block.lines[index])
+    found = _names(block.record(index), name, line, source)
+    wanted = _wanted(role, source)
+    problem = _problem(found, wanted, role, source)
+    if problem:
+        what, advice = problem
+        raise InputRejected(name, what, f"the columns {', '.join(wanted.values())}", advice, line)
+    positions = {part: found.index(column) for part, column in wanted.items()}
+    return Header(positions, len(found), index + 1)
+
+
+def _names(record: str, name: str, line: int, source: SourceSettings) -> list[str]:
+    try:
+        fields = fields_of(record, source.separator, source.quote)
+    except csv.Error as error:
+        raise InputRejected(name, f"the header is no CSV: {error}", line=line) from None
+    return [field.strip() for field in fields]
+
+
+def _wanted(role: str, source: SourceSettings) -> dict[str, str]:
+    columns = source.movie_columns if role == "movies" else source.rating_columns
+    return dict(columns)
+
+
+def _problem(
+    found: list[str], wanted: dict[str, str], role: str, source: SourceSettings
+) -> tuple[str, str] | None:
+    """What is wrong with a header and what to do about it."""
+    repeated = [column for column in wanted.values() if found.count(column) > 1]
+    if repeated:
+        return f"column {repeated[0]} stands in the header more than once", "leave one of them"
+    missing = {part: column for part, column in wanted.items() if column not in found}
+    if not missing:
+        return None
+    other = "ratings" if role == "movies" else "movies"
+    if all(column in found for column in _wanted(other, source).values()):
+        return f"this is the {other} file", f"give it as --{other}"
+    return _describe(found, missing), _advise(found, missing, role, source)
+
+
+def _describe(found: list[str], missing: dict[str, str]) -> str:
+    shown = ", ".join(repr(field[:40]) for field in found[:12])
+    names = ", ".join(missing.values())
+    return f"no column {names} in the header, which reads {shown}"
+
+
+def _advise(found: list[str], missing: dict[str, str], role: str, source: SourceSettings) -> str:
+    """The likeliest cause of a missing column."""
+    first = found[0].lstrip().lower() if found else ""
+    if first.startswith(("<!doctype", "<html", "<?xml", "<head")):
+        return "This is a web page, not a CSV file: download the file again"
+    for separator, words in SEPARATORS.items():
+        if separator != source.separator and all(
+            c in found[0].split(separator) for c in missing.values()
+        ):
+            return f"The fields seem to be separated by {words}: set source.separator"
+    if any(field.replace(".", "", 1).isdigit() for field in found):
+        return "The first line seems to be a row: put a header above it"
+    section = "movie_columns" if role == "movies" else "rating_columns"
+    part, column = next(iter(missing.items()))
+    alike = next((field for field in found if _plain(field) == _plain(column)), None)
+    return f"Rename the column, or set source.{section}.{part}={alike or 'NAME'}"
+
+
+def _plain(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())

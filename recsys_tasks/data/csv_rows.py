@@ -1,0 +1,50 @@
+"""One record of either file, looked at alone: its fields, its ids, and why it is set aside."""
+
+import csv
+import re
+
+from recsys_tasks.data.csv_blocks import fields_of
+from recsys_tasks.settings import SourceSettings
+
+WHOLE = re.compile(r"[0-9]{1,40}")
+"""A whole number in plain ASCII digits; what else ``int()`` takes is no number here."""
+
+
+class Fault(Exception):
+    """Why a row is set aside, in words; caught by the file's reader."""
+
+
+def row_fields(record: str, source: SourceSettings, width: int) -> list[str]:
+    """The fields of a row.
+
+    Raises:
+        Fault: quotes are malformed, a NUL byte, or not ``width`` fields.
+    """
+    if "\0" in record:
+        raise Fault("a NUL byte, which a text in Postgres cannot hold")
+    try:
+        fields = fields_of(record, source.separator, source.quote)
+    except csv.Error as error:
+        raise Fault(f"malformed: {error}") from None
+    if len(fields) != width:
+        raise Fault(f"{len(fields)} fields instead of {width}")
+    return fields
+
+
+def judge_id(text: str, column: str, largest: int) -> int:
+    """An external id; blanks around it are no part of it.
+
+    Raises:
+        Fault: not a whole number from 1 to ``largest``.
+    """
+    text = text.strip(" \t")
+    if not WHOLE.fullmatch(text):
+        raise Fault(f"{column} is {shown(text)}, not a whole number in plain digits")
+    if not 1 <= int(text) <= largest:
+        raise Fault(f"{column} {text} is not within 1 to {largest}")
+    return int(text)
+
+
+def shown(text: str) -> str:
+    """A field as a message shows it."""
+    return repr(text[:40]) if text else "empty"

@@ -1,0 +1,332 @@
+"""The SQL of one load: rows are staged, settled among themselves, and merged into the tables.
+
+Everything happens in the caller's transaction, under the dataset's lock; ``rated_at`` decides
+between two ratings of one pair, and whatever leaves a table goes to its history.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
+
+from recsys_tasks.data.copy_binary import HEADER, POSTGRES_EPOCH, TRAILER, ByteSource
+from recsys_tasks.data.movies_csv import Movie
+from recsys_tasks.data.ratings_csv import Ratings
+from recsys_tasks.data.rejections import Aside, copy_text
+
+STAGED_RATING = np.dtype(
+    [
+        ("fields", ">i2"),
+        ("user_length", ">i4"),
+        ("user_id", ">i8"),
+        ("movie_length", ">i4"),
+        ("movie_id", ">i8"),
+        ("rating_length", ">i4"),
+        ("digits", ">i2"),
+        ("weight", ">i2"),
+        ("sign", ">i2"),
+        ("scale", ">i2"),
+        ("whole", ">i2"),
+        ("tenthousandths", ">i2"),
+        ("time_length", ">i4"),
+        ("rated_at", ">i8"),
+        ("line_length", ">i4"),
+        ("line", ">i8"),
+    ]
+)
+"""A COPY BINARY record of ``staged_ratings``; the rating is a numeric of two base-10000 digits."""
+
+BULK_ROWS = 100_000
+"""From so many new rows on, the keys are taken off for the load and made anew after it."""
+
+STAGES = """
+    CREATE TEMPORARY TABLE staged_movies (
+        id bigint, title text, genres jsonb, line bigint
+    ) ON COMMIT DROP;
+    CREATE TEMPORARY TABLE staged_ratings (
+        user_id bigint, movie_id bigint, rating numeric(2,1), rated_at timestamptz, line bigint
+    ) ON COMMIT DROP;
+"""
+
+JUDGE_REPEATED_RATINGS = """
+    CREATE TEMPORARY TABLE judged ON COMMIT DROP AS
+    WITH repeated AS (
+        SELECT user_id, movie_id, max(rated_at) AS latest FROM staged_ratings
+        GROUP BY user_id, movie_id HAVING count(*) > 1
+    )
+    SELECT s.ctid AS place,
+        s.rated_at = r.latest AS is_latest,
+        row_number() OVER (PARTITION BY user_id, movie_id ORDER BY s.rated_at DESC, s.line) AS rank,
+        min(s.rating) FILTER (WHERE s.rated_at = r.latest) OVER (PARTITION BY user_id, movie_id)
+        <> max(s.rating) FILTER (WHERE s.rated_at = r.latest) OVER (PARTITION BY user_id, movie_id)
+        AS undecided
+    FROM staged_ratings s JOIN repeated r USING (user_id, movie_id)
+"""
+
+JUDGE_REPEATED_MOVIES = """
+    CREATE TEMPORARY TABLE judged ON COMMIT DROP AS
+    WITH repeated AS (
+        SELECT id, count(DISTINCT (title, genres)) > 1 AS undecided FROM staged_movies
+        GROUP BY id HAVING count(*) > 1
+    )
+    SELECT s.ctid AS place, true AS is_latest, r.undecided,
+        row_number() OVER (PARTITION BY id ORDER BY s.line) AS rank
+    FROM staged_movies s JOIN repeated r USING (id)
+"""
+
+TAKE_UNDECIDED = """
+    DELETE FROM {stage} s USING judged j
+    WHERE s.ctid = j.place AND j.undecided AND j.is_latest RETURNING {columns}
+"""
+
+TAKE_REPEATED = """
+    DELETE FROM {stage} s USING judged j
+    WHERE s.ctid = j.place AND (j.rank > 1 OR j.undecided) AND NOT (j.undecided AND j.is_latest)
+"""
+
+FIND_CHANGED_RATINGS = """
+    CREATE TEMPORARY TABLE changed ON COMMIT DROP AS
+    SELECT s.user_id, s.movie_id, s.rating, s.rated_at,
+        r.user_id IS NOT NULL AS existed, r.rated_at > s.rated_at AS outdated
+    FROM staged_ratings s LEFT JOIN ratings r USING (user_id, movie_id)
+    WHERE r.user_id IS NULL OR (r.rating, r.rated_at) <> (s.rating, s.rated_at)
+"""
+
+KEEP_OLD_RATINGS = """
+    INSERT INTO ratings_history
+    SELECT r.user_id, r.movie_id, r.rating, r.rated_at, r.file_id, %(file)s
+    FROM ratings r JOIN changed c USING (user_id, movie_id) WHERE c.existed
+"""
+
+UPDATE_RATINGS = """
+    UPDATE ratings r SET rating = c.rating, rated_at = c.rated_at, file_id = %(file)s
+    FROM changed c
+    WHERE c.existed AND r.user_id = c.user_id AND r.movie_id = c.movie_id
+"""
+
+INSERT_NEW_RATINGS = """
+    INSERT INTO ratings SELECT user_id, movie_id, rating, rated_at, %(file)s
+    FROM changed WHERE NOT existed
+"""
+
+REMOVE_GONE_RATINGS = """
+    WITH gone AS (
+        DELETE FROM ratings r WHERE NOT EXISTS (
+            SELECT FROM staged_ratings s
+            WHERE s.user_id = r.user_id AND s.movie_id = r.movie_id)
+        RETURNING r.user_id, r.movie_id, r.rating, r.rated_at, r.file_id
+    )
+    INSERT INTO ratings_history SELECT *, %(file)s FROM gone
+"""
+
+MERGE_MOVIES = """
+    INSERT INTO movies_history
+    SELECT m.id, m.title, m.genres, m.file_id, %(file)s
+    FROM movies m JOIN staged_movies s USING (id) WHERE (m.title, m.genres) <> (s.title, s.genres);
+    UPDATE movies m SET title = s.title, genres = s.genres, file_id = %(file)s
+    FROM staged_movies s WHERE m.id = s.id AND (m.title, m.genres) <> (s.title, s.genres);
+    INSERT INTO movies SELECT s.id, s.title, s.genres, %(file)s
+    FROM staged_movies s WHERE NOT EXISTS (SELECT FROM movies m WHERE m.id = s.id)
+"""
+
+FIND_GONE_MOVIES = """
+    CREATE TEMPORARY TABLE gone ON COMMIT DROP AS
+    SELECT m.* FROM movies m WHERE NOT EXISTS (SELECT FROM staged_movies s WHERE s.id = m.id)
+"""
+
+REMOVE_GONE_MOVIES = """
+    INSERT INTO movies_history SELECT id, title, genres, file_id, %(file)s FROM gone;
+    DELETE FROM movies m USING gone WHERE m.id = gone.id
+"""
+
+
+class TableLoad:
+    """One load's work on the tables of one dataset.
+
+    Args:
+        connection: in a transaction, its search path on the dataset's schema.
+        replace: the files are full snapshots.
+    """
+
+    def __init__(self, connection: Connection, replace: bool) -> None:
+        self._connection, self._replace = connection, replace
+        self.run(STAGES)
+
+    def run(self, query: str | sql.Composable, **values: Any) -> int:
+        """Executes a statement and returns how many rows it touched."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(query, values or None)
+            return cursor.rowcount
+
+    def select(self, query: str | sql.Composable, **values: Any) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(query, values or None)
+            return cursor.fetchall()
+
+    def copy(self, target: str, source: Any) -> None:
+        """Streams a file-like object into a table, by COPY."""
+        with self._connection.cursor() as cursor:
+            cursor.copy_expert(f"COPY {target}", source, size=1 << 20)
+
+    def stage_ratings(self, blocks: Iterable[Ratings]) -> bool:
+        """Streams ratings into the stage; whether they came in strict order of (user, movie)."""
+        order = StrictOrder()
+        records = (_encode(order.watch(block)) for block in blocks)
+        stream = ByteSource(_framed(records))
+        self.copy("staged_ratings FROM STDIN (FORMAT binary)", stream)
+        self.run("ANALYZE staged_ratings")
+        return order.holds
+
+    def stage_movies(self, movies: Iterable[Movie]) -> None:
+        """Streams movies into the stage."""
+        self.copy("staged_movies FROM STDIN", ByteSource(_movie_line(movie) for movie in movies))
+        self.run("ANALYZE staged_movies")
+
+    def settle_ratings(self) -> tuple[list[Aside], int]:
+        """Leaves one row a pair, the latest: the undecidable rows, and how many repeated others.
+
+        Two rows of a pair that share the latest time and differ in the rating are undecidable:
+        both are set aside, and the older ones with them count as repeated.
+        """
+        self.run(JUDGE_REPEATED_RATINGS)
+        rows, repeated = self._take_judged(
+            "staged_ratings",
+            "line, user_id, movie_id, rating, extract(epoch FROM rated_at)::bigint",
+        )
+        reason = "two ratings of one movie by one user at the same time, and they differ"
+        return [Aside(row[0], reason, ",".join(map(str, row[1:]))) for row in rows], repeated
+
+    def settle_movies(self) -> tuple[list[Aside], int]:
+        """Leaves one row an id: the rows whose id names different movies, and how many repeated."""
+        self.run(JUDGE_REPEATED_MOVIES)
+        rows, repeated = self._take_judged("staged_movies", "line, id, title")
+        reason = "the same id names different movies in this file"
+        return [Aside(row[0], reason, ",".join(map(str, row[1:]))) for row in rows], repeated
+
+    def merge_movies(self, file_id: int) -> int:
+        """Puts the staged movies into the table; how many of them it holds."""
+        self.run(MERGE_MOVIES, file=file_id)
+        return self._count("staged_movies")
+
+    def merge_ratings(self, file_id: int) -> tuple[int, int]:
+        """Puts the staged ratings into the table: how many it holds, how many were outdated."""
+        staged = self._count("staged_ratings")
+        if not self.select("SELECT FROM ratings LIMIT 1"):
+            self._fill_ratings(file_id, staged)
+            return staged, 0
+        self.run(FIND_CHANGED_RATINGS)
+        outdated = 0
+        if self._replace:
+            self.run(REMOVE_GONE_RATINGS, file=file_id)
+        else:
+            outdated = self.run("DELETE FROM changed WHERE outdated")
+        self.run("ANALYZE changed")
+        self.run(KEEP_OLD_RATINGS, file=file_id)
+        self.run(UPDATE_RATINGS, file=file_id)
+        self.run(INSERT_NEW_RATINGS, file=file_id)
+        return staged - outdated, outdated
+
+    def remove_gone_movies(self, file_id: int) -> list[int]:
+        """Deletes movies that the staged catalogue lacks; instead names those that ratings refer to.
+
+        Returns:
+            ids of gone movies that still have ratings; nothing is deleted unless it is empty.
+        """
+        if not self.run(FIND_GONE_MOVIES):
+            return []
+        rated = self.select(
+            "SELECT id FROM gone WHERE EXISTS (SELECT FROM ratings r WHERE r.movie_id = gone.id)"
+            " ORDER BY id LIMIT 10"
+        )
+        if not rated:
+            self.run("SELECT ratings_unlink()")
+            self.run(REMOVE_GONE_MOVIES, file=file_id)
+            self.run("SELECT ratings_link()")
+        return [row[0] for row in rated]
+
+    def known_movies(self, staged_only: bool) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Ids that a rating may refer to, ascending: of the new catalogue, or of the whole table."""
+        table = "staged_movies" if staged_only else "movies"
+        return np.array(
+            [row[0] for row in self.select(f"SELECT id FROM {table} ORDER BY id")], np.int64
+        )
+
+    def _fill_ratings(self, file_id: int, rows: int) -> None:
+        """Into the empty table, with the keys made afterwards where that is quicker."""
+        bulk = rows >= BULK_ROWS
+        if bulk:
+            self.run("SELECT ratings_unlink(), ratings_unkey()")
+        self.run(
+            "INSERT INTO ratings SELECT user_id, movie_id, rating, rated_at, %(file)s"
+            " FROM staged_ratings",
+            file=file_id,
+        )
+        if bulk:
+            self.run("SET LOCAL maintenance_work_mem = '256MB'")
+            self.run("SELECT ratings_key()")
+            self.run("SELECT ratings_link()")
+
+    def _take_judged(self, stage: str, columns: str) -> tuple[list[tuple[Any, ...]], int]:
+        names = {"stage": sql.Identifier(stage), "columns": sql.SQL(columns)}
+        undecided = self.select(sql.SQL(TAKE_UNDECIDED).format(**names))
+        repeated = self.run(sql.SQL(TAKE_REPEATED).format(**names))
+        self.run("DROP TABLE judged")
+        return sorted(undecided), repeated
+
+    def _count(self, table: str) -> int:
+        return int(self.select(f"SELECT count(*) FROM {table}")[0][0])
+
+
+class StrictOrder:
+    """Watches blocks go by: do they stay in strictly ascending order of (user, movie)?
+
+    Such rows hold no pair twice, so that nothing needs to be settled.
+    """
+
+    def __init__(self) -> None:
+        self.holds = True
+        self._last = (-1, -1)
+
+    def watch(self, rows: Ratings) -> Ratings:
+        """Takes note of a block and hands it on."""
+        if self.holds and len(rows):
+            user, movie = rows.user_id, rows.movie_id
+            ascending = (user[1:] > user[:-1]) | (
+                (user[1:] == user[:-1]) & (movie[1:] > movie[:-1])
+            )
+            follows = (int(user[0]), int(movie[0])) > self._last
+            self.holds = follows and bool(ascending.all())
+            self._last = (int(user[-1]), int(movie[-1]))
+        return rows
+
+
+def _encode(rows: Ratings) -> bytes:
+    """COPY BINARY records of ``staged_ratings``."""
+    records = np.empty(len(rows), STAGED_RATING)
+    records["fields"] = 5
+    for length in ("user_length", "movie_length", "time_length", "line_length"):
+        records[length] = 8
+    records["rating_length"] = 12
+    records["digits"], records["weight"], records["sign"], records["scale"] = 2, 0, 0, 1
+    records["user_id"], records["movie_id"] = rows.user_id, rows.movie_id
+    records["whole"] = rows.half_stars // 2
+    records["tenthousandths"] = rows.half_stars % 2 * 5000
+    records["rated_at"] = (rows.rated_at - POSTGRES_EPOCH) * 1_000_000
+    records["line"] = rows.line
+    return records.tobytes()
+
+
+def _framed(records: Iterator[bytes]) -> Iterator[bytes]:
+    yield HEADER
+    yield from records
+    yield TRAILER
+
+
+def _movie_line(movie: Movie) -> bytes:
+    genres = json.dumps(movie.genres, ensure_ascii=False)
+    fields = (str(movie.id), movie.title, genres, str(movie.line))
+    return ("\t".join(map(copy_text, fields)) + "\n").encode()

@@ -1,0 +1,32 @@
+"""The dataset's schema, by alembic: one revision tree, applied to each dataset's own schema."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
+VERSION_TABLE = "schema_version"
+"""Alembic's version table, inside the dataset's schema; Airflow keeps its own elsewhere."""
+
+
+def upgrade(connection: Connection, schema: str) -> str:
+    """Brings the schema to the newest revision on the caller's connection and returns its name.
+
+    Args:
+        connection: an open connection that owns or may create in ``schema``.
+        schema: a validated dataset name; the schema exists.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    config.attributes["schema"] = schema
+    command.upgrade(config, "head")
+    return revision(connection, schema) or ""
+
+
+def revision(connection: Connection, schema: str) -> str | None:
+    """The revision that the schema is at; None when it was never migrated."""
+    options = {"version_table": VERSION_TABLE, "version_table_schema": schema}
+    return MigrationContext.configure(connection, opts=options).get_current_revision()

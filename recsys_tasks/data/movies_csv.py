@@ -1,0 +1,105 @@
+"""The movies file's rows: ids, titles and genres, checked one by one; there are few of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from recsys_tasks.data.csv_blocks import Block
+from recsys_tasks.data.csv_header import Header
+from recsys_tasks.data.csv_rows import Fault, judge_id, row_fields
+from recsys_tasks.data.rejections import Aside
+from recsys_tasks.settings import SourceSettings
+
+NO_GENRES = "(no genres listed)"
+"""MovieLens's label of a movie without genres; it counts as a genre, as in the article."""
+
+KNOWN_GENRES = (
+    *("Action", "Adventure", "Animation", "Children", "Comedy", "Crime", "Documentary", "Drama"),
+    *("Fantasy", "Film-Noir", "Horror", "IMAX", "Musical", "Mystery", "Romance", "Sci-Fi"),
+    *("Thriller", "War", "Western", NO_GENRES),
+)
+"""The labels of MovieLens 25M; others are loaded and noted."""
+
+TITLE_CHARACTERS = 10_000
+GENRES_CHARACTERS = 65_536
+
+
+@dataclass(frozen=True)
+class Movie:
+    """One movie of a file."""
+
+    id: int
+    title: str
+    genres: tuple[str, ...]
+    line: int
+    notes: tuple[str, ...]
+    """What deserves a look although the movie is loaded."""
+
+
+class MoviesReader:
+    """Reads blocks of one movies file.
+
+    Args:
+        header: where the columns are.
+        source: how ids and genres are written, and their bounds.
+    """
+
+    def __init__(self, header: Header, source: SourceSettings) -> None:
+        self._header, self._source = header, source
+
+    def read(self, block: Block) -> Iterator[Movie | Aside]:
+        """Each record of the block as a movie or as a row set aside; blank lines are left out."""
+        for index in range(len(block)):
+            record, line = block.record(index), int(block.lines[index])
+            if not record.strip():
+                continue
+            try:
+                yield self._judge(record, line)
+            except Fault as fault:
+                yield Aside(line, str(fault), record)
+
+    def _judge(self, record: str, line: int) -> Movie:
+        """One record's movie.
+
+        Raises:
+            Fault: the row is to be set aside.
+        """
+        source, at = self._source, self._header.positions
+        fields = row_fields(record, source, self._header.width)
+        identity = judge_id(fields[at["movie"]], source.movie_columns.movie, source.largest_id)
+        title = _judge_title(fields[at["title"]], source.movie_columns.title)
+        text = fields[at["genres"]]
+        if len(text) > GENRES_CHARACTERS:
+            raise Fault(f"{len(text)} characters of genres, more than {GENRES_CHARACTERS}")
+        genres = genres_of(text, source.genre_separator)
+        return Movie(identity, title, genres, line, tuple(_notes(text, genres)))
+
+
+def genres_of(text: str, separator: str) -> tuple[str, ...]:
+    """The labels of a movie: stripped, without empty ones and repeats, in the file's order.
+
+    None left, or none but ``(no genres listed)``, is ``(no genres listed)``; beside a real genre
+    that label contradicts itself and is dropped.
+    """
+    labels = dict.fromkeys(label.strip() for label in text.split(separator))
+    genres = tuple(label for label in labels if label not in ("", NO_GENRES))
+    return genres or (NO_GENRES,)
+
+
+def _judge_title(title: str, column: str) -> str:
+    if not title.strip():
+        raise Fault(f"{column} is blank")
+    if len(title) > TITLE_CHARACTERS:
+        raise Fault(f"{column} has {len(title)} characters, more than {TITLE_CHARACTERS}")
+    return title
+
+
+def _notes(text: str, genres: tuple[str, ...]) -> Iterator[str]:
+    """What is odd about the genres of a movie that is loaded all the same."""
+    if NO_GENRES in text and genres != (NO_GENRES,):
+        yield f"{NO_GENRES} beside {', '.join(genres)[:80]}: dropped"
+    known = {genre.lower(): genre for genre in KNOWN_GENRES}
+    for genre in genres:
+        if genre not in KNOWN_GENRES:
+            alike = known.get(genre.lower())
+            tail = f"differs from {alike} in case only" if alike else "is no MovieLens genre"
+            yield f"genre {genre[:40]!r} {tail}"

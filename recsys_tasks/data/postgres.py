@@ -1,0 +1,241 @@
+"""Postgres: connections, locks, migrations, and the tables read into arrays.
+
+Every statement takes its values as parameters and its schema as a quoted, validated identifier.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import psycopg2
+import sqlalchemy
+from numpy.typing import NDArray
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.pool import NullPool
+
+from recsys_tasks.data import migrations
+from recsys_tasks.data.copy_binary import POSTGRES_EPOCH, CopiedRows, Records
+from recsys_tasks.data.tables import FileAccount, MovieTable, RatingTable
+from recsys_tasks.errors import DatabaseUnavailable, SettingsError
+from recsys_tasks.settings import DatasetName
+
+RATING_RECORD = np.dtype(
+    [
+        ("fields", ">i2"),
+        ("user_length", ">i4"),
+        ("user_id", ">i8"),
+        ("movie_length", ">i4"),
+        ("movie_id", ">i8"),
+        ("rating_length", ">i4"),
+        ("rating", "S3"),
+        ("time_length", ">i4"),
+        ("rated_at", ">i8"),
+    ]
+)
+"""A COPY BINARY record of a rating; the rating travels as the three characters of numeric(2,1)."""
+
+
+def _stars(rows: Records) -> NDArray[np.float32]:
+    """float32 stars of the characters ``d.d``."""
+    digits = np.ascontiguousarray(rows["rating"]).view(np.uint8).reshape(-1, 3)
+    tenths = (digits[:, 0].astype(np.int16) - 48) * 10 + digits[:, 2] - 48
+    return (tenths / np.float32(10)).astype(np.float32)
+
+
+RATING_COLUMNS: dict[str, Callable[[Records], NDArray[Any]]] = {
+    "user_id": lambda rows: rows["user_id"].astype(np.int64),
+    "movie_id": lambda rows: rows["movie_id"].astype(np.int64),
+    "rating": _stars,
+    "rated_at": lambda rows: rows["rated_at"] // 1_000_000 + POSTGRES_EPOCH,
+}
+"""How each column of a ``RatingTable`` is made from a block of records."""
+
+
+RATINGS_NOW = "SELECT user_id, movie_id, rating, rated_at, file_id FROM {schema}.ratings"
+
+RATINGS_AS_OF = """
+    SELECT r.user_id, r.movie_id, r.rating, r.rated_at, r.file_id
+    FROM {schema}.ratings r JOIN {schema}.ingested_files f ON f.id = r.file_id
+    WHERE f.loaded_at <= {as_of} AND r.rated_at <= {as_of}
+    UNION ALL
+    SELECT h.user_id, h.movie_id, h.rating, h.rated_at, h.file_id
+    FROM {schema}.ratings_history h
+    JOIN {schema}.ingested_files f ON f.id = h.file_id
+    JOIN {schema}.ingested_files e ON e.id = h.ended_by
+    WHERE f.loaded_at <= {as_of} AND e.loaded_at > {as_of} AND h.rated_at <= {as_of}
+"""
+
+MOVIES_NOW = "SELECT id, title, genres, file_id FROM {schema}.movies"
+
+MOVIES_AS_OF = """
+    SELECT m.id, m.title, m.genres, m.file_id
+    FROM {schema}.movies m JOIN {schema}.ingested_files f ON f.id = m.file_id
+    WHERE f.loaded_at <= {as_of}
+    UNION ALL
+    SELECT h.id, h.title, h.genres, h.file_id
+    FROM {schema}.movies_history h
+    JOIN {schema}.ingested_files f ON f.id = h.file_id
+    JOIN {schema}.ingested_files e ON e.id = h.ended_by
+    WHERE f.loaded_at <= {as_of} AND e.loaded_at > {as_of}
+"""
+
+
+class Database:
+    """One Postgres; each dataset has its own schema in it.
+
+    Args:
+        url: ``postgresql://user:password@host:port/name``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __repr__(self) -> str:
+        return "Database(…)"
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection in a transaction: committed at the end, rolled back by closing on an error.
+
+        Raises:
+            DatabaseUnavailable: Postgres is away or broke the connection off.
+        """
+        with _translated():
+            connection = psycopg2.connect(self._url, connect_timeout=10)
+            try:
+                yield connection
+                connection.commit()
+            finally:
+                connection.close()
+
+    @contextmanager
+    def advisory_lock(self, name: str) -> Iterator[None]:
+        """Holds the lock ``name`` for the block's length; a second holder waits for it.
+
+        The lock is Postgres's: it goes when the process dies.
+        """
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (lock_key(name),))
+            yield
+
+    def migrate(self, dataset: str) -> str:
+        """Makes or upgrades the dataset's schema and returns its revision.
+
+        Two at once queue on an advisory lock, so the second finds nothing to do.
+        """
+        schema = validated(dataset)
+        engine = sqlalchemy.create_engine(
+            self._url.replace("postgresql://", "postgresql+psycopg2://", 1),
+            poolclass=NullPool,
+            connect_args={"connect_timeout": 10},
+        )
+        with _translated(), engine.begin() as connection:
+            connection.execute(
+                sqlalchemy.text("SELECT pg_advisory_xact_lock(:key)"),
+                {"key": lock_key(f"load:{dataset}")},
+            )
+            if not sqlalchemy.inspect(connection).has_schema(schema):
+                connection.execute(sqlalchemy.schema.CreateSchema(schema))
+            return migrations.upgrade(connection, schema)
+
+    def read_ratings(self, dataset: str, as_of: datetime | None = None) -> RatingTable:
+        """The ratings, ordered by (user_id, movie_id).
+
+        Args:
+            dataset: name of the dataset.
+            as_of: what was rated and loaded up to this moment, whatever came later; None: all.
+        """
+        rows = self._select(dataset, RATINGS_NOW, RATINGS_AS_OF, as_of)
+        query = sql.SQL(
+            "COPY (SELECT user_id, movie_id, rating::text, rated_at FROM ({rows}) AS rows"
+            " ORDER BY user_id, movie_id) TO STDOUT (FORMAT binary)"
+        ).format(rows=rows)
+        copied = CopiedRows(RATING_RECORD, RATING_COLUMNS)
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SET LOCAL max_parallel_workers_per_gather = 0")
+            cursor.copy_expert(query.as_string(connection), copied, size=1 << 20)
+        return RatingTable(**copied.columns())
+
+    def read_movies(self, dataset: str, as_of: datetime | None = None) -> MovieTable:
+        """The catalogue, ordered by movie_id.
+
+        Args:
+            dataset: name of the dataset.
+            as_of: the catalogue as it was loaded at this moment; None: as it is.
+        """
+        rows = self._select(dataset, MOVIES_NOW, MOVIES_AS_OF, as_of)
+        query = sql.SQL("SELECT id, title, genres FROM ({rows}) AS rows ORDER BY id").format(
+            rows=rows
+        )
+        found = self.fetch(query)
+        return MovieTable(
+            movie_id=np.array([row[0] for row in found], dtype=np.int64),
+            title=tuple(row[1] for row in found),
+            genres=tuple(tuple(row[2]) for row in found),
+        )
+
+    def lineage(self, dataset: str, as_of: datetime | None = None) -> tuple[FileAccount, ...]:
+        """The files behind the movies and ratings that the same ``as_of`` reads, oldest first."""
+        ratings = self._select(dataset, RATINGS_NOW, RATINGS_AS_OF, as_of)
+        movies = self._select(dataset, MOVIES_NOW, MOVIES_AS_OF, as_of)
+        query = sql.SQL(
+            "SELECT role, name, sha256, rows_read, rows_loaded, rows_rejected, rows_duplicate"
+            " FROM {schema}.ingested_files WHERE id IN"
+            " (SELECT file_id FROM ({ratings}) AS r UNION SELECT file_id FROM ({movies}) AS m)"
+            " ORDER BY id"
+        ).format(schema=sql.Identifier(validated(dataset)), ratings=ratings, movies=movies)
+        return tuple(FileAccount(*row) for row in self.fetch(query))
+
+    def fetch(self, query: sql.Composable, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query, in a transaction of its own."""
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(query, values or None)
+            return cursor.fetchall()
+
+    def _select(self, dataset: str, now: str, past: str, as_of: datetime | None) -> sql.Composed:
+        schema = sql.Identifier(validated(dataset))
+        if as_of is None:
+            return sql.SQL(now).format(schema=schema)
+        if as_of.tzinfo is None:
+            raise SettingsError(f"as_of needs a time zone, such as {as_of.isoformat()}+00:00")
+        return sql.SQL(past).format(schema=schema, as_of=sql.Literal(as_of))
+
+
+def lock_key(name: str) -> int:
+    """The 64-bit key of a named advisory lock, the same in every process."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
+def validated(dataset: str) -> str:
+    """The dataset's name, once it is known to be a plain one.
+
+    Raises:
+        SettingsError: the name is not ``[a-z][a-z0-9_]{0,62}``.
+    """
+    try:
+        return TypeAdapter(DatasetName).validate_python(dataset)
+    except ValidationError:
+        raise SettingsError(
+            f"{dataset!r} is not a dataset's name: a lower-case letter first, then up to 62"
+            " lower-case letters, digits or _"
+        ) from None
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Postgres away or breaking off as ``DatabaseUnavailable``, the driver's text in one line."""
+    try:
+        yield
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        raise DatabaseUnavailable(_one_line(error)) from error
+    except sqlalchemy.exc.OperationalError as error:
+        raise DatabaseUnavailable(_one_line(error.orig or error)) from error
+
+
+def _one_line(error: BaseException) -> str:
+    return "Postgres: " + " ".join(str(error).split())

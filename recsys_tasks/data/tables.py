@@ -1,0 +1,100 @@
+"""The values that ingestion and the database hand on: ratings, movies, and the account of a load."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class RatingTable:
+    """Ratings, one row a pair of user and movie, ordered by (user_id, movie_id)."""
+
+    user_id: NDArray[np.int64]
+    """shape ``(n,)``, external id of the user."""
+
+    movie_id: NDArray[np.int64]
+    """shape ``(n,)``, external id of the movie."""
+
+    rating: NDArray[np.float32]
+    """shape ``(n,)``, stars, a multiple of 0.5 in [0.5, 5]."""
+
+    rated_at: NDArray[np.int64]
+    """shape ``(n,)``, seconds since 1970-01-01 UTC."""
+
+    def __len__(self) -> int:
+        return len(self.user_id)
+
+
+@dataclass(frozen=True)
+class MovieTable:
+    """The catalogue, ordered by movie_id ascending."""
+
+    movie_id: NDArray[np.int64]
+    """shape ``(m,)``, external id, ascending and unique."""
+
+    title: tuple[str, ...]
+    """Title of each movie, as the file gave it."""
+
+    genres: tuple[tuple[str, ...], ...]
+    """Genres of each movie, in the file's order, without repeats; never empty."""
+
+    def __len__(self) -> int:
+        return len(self.movie_id)
+
+
+@dataclass(frozen=True)
+class FileAccount:
+    """What became of one file's rows: ``read = loaded + rejected + duplicate``."""
+
+    role: str
+    """``movies`` or ``ratings``."""
+
+    name: str
+    """The file's name as the user gave it, without credentials."""
+
+    sha256: str
+    """Hex digest of the CSV's bytes, after decompression."""
+
+    read: int
+    """Records after the header, blank lines left out."""
+
+    loaded: int
+    """Rows of this file that the tables hold as given."""
+
+    rejected: int
+    """Rows set aside, each with its line and reason."""
+
+    duplicate: int
+    """Rows that repeat another one, or that a later rating of the same pair outdates."""
+
+    already_loaded: bool = False
+    """The tables held this file before; the counts are those of that earlier load."""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A row set aside, or one that was loaded and deserves a look."""
+
+    file: str
+    """The file's name, as in its account."""
+
+    line: int
+    """1-based physical line on which the row begins."""
+
+    reason: str
+    """What is wrong, in words."""
+
+
+@dataclass(frozen=True)
+class LoadAccount:
+    """What one load did, file by file."""
+
+    files: tuple[FileAccount, ...]
+    """One account a file, movies first."""
+
+    rejections: tuple[Rejection, ...]
+    """The first rows set aside of each file; ``rejected_rows`` holds all of them."""
+
+    notes: tuple[Rejection, ...] = ()
+    """Rows that were loaded and deserve a look, such as a genre that differs in case only."""

@@ -1,0 +1,38 @@
+# From a clone to a champion: `make demo`. Everything lives in .venv and .recsys; `make clean` removes both.
+
+.PHONY: setup demo up down test check bench clean
+READY := .venv/.ready
+# Postgres' files, where root's clone is closed to the account that Postgres runs as (see the README).
+OUTSIDE := /var/tmp/recsys-$(shell printf %s "$$(pwd -P)/.recsys" | sha256sum | cut -c 1-12)
+
+setup: $(READY)  ## make the environment from uv.lock
+
+$(READY): uv.lock pyproject.toml scripts/setup
+	@scripts/setup
+	@touch $@
+
+demo: $(READY)  ## the main job on real ratings: start, train, publish, recommend, stop
+	@.venv/bin/recsys demo
+
+up: $(READY)  ## start Postgres, S3 and Airflow, and leave them running
+	@.venv/bin/recsys up
+
+down: $(READY)  ## stop them
+	@.venv/bin/recsys down
+
+check: $(READY)  ## linters, types, import contracts
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+test: check  ## check, and all tests with their own Postgres and S3 server
+	.venv/bin/python -m pytest
+
+bench: $(READY)  ## this project against the article's code
+	@.venv/bin/recsys bench
+
+clean:  ## stop the stack; remove the environment, the stack's data and every cache
+	@if [ -x .venv/bin/recsys ]; then RECSYS_HOME="$(CURDIR)/.recsys" .venv/bin/recsys down; fi
+	rm -rf .venv .recsys $(OUTSIDE) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

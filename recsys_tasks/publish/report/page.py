@@ -1,1 +1,170 @@
-def render_report(facts): return ""
+"""The page itself: the verdict, the sections that the facts allow, and the template they go into."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from recsys_tasks.publish.report import sections, wording
+
+ORDER = (
+    sections.quality,
+    sections.slices,
+    sections.views,
+    sections.training,
+    sections.index,
+    sections.data,
+    sections.changes,
+)
+"""Sections above the example users, in order."""
+
+AFTER = (sections.neighbours, sections.timings, sections.settings, sections.lineage)
+"""Sections below them."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The first thing that the page says."""
+
+    word: str
+    tone: str
+    """good, bad or open: the style that it is shown in"""
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of the gate, with the places of its bar in per cent of the bar's full width."""
+
+    name: str
+    value: str
+    bound: str
+    passed: bool
+    reason: str
+    filled: float
+    mark: float
+
+
+@dataclass(frozen=True)
+class Film:
+    """A line of a list."""
+
+    title: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """One user: lists of films by the list's heading."""
+
+    user: str
+    lists: dict[str, tuple[Film, ...]]
+
+
+def render_report(facts: Mapping[str, Any]) -> str:
+    """One HTML page of whatever is known of a run; needs no network and runs no script.
+
+    The same facts give the same text. Whatever is missing is left out, so an early failure has its
+    page too.
+
+    Args:
+        facts: a JSON-able dict. Every key may be missing:
+            ``run``: dataset, version, dag_id, run_id, run_after;
+            ``gate``, ``metrics``, ``index``, ``data``, ``code``, ``libraries``: as in the manifest;
+            a rule may have a ``reason``, a view ``standard_errors`` by metric;
+            ``index_seconds``: seconds of a query at each point of the index's curve;
+            ``champion``: its version and metrics;
+            ``history``: a dict an epoch: epoch, seconds, validation and train (precision@5);
+            ``slices``: by name, dicts with label, users and metrics;
+            ``examples``: dicts with user_id and the lists liked, recommended, champion, each of
+            dicts with title, genres and score or rating;
+            ``neighbours``: dicts with title, before, now; ``changes``: dicts with name, before, now;
+            ``timings``: a dict a step: step, seconds, peak_mb, failure;
+            ``failure``: step and failure, in words;
+            ``settings``: nested or flat.
+    """
+    run = facts.get("run") or {}
+    return _template().render(
+        dataset=run.get("dataset", ""),
+        version=run.get("version", ""),
+        verdict=judge(facts),
+        rules=[rule_of(rule) for rule in (facts.get("gate") or {}).get("rules") or []],
+        above=[section for make in ORDER if (section := make(facts))],
+        examples=[example_of(example) for example in facts.get("examples") or []],
+        below=[section for make in AFTER if (section := make(facts))],
+    )
+
+
+def judge(facts: Mapping[str, Any]) -> Verdict:
+    """What became of the run, in a word, and why."""
+    gate, failure = facts.get("gate") or {}, facts.get("failure") or {}
+    if gate.get("accepted") is False:
+        return Verdict("Rejected", "bad", _reasons(gate))
+    if failure:
+        judged = "Accepted, then failed" if gate else "Failed"
+        return Verdict(f"{judged} at {failure.get('step')}", "bad", (str(failure.get("failure")),))
+    if gate:
+        return Verdict("Accepted", "good", ("Every rule of the gate is met.",))
+    return Verdict("Not judged", "open", ("The run did not come to the gate.",))
+
+
+def rule_of(rule: Mapping[str, Any]) -> Rule:
+    """A rule with its bar: full width is a fifth more than the larger of value and bound."""
+    value, bound = rule.get("value"), rule.get("bound")
+    known = [abs(number) for number in (value, bound) if wording.is_number(number)]
+    full = 1.2 * max(known, default=0) or 1.0
+    return Rule(
+        name=wording.rule(str(rule.get("name", ""))),
+        value=wording.measure(value),
+        bound=wording.measure(bound),
+        passed=bool(rule.get("passed")),
+        reason=str(rule.get("reason", "")),
+        filled=_percent(value, full),
+        mark=_percent(bound, full),
+    )
+
+
+def example_of(example: Mapping[str, Any]) -> Example:
+    """The lists of one user that are there, under the words for them."""
+    headings = {
+        "liked": "rated highest",
+        "recommended": "recommended now",
+        "champion": "by the champion",
+    }
+    lists = {
+        heading: tuple(film_of(film) for film in example[name])
+        for name, heading in headings.items()
+        if example.get(name)
+    }
+    return Example(str(example.get("user_id", "")), lists)
+
+
+def film_of(film: Mapping[str, Any]) -> Film:
+    """A title with its genres, and the stars where it is a rating."""
+    genres = ", ".join(str(genre) for genre in film.get("genres") or [])
+    stars = f"{film['rating']:g} stars" if wording.is_number(film.get("rating")) else ""
+    return Film(str(film.get("title", "")), "; ".join(part for part in (stars, genres) if part))
+
+
+def _reasons(gate: Mapping[str, Any]) -> tuple[str, ...]:
+    failed = [rule for rule in gate.get("rules") or [] if not rule.get("passed")]
+    return tuple(str(rule.get("reason") or wording.rule(str(rule.get("name")))) for rule in failed)
+
+
+def _percent(number: Any, full: float) -> float:
+    return round(100 * abs(number) / full, 1) if wording.is_number(number) else 0.0
+
+
+@cache
+def _template() -> Template:
+    """Everything that goes into the page is escaped, but the plots, which are made here."""
+    environment = Environment(
+        loader=PackageLoader("recsys_tasks.publish.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html")

@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,8 +38,7 @@ VARIABLES = {
 Interval = tuple[float, float]
 """A value and half the width of its 95 % interval, 0 where none is known."""
 
-STYLE = {
-    "svg.hashsalt": "recsys",
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -76,7 +75,7 @@ def comparison(values: Mapping[str, Mapping[str, Interval]]) -> str:
     Args:
         values: by metric's label, by series (``SERIES``).
     """
-    with _canvas(height=0.75 + 0.62 * len(values)) as canvas:
+    with _canvas("comparison", height=0.75 + 0.62 * len(values)) as canvas:
         axes = canvas.axes
         names = [name for name in SERIES if any(name in row for row in values.values())]
         for place, name in enumerate(names):
@@ -108,7 +107,7 @@ def epochs(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     Args:
         curves: by name (``validation``, ``train``), pairs of epoch and precision@5.
     """
-    with _canvas(height=2.6) as canvas:
+    with _canvas("epochs", height=2.6) as canvas:
         axes = canvas.axes
         for (name, points), (colour, marker) in zip(
             curves.items(), (SERIES["model"], SERIES["champion"]), strict=False
@@ -135,7 +134,7 @@ def recall_curve(
         wanted: recall that the choice aimed at.
         unit: what the cost is, for the axis.
     """
-    with _canvas(height=2.6) as canvas:
+    with _canvas("recall_curve", height=2.6) as canvas:
         axes = canvas.axes
         axes.plot(*zip(*points, strict=True), "-o", color=MODEL, markersize=3.5, linewidth=1.4)
         if wanted is not None:
@@ -155,7 +154,7 @@ def recall_curve(
 
 def histogram(counts: Mapping[str, float], label: str, unit: str) -> str:
     """A bar for each value, in the order given, with its count."""
-    with _canvas(height=2.6) as canvas:
+    with _canvas("histogram", height=2.6) as canvas:
         axes = canvas.axes
         axes.bar(list(counts), list(counts.values()), color=MODEL, width=0.8)
         axes.grid(axis="x", visible=False)
@@ -167,7 +166,7 @@ def histogram(counts: Mapping[str, float], label: str, unit: str) -> str:
 
 def durations(seconds: Mapping[str, float]) -> str:
     """A bar for each step's seconds, first step on top."""
-    with _canvas(height=0.7 + 0.27 * len(seconds)) as canvas:
+    with _canvas("durations", height=0.7 + 0.27 * len(seconds)) as canvas:
         axes = canvas.axes
         axes.barh(list(seconds), list(seconds.values()), color=MODEL, height=0.66)
         axes.invert_yaxis()
@@ -177,8 +176,10 @@ def durations(seconds: Mapping[str, float]) -> str:
 
 
 @contextmanager
-def _canvas(height: float) -> Iterator[Canvas]:
+def _canvas(name: str, height: float) -> Iterator[Canvas]:
     """Axes of the page's width, ``height`` in inches; drawn when the block ends.
+
+    ``name`` goes into every id of the drawing, so that two plots of a page have none in common.
 
     matplotlib takes a second to import, so it waits until something is drawn. Its figures are made
     without pyplot: nothing here is global, and a server may draw two at once.
@@ -186,7 +187,7 @@ def _canvas(height: float) -> Iterator[Canvas]:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context(STYLE):
+    with rc_context(STYLE | {"svg.hashsalt": name}):
         figure = Figure(figsize=(5.2, height), layout="constrained")
         canvas = Canvas(figure.add_subplot())
         yield canvas
@@ -198,7 +199,7 @@ def _canvas(height: float) -> Iterator[Canvas]:
 def _inline(svg: str) -> str:
     """matplotlib's file as an element of the page: no head, no shared ids, colours by variable."""
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.S)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     svg = re.sub(r' (?:width|height)="[\d.]+pt"', "", svg, count=2)
     svg = re.sub(r' (?:xmlns(?::xlink)?|version)="[^"]*"', "", svg)

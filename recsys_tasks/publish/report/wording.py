@@ -2,9 +2,9 @@
 
 import math
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
-NOTHING = "–"
+NOTHING = "\u2013"
 """What stands where there is no number."""
 
 NAMES = {
@@ -110,6 +110,6 @@ def setting(value: Any) -> str:
     return NOTHING if value in ("", None) else str(value)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Whether it is a finite number, and no boolean."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -120,7 +120,7 @@ class PositiveSettings(Frozen):
     liked_from: float = Field(default=4.0, ge=0.5, le=5)
     """Ratings, in stars, from here up to the threshold are weaker positives, in training only."""
 
-    liked_weight: float = Field(default=0.0, ge=0, le=1)
+    liked_weight: float = Field(default=0.5, ge=0, le=1)
     """Sample weight of the weaker positives; 0 trains on the threshold's ratings alone."""
 
     as_of: str = ""
@@ -136,7 +136,7 @@ class SplitSettings(Frozen):
     test_fraction: float = Field(default=0.2, gt=0, lt=1)
     """Share of the interactions in the test part (random, time)."""
 
-    validation_fraction: float = Field(default=0.0, ge=0, lt=1)
+    validation_fraction: float = Field(default=0.1, ge=0, lt=1)
     """Share of the remaining interactions held out to choose the number of epochs; 0: none."""
 
     last_n: int = Field(default=1, ge=1, le=100)
@@ -158,13 +158,13 @@ class TrainSettings(Frozen):
     components: int = Field(default=64, ge=1, le=1024)
     """Width of an embedding, without its bias."""
 
-    epochs: int = Field(default=30, ge=1, le=1000)
+    epochs: int = Field(default=40, ge=1, le=1000)
     """Passes over the training interactions; with patience, at most this many."""
 
     learning_rate: float = Field(default=0.05, gt=0, le=1)
     """Initial step of Adagrad."""
 
-    max_sampled: int = Field(default=10, ge=1, le=1000)
+    max_sampled: int = Field(default=100, ge=1, le=1000)
     """Negatives that WARP draws at most for one positive."""
 
     item_alpha: float = Field(default=0.0, ge=0, le=1)
@@ -176,8 +176,11 @@ class TrainSettings(Frozen):
     genres: bool = True
     """Use genres as item features beside each item's own."""
 
-    patience: int = Field(default=0, ge=0, le=100)
+    patience: int = Field(default=5, ge=0, le=100)
     """Stop after this many validations without a better one, keep the best epoch; 0: run all epochs."""
+
+    validate_on: Literal["ndcg_at_10", "precision_at_5", "recall_at_10", "mrr"] = "ndcg_at_10"
+    """Metric of the validation part, as served, that the best epoch is chosen by."""
 
     refit: bool = True
     """After stopping early, fit once more on train and validation together for the best number of epochs."""
@@ -200,6 +203,9 @@ class EvaluateSettings(Frozen):
 
     validation_users: int = Field(default=10_000, ge=1)
     """Users of the validation part that are scored after each epoch, at most; evenly spaced."""
+
+    threads: int = Field(default=2, ge=1, le=256)
+    """Blocks of users that are ranked at a time; the numbers do not depend on it."""
 
     seed: int = Field(default=42, ge=0, le=2**32 - 1)
     """Seed of the random baseline and of the bootstrap."""
@@ -299,6 +305,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "positives.liked_weight": 0.0,
         "split.validation_fraction": 0.0,
         "train.epochs": 250,
+        "train.max_sampled": 10,
         "train.patience": 0,
     },
     "quick": {"train.components": 16, "train.epochs": 5, "index.trees": 10},

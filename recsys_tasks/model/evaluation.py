@@ -20,7 +20,7 @@ from recsys_tasks.matrices.interactions import Arrays, Csr, Interactions
 from recsys_tasks.matrices.split import Split
 from recsys_tasks.model import metrics
 from recsys_tasks.model.baselines import popular, random_order
-from recsys_tasks.model.fit import Validate
+from recsys_tasks.model.fit import Model, Validate
 from recsys_tasks.model.ranking import Parts, Ranking, Scorer, rank
 from recsys_tasks.model.representations import Embeddings, fold
 from recsys_tasks.settings import EvaluateSettings
@@ -78,7 +78,8 @@ def measure_scorer(
 ) -> tuple[dict[str, Any], Arrays]:
     """One scorer's views as the manifest holds them, and its values for each test user."""
     n_items = train.shape[1]
-    ranking = rank(scorer, parts, max(settings.ks), block_rows(settings, n_items))
+    block = block_rows(settings, n_items)
+    ranking = rank(scorer, parts, max(settings.ks), block, settings.threads)
     per_user = {name: metrics.measure(view, settings.ks) for name, view in ranking.views.items()}
     summaries: dict[str, Any] = {name: _summary(values) for name, values in per_user.items()}
     summaries["test_served"] |= _of_lists(ranking, train, settings)
@@ -95,25 +96,38 @@ def validator(
     features: Csr,
     seen: Csr,
     settings: EvaluateSettings,
-    k: int = 5,
+    metric: str = "ndcg_at_10",
 ) -> Validate:
-    """Scores a model by precision@k as served on the validation part; knows nothing of the test part.
+    """Scores a model as served on the validation part; knows nothing of the test part.
 
     The test part's items stay in the lists as if the user had never met them.
+
+    Args:
+        split, features, seen, settings: as for ``evaluate_all``.
+        metric: one of ``TrainSettings.validate_on``.
 
     Raises:
         ValueError: the split has no validation part.
     """
     if split.validation is None:
         raise ValueError("the split has no validation part")
-    parts = Parts.of(split.train, split.validation, seen, unknown=split.test)
+    asked = _some_users(split.validation, settings.validation_users)
+    nothing = split.train.take(np.arange(0))
+    parts = Parts.of(nothing, asked, seen, unknown=split.test)
     block = block_rows(settings, split.train.shape[1])
 
-    def validate(model: Any) -> float:
-        served = rank(fold(model, features), parts, k, block).views["test_served"]
-        return float(metrics.precision_at_k(served, k).mean())
+    def validate(model: Model) -> float:
+        served = rank(fold(model, features), parts, 0, block, settings.threads).views["test_served"]
+        return float(metrics.measure(served, (5, 10))[metric].mean())
 
     return validate
+
+
+def _some_users(interactions: Interactions, at_most: int) -> Interactions:
+    """The interactions of evenly spaced users, where there are more than ``at_most`` users."""
+    users = np.unique(interactions.row)
+    step = max(1, -(-len(users) // at_most))
+    return interactions.take(np.isin(interactions.row, users[::step]))
 
 
 def block_rows(settings: EvaluateSettings, n_items: int) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from lightfm import LightFM
 from numpy.typing import NDArray
 
-from recsys_tasks.errors import SettingsError, TrainingRefused
+from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Arrays, Csr, Interactions
 from recsys_tasks.settings import TrainSettings
 
@@ -133,11 +133,10 @@ def fit(
     Raises:
         TrainingRefused: nothing to train on, weights that the loss cannot take, or parameters that
             became NaN or infinite.
-        SettingsError: ``patience`` without anything to validate on.
     """
     _refuse_untrainable(train, settings)
     if settings.patience and validate is None:
-        raise SettingsError("train.patience needs split.validation_fraction above 0")
+        log.info("nothing to validate on: all %d epochs will run", settings.epochs)
     run = _Run(train, features, settings, start)
     if checkpoints is not None:
         run.resume(checkpoints.load())
@@ -171,7 +170,8 @@ class _Run:
     def is_over(self) -> bool:
         """All epochs are run, or patience is at its end."""
         behind = len(self.history) - self._best_epoch()
-        return len(self.history) >= self.settings.epochs or 0 < self.settings.patience <= behind
+        stops = self._is_validated() and 0 < self.settings.patience <= behind
+        return stops or len(self.history) >= self.settings.epochs
 
     def advance(self, validate: Validate | None) -> None:
         """One more epoch, checked, validated and logged."""
@@ -181,7 +181,7 @@ class _Run:
         seconds = time.perf_counter() - began
         model = _taken(self.lightfm)
         self.history += (Epoch(number, seconds, None if validate is None else validate(model)),)
-        if self.settings.patience and self._best_epoch() == number:
+        if self.settings.patience and self._is_validated() and self._best_epoch() == number:
             self.best = Model.from_arrays({k: v.copy() for k, v in model.to_arrays().items()})
         self._log()
 
@@ -245,6 +245,9 @@ class _Run:
         best = {k.removeprefix("best."): v for k, v in arrays.items() if k.startswith("best.")}
         self.best = Model.from_arrays(best) if best else None
         log.info("resuming after epoch %d of %d", len(self.history), self.settings.epochs)
+
+    def _is_validated(self) -> bool:
+        return bool(self.history) and self.history[-1].validation is not None
 
     def _best_epoch(self) -> int:
         """Number of the first epoch with the highest validation metric; 0 before the first."""

@@ -45,8 +45,10 @@ methods = st.sampled_from(["random", "time", "leave_last"])
 @pytest.mark.parametrize("seed", [42, 7])
 def test_the_random_split_is_lightfms_order_included(movielens_small, seed):
     ratings, movies = movielens_small
-    found = build_interactions(ratings, *build_id_maps(ratings, movies), PositiveSettings())
-    ours = split(found.positives(), SplitSettings(seed=seed))
+    found = build_interactions(
+        ratings, *build_id_maps(ratings, movies), PositiveSettings(liked_weight=0)
+    )
+    ours = split(found.positives(), SplitSettings(seed=seed, validation_fraction=0))
     train, test = random_train_test_split(
         found.positives().coo(), test_percentage=0.2, random_state=np.random.RandomState(seed)
     )
@@ -58,7 +60,7 @@ def test_the_random_split_is_lightfms_order_included(movielens_small, seed):
 
 @given(graded_interactions())
 def test_weaker_positives_change_nothing_about_the_test_part(interactions):
-    settings = SplitSettings(test_fraction=0.4)
+    settings = SplitSettings(test_fraction=0.4, validation_fraction=0)
     graded, bare = split(interactions, settings), split(interactions.positives(), settings)
     assert np.array_equal(graded.test.col, bare.test.col)
     assert pairs(interactions.take(~interactions.is_positive)) <= pairs(graded.train)
@@ -93,7 +95,9 @@ def test_weights_and_times_stay_with_their_interactions(interactions, method):
         for cell in [tuple(cell)]
     }
     try:
-        parts = split(interactions, SplitSettings(method=method, test_fraction=0.3))
+        parts = split(
+            interactions, SplitSettings(method=method, test_fraction=0.3, validation_fraction=0)
+        )
     except TrainingRefused:
         return
     for part in (parts.train, parts.test):
@@ -117,7 +121,9 @@ def test_by_time_nothing_trained_on_is_as_young_as_anything_held_back(interactio
 @given(graded_interactions(), st.integers(1, 3))
 def test_leave_last_holds_back_the_youngest_n_of_each_user_who_has_more(interactions, n):
     try:
-        parts = split(interactions, SplitSettings(method="leave_last", last_n=n))
+        parts = split(
+            interactions, SplitSettings(method="leave_last", last_n=n, validation_fraction=0)
+        )
     except TrainingRefused:
         return
     for user in range(interactions.shape[0]):
@@ -131,7 +137,7 @@ def test_leave_last_holds_back_the_youngest_n_of_each_user_who_has_more(interact
 
 @given(graded_interactions(), methods)
 def test_the_same_settings_give_the_same_split(interactions, method):
-    settings = SplitSettings(method=method, test_fraction=0.3)
+    settings = SplitSettings(method=method, test_fraction=0.3, validation_fraction=0)
     try:
         once = split(interactions, settings).to_arrays()
     except TrainingRefused:
@@ -142,7 +148,9 @@ def test_the_same_settings_give_the_same_split(interactions, method):
 
 def test_arrays_give_the_same_split_back(movielens_small):
     ratings, movies = movielens_small
-    found = build_interactions(ratings, *build_id_maps(ratings, movies), PositiveSettings())
+    found = build_interactions(
+        ratings, *build_id_maps(ratings, movies), PositiveSettings(liked_weight=0)
+    )
     for fraction in (0.0, 0.1):
         arrays = split(found, SplitSettings(validation_fraction=fraction)).to_arrays()
         again = Split.from_arrays(arrays)
@@ -162,4 +170,4 @@ def test_no_positive_at_all_is_refused_with_the_numbers():
     )
     for method in ("random", "time", "leave_last"):
         with pytest.raises(TrainingRefused, match="0 positives"):
-            split(empty, SplitSettings(method=method))
+            split(empty, SplitSettings(method=method, validation_fraction=0))

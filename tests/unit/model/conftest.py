@@ -36,9 +36,12 @@ def fitted(movielens_small) -> Case:
     """Five epochs of 16 components on ml-latest-small, 5.0 only."""
     ratings, movies = movielens_small
     users, items = build_id_maps(ratings, movies)
-    parts = split(build_interactions(ratings, users, items, PositiveSettings()), SplitSettings())
+    parts = split(
+        build_interactions(ratings, users, items, PositiveSettings(liked_weight=0)),
+        SplitSettings(validation_fraction=0),
+    )
     features = build_item_features(movies).matrix
-    settings = TrainSettings(components=16, epochs=5)
+    settings = TrainSettings(components=16, epochs=5, max_sampled=10, patience=0)
     reference = LightFM(no_components=16, loss="warp", random_state=np.random.RandomState(42))
     reference.fit(parts.train.coo(), item_features=features, epochs=5)
     return Case(

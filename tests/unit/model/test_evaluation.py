@@ -77,6 +77,14 @@ def test_blocks_do_not_change_a_rank(fitted, ranking):
         assert differ < 0.001  # BLAS may sum another block's shape in another order
 
 
+def test_threads_do_not_change_a_rank(fitted):
+    parts = Parts.of(fitted.split.train, fitted.split.test, fitted.seen)
+    embeddings = fold(fitted.model, fitted.features)
+    one, two = (rank(embeddings, parts, block=50, threads=n) for n in (1, 2))
+    assert np.array_equal(one.lists, two.lists)
+    assert all(np.array_equal(one.views[v].values, two.views[v].values) for v in one.views)
+
+
 def test_lists_hold_only_what_a_consumer_may_show(fitted, ranking):
     rated_not_tested = fitted.seen.toarray() - fitted.split.test.csr().toarray()
     users = ranking.views["test_served"].users

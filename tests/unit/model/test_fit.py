@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import pytest
 
-from recsys_tasks.errors import SettingsError, TrainingRefused
+from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.model.fit import Model, fit
 from recsys_tasks.model.representations import fold
 
@@ -103,13 +103,11 @@ def test_patience_keeps_the_best_epoch_also_over_a_retry(fitted):
     assert same(resumed.model, two.model)
 
 
-def test_patience_without_a_validation_part_is_a_settings_error(fitted):
-    with pytest.raises(SettingsError, match="validation_fraction"):
-        fit(
-            fitted.split.train,
-            fitted.features,
-            fitted.settings.model_copy(update={"patience": 2}),
-        )
+def test_patience_without_a_validation_part_runs_all_epochs(fitted):
+    settings = fitted.settings.model_copy(update={"patience": 1})
+    found = fit(fitted.split.train, fitted.features, settings)
+    assert found.epochs == 5
+    assert same(found.model, fitted.model)
 
 
 def test_parameters_that_become_infinite_stop_the_fit(fitted):

@@ -13,6 +13,7 @@
     └── TransientError            exit 4: a service did not answer; a retry can help
         ├── DatabaseUnavailable
         ├── StoreUnavailable
+        ├── SourceUnavailable
         └── AirflowUnavailable
 
 Each carries its facts as arguments (``super().__init__(*facts)``), so that it survives pickling,
@@ -133,6 +134,10 @@ class DatabaseUnavailable(TransientError):
 
 class StoreUnavailable(TransientError):
     """The object store refused, broke off or timed out."""
+
+
+class SourceUnavailable(TransientError):
+    """The server that the input files come from did not answer, or broke off again and again."""
 
 
 class AirflowUnavailable(TransientError):

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 
+from recsys_tasks.data.addresses import FindStore, find_store
 from recsys_tasks.data.csv_blocks import Block, read_blocks
 from recsys_tasks.data.csv_header import Header, read_header
 from recsys_tasks.data.load import TableLoad
@@ -19,7 +22,7 @@ from recsys_tasks.data.movies_csv import Movie, MoviesReader
 from recsys_tasks.data.postgres import Database, lock_key, validated
 from recsys_tasks.data.ratings_csv import UNKNOWN_MOVIE, Ratings, RatingsReader
 from recsys_tasks.data.rejections import SHOWN, Aside, AsideRows
-from recsys_tasks.data.source_files import SourceFile, fingerprint, local_file
+from recsys_tasks.data.source_files import SourceFile, fingerprint, source_files
 from recsys_tasks.data.tables import FileAccount, LoadAccount, Rejection
 from recsys_tasks.errors import InputRejected, SettingsError
 from recsys_tasks.settings import SourceSettings
@@ -30,7 +33,13 @@ ELSEWHERE = {"movies", "ratings", "archive", "max_rejected", "tolerated_rejected
 """Source settings that do not change how a row is read."""
 
 
-def ingest(database: Database, settings: SourceSettings, dataset: str, run: str) -> LoadAccount:
+def ingest(
+    database: Database,
+    settings: SourceSettings,
+    dataset: str,
+    run: str,
+    store: FindStore = find_store,
+) -> LoadAccount:
     """Loads the files that the settings name into the dataset's tables, in one transaction.
 
     Args:
@@ -38,27 +47,24 @@ def ingest(database: Database, settings: SourceSettings, dataset: str, run: str)
         settings: the files and how to read them; without any file nothing happens.
         dataset: name of the dataset.
         run: who loads, for the record: a run's id or ``cli``.
+        store: gives the S3 access for ``s3://`` addresses; by default the environment's.
 
     Raises:
         InputRejected: a file cannot be trusted; the tables are as before.
+        SourceUnavailable: a file's server is away; the tables are as before.
         DatabaseUnavailable: Postgres is away or broke off; the tables are as before.
     """
     validated(dataset)
-    files = [(file, fingerprint(file)) for file in _files(settings)]
-    if not files:
-        log.info("no files are named: the tables stay as they are")
-        return LoadAccount((), ())
-    with database.connect() as connection:
-        load = Load(connection, settings, dataset, run)
-        for file, sha256 in files:
-            load.take(file, sha256)
-        return load.finish()
-
-
-def _files(settings: SourceSettings) -> list[SourceFile]:
-    """The files that the settings name, movies first."""
-    named = (("movies", settings.movies), ("ratings", settings.ratings))
-    return [local_file(role, given) for role, given in named if given]
+    with TemporaryDirectory(prefix="recsys-ingest-") as folder:
+        files = [(file, fingerprint(file)) for file in source_files(settings, Path(folder), store)]
+        if not files:
+            log.info("no files are named: the tables stay as they are")
+            return LoadAccount((), ())
+        with database.connect() as connection:
+            load = Load(connection, settings, dataset, run)
+            for file, sha256 in files:
+                load.take(file, sha256)
+            return load.finish()
 
 
 @dataclass

@@ -15,11 +15,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from recsys_tasks.errors import InputRejected
+from recsys_tasks.data.addresses import FindStore, find_store, localised, public_name
+from recsys_tasks.data.archive import find_members
+from recsys_tasks.errors import InputRejected, SettingsError
+from recsys_tasks.settings import SourceSettings
 
 CHUNK = 1 << 20
 GZIP_MAGIC = b"\x1f\x8b"
-WIDE_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+UNPACK = "Unpack it first, or pack it with gzip"
+MARKS = {
+    b"\xff\xfe": ("text in UTF-16", "Save the file as UTF-8"),
+    b"\xfe\xff": ("text in UTF-16", "Save the file as UTF-8"),
+    b"PK\x03\x04": ("a zip archive", "Give it as --archive"),
+    b"PK\x05\x06": ("an empty zip archive", "Give it as --archive"),
+    b"\x1f\x8b": ("gzip inside gzip", "Unpack it once"),
+    b"BZh": ("a bzip2 archive", UNPACK),
+    b"\xfd7zXZ": ("an xz archive", UNPACK),
+    b"\x28\xb5\x2f\xfd": ("a zstd archive", UNPACK),
+    b"7z\xbc\xaf": ("a 7z archive", UNPACK),
+    b"PAR1": ("a Parquet file", "Export it as CSV"),
+}
+"""How other formats begin: what they are called and what to do about them."""
+
+BOMB_BYTES = 1 << 24
+BOMB_RATIO = 200
+"""Ratings pack to a fifth or a tenth; so much more than that, above the bytes before, is no data."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +73,13 @@ class SourceFile:
                 self.name, f"the archive is cut or corrupt: {error}", advice="Fetch it again"
             ) from None
 
+    def stored_bytes(self) -> int:
+        """Size as it is stored, packed if it is packed."""
+        if self.member:
+            with zipfile.ZipFile(self.path) as archive:
+                return archive.getinfo(self.member).compress_size
+        return self.path.stat().st_size
+
     @contextmanager
     def _stream(self) -> Iterator[IO[bytes]]:
         if self.member:
@@ -69,16 +96,35 @@ class SourceFile:
                 yield cast(IO[bytes], stream)
 
 
-def local_file(role: str, given: str) -> SourceFile:
-    """A path on this machine as a source file.
+def source_files(
+    settings: SourceSettings, folder: Path, store: FindStore = find_store
+) -> list[SourceFile]:
+    """The files that the settings name, movies first; those from elsewhere are fetched.
+
+    Args:
+        settings: their addresses.
+        folder: where fetched files are put.
+        store: gives the S3 access for ``s3://`` addresses.
 
     Raises:
-        InputRejected: nothing is there, or it is no file.
+        SettingsError: an archive and single files are both named.
+        InputRejected: a file is not there, or an archive cannot be trusted.
+        SourceUnavailable: a server is away.
     """
-    path = Path(given)
-    if not path.is_file():
-        raise InputRejected(given, "no such file", f"the {role} file")
-    return SourceFile(role, given, path)
+    if settings.archive:
+        if settings.movies or settings.ratings:
+            raise SettingsError("source.archive stands instead of source.movies and source.ratings")
+        path, name = localised(settings.archive, folder, store), public_name(settings.archive)
+        members = find_members(path, name)
+        return [
+            SourceFile(role, f"{name}:{member}", path, member) for role, member in members.items()
+        ]
+    named = (("movies", settings.movies), ("ratings", settings.ratings))
+    return [
+        SourceFile(role, public_name(given), localised(given, folder / role, store))
+        for role, given in named
+        if given
+    ]
 
 
 def fingerprint(file: SourceFile) -> str:
@@ -91,10 +137,7 @@ def fingerprint(file: SourceFile) -> str:
     read = lines = 0
     with file.open() as stream:
         while chunk := stream.read(CHUNK):
-            if not read and (wide := WIDE_MARKS.get(chunk[:2])):
-                raise InputRejected(
-                    file.name, f"the text is {wide}", "UTF-8", "Save the file as UTF-8", 1, "byte 0"
-                )
+            _refuse_other_format(file, chunk if not read else b"")
             digest.update(chunk)
             pending = len(decoder.getstate()[0])
             try:
@@ -103,6 +146,7 @@ def fingerprint(file: SourceFile) -> str:
                 raise _not_utf8(file.name, error, read - pending, lines) from None
             read += len(chunk)
             lines += chunk.count(b"\n")
+            _refuse_bomb(file, read)
     try:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
@@ -110,6 +154,25 @@ def fingerprint(file: SourceFile) -> str:
     if not read:
         raise InputRejected(file.name, "the file is empty", "a header and rows")
     return digest.hexdigest()
+
+
+def _refuse_other_format(file: SourceFile, start: bytes) -> None:
+    """Refuses bytes that are no UTF-8 text by their very beginning."""
+    for mark, (found, advice) in MARKS.items():
+        if start.startswith(mark):
+            raise InputRejected(
+                file.name, f"this is {found}", "CSV in UTF-8", advice, line=1, column="byte 0"
+            )
+
+
+def _refuse_bomb(file: SourceFile, read: int) -> None:
+    """Refuses what unpacks to far more than any table of ratings does."""
+    if read > BOMB_BYTES and read > BOMB_RATIO * file.stored_bytes():
+        raise InputRejected(
+            file.name,
+            f"{file.stored_bytes()} bytes unpack to more than {read}: this looks like a bomb",
+            f"at most {BOMB_RATIO} times the stored size",
+        )
 
 
 def _not_utf8(name: str, error: UnicodeDecodeError, offset: int, lines: int) -> InputRejected:

@@ -3,18 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from recsys_tasks.data.ingest import ingest
 from recsys_tasks.data.postgres import Database
 from recsys_tasks.settings import SourceSettings
-
-
-@pytest.fixture
-def database(database_url: str) -> Database:
-    made = Database(database_url)
-    made.migrate("mls")
-    return made
 
 
 def source(folder: Path, **settings: object) -> SourceSettings:

@@ -1,0 +1,88 @@
+"""Where an input file may be: a path here, a web server, or an S3 bucket; each ends as a local file."""
+
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlparse, urlunparse
+
+from recsys_tasks.connections import Connections, StoreAccess
+from recsys_tasks.data.download import download
+from recsys_tasks.errors import InputRejected, SourceUnavailable
+
+ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "403", "AccessDenied"}
+"""Answers of an S3 store that no retry changes."""
+
+FindStore = Callable[[], StoreAccess]
+
+
+def find_store() -> StoreAccess:
+    """The bucket's access of this environment."""
+    return Connections.find().store()
+
+
+def localised(address: str, folder: Path, store: FindStore = find_store) -> Path:
+    """The file at an address, on this machine.
+
+    Args:
+        address: a path, ``http://``, ``https://`` or ``s3://bucket/key``.
+        folder: where a file from elsewhere is put.
+        store: gives the S3 endpoint and keys; asked for an ``s3://`` address only.
+
+    Raises:
+        InputRejected: there is no such file.
+        SourceUnavailable: its server is away.
+    """
+    parts = urlparse(address)
+    if parts.scheme in ("http", "https"):
+        return download(address, folder / _file_name(parts.path))
+    if parts.scheme == "s3":
+        target = folder / _file_name(parts.path)
+        _from_s3(address, parts.netloc, parts.path.lstrip("/"), target, store())
+        return target
+    path = Path(address)
+    if not path.is_file():
+        raise InputRejected(address, "no such file", "a path, or an http(s):// or s3:// address")
+    return path
+
+
+def public_name(address: str) -> str:
+    """An address as it may stand in a log or a table: without password and query."""
+    parts = urlparse(address)
+    if parts.scheme not in ("http", "https", "s3"):
+        return address
+    host = parts.netloc.rpartition("@")[2]
+    return urlunparse((parts.scheme, host, parts.path, "", "", ""))
+
+
+def _file_name(path: str) -> str:
+    return PurePosixPath(unquote(path)).name or "download"
+
+
+def _from_s3(address: str, bucket: str, key: str, target: Path, access: StoreAccess) -> None:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    client = boto3.client(
+        "s3",
+        endpoint_url=access.endpoint,
+        aws_access_key_id=access.access_key,
+        aws_secret_access_key=access.secret_key,
+        region_name="us-east-1",
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            connect_timeout=10,
+            read_timeout=30,
+            retries={"total_max_attempts": 5, "mode": "standard"},
+        ),
+    )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        client.download_file(bucket, key, str(target))
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in ABSENT:
+            raise InputRejected(address, f"the store answers {code}", "an object") from None
+        raise SourceUnavailable(f"{address}: {error}") from None
+    except BotoCoreError as error:
+        raise SourceUnavailable(f"{address}: {error}") from None

@@ -1,0 +1,83 @@
+"""A zip that holds movies.csv and ratings.csv at any depth: looked over before a byte is trusted.
+
+Members are read in place and never written to disk; an archive with a hostile one is refused all
+the same, for nobody makes such a thing by accident.
+"""
+
+import stat
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from recsys_tasks.errors import InputRejected
+
+ROLES = ("movies", "ratings")
+ENCRYPTED = 0x1
+READABLE = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+
+
+def find_members(path: Path, name: str) -> dict[str, str]:
+    """The names of the two members, by role.
+
+    Args:
+        path: the archive.
+        name: what to call it in a message.
+
+    Raises:
+        InputRejected: no zip, cut or corrupt; a member that leads outside, is a link, is encrypted,
+            or is there more than once; one of the two files is missing.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except FileNotFoundError:
+        raise InputRejected(name, "no such file", "a zip archive") from None
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise InputRejected(
+            name, f"this is no zip archive, or a cut one: {error}", advice="Fetch it again"
+        ) from None
+    for member in members:
+        problem = _problem(member)
+        if problem:
+            raise InputRejected(f"{name}:{member.filename[:200]}", problem, "plain files inside")
+    return {role: _only_member(members, role, name) for role in ROLES}
+
+
+def _problem(member: zipfile.ZipInfo) -> str | None:
+    """Why a member makes the whole archive unfit."""
+    path = PurePosixPath(member.filename.replace("\\", "/"))
+    if (
+        path.is_absolute()
+        or ".." in path.parts
+        or ":" in member.filename
+        or "\\" in member.filename
+    ):
+        return "its path leads outside the archive"
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return "it is a symbolic link"
+    return None
+
+
+def _only_member(members: list[zipfile.ZipInfo], role: str, name: str) -> str:
+    """The one member that is this role's file.
+
+    Raises:
+        InputRejected: there is none, or more than one, or it cannot be read.
+    """
+    wanted = f"{role}.csv"
+    found = [member for member in members if PurePosixPath(member.filename).name == wanted]
+    if not found:
+        held = ", ".join(member.filename for member in members[:10]) or "nothing"
+        raise InputRejected(name, f"no {wanted} in it; it holds {held}", f"one {wanted}")
+    if len(found) > 1:
+        names = ", ".join(member.filename for member in found[:10])
+        raise InputRejected(name, f"{wanted} is in it more than once: {names}", f"one {wanted}")
+    member = found[0]
+    if member.flag_bits & ENCRYPTED:
+        raise InputRejected(f"{name}:{member.filename}", "it is encrypted", "a plain member")
+    if member.compress_type not in READABLE:
+        raise InputRejected(
+            f"{name}:{member.filename}",
+            f"it is compressed by method {member.compress_type}",
+            "deflate or none",
+        )
+    return member.filename

@@ -1,0 +1,50 @@
+"""Each shared malformed file ends as its index says: accepted, rows set aside, or refused whole."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from recsys_tasks.data.ingest import ingest
+from recsys_tasks.data.postgres import Database
+from recsys_tasks.data.tables import LoadAccount
+from recsys_tasks.errors import InputRejected
+from recsys_tasks.settings import SourceSettings
+
+DATASET = "mls"
+INDEX = Path(__file__).parents[4] / "shared/bad/index.tsv"
+KINDS = list(csv.DictReader(INDEX.open(), delimiter="\t")) if INDEX.is_file() else []
+
+
+def sources(folder: Path, file: str, role: str) -> SourceSettings:
+    if role == "archive":
+        return SourceSettings(archive=str(folder / file))
+    files = {name: str(folder / "good" / f"{name}.csv") for name in ("movies", "ratings")}
+    return SourceSettings.model_validate(files | {role: str(folder / file)})
+
+
+def counted(account: LoadAccount, role: str) -> tuple[int, int]:
+    files = [file for file in account.files if role in ("archive", file.role)]
+    return sum(file.loaded for file in files), sum(file.rejected for file in files)
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("kind", KINDS, ids=[kind["file"] for kind in KINDS])
+def test_ends_as_the_index_says(database: Database, shared: Path, kind: dict[str, str]) -> None:
+    settings = sources(shared / "bad", kind["file"], kind["role"])
+    if kind["outcome"] == "REJECT":
+        with pytest.raises(InputRejected) as refused:
+            ingest(database, settings, DATASET, "test")
+        assert kind["file"] in str(refused.value)
+        assert len(database.read_movies(DATASET)) == len(database.read_ratings(DATASET)) == 0
+        return
+    account = ingest(database, settings, DATASET, "test")
+    expected = (int(kind["rows_loaded"]), int(kind["rows_aside"]))
+    assert counted(account, kind["role"]) == expected
+    aside = database.fetch(f"SELECT count(*) FROM {DATASET}.rejected_rows")
+    assert aside == [(sum(file.rejected for file in account.files),)]
+
+
+def test_the_index_is_here(shared: Path) -> None:
+    assert (shared / "bad/index.tsv") == INDEX.resolve()
+    assert len(KINDS) == 22

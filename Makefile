@@ -32,6 +32,11 @@ test: check  ## check, and all tests with their own Postgres and S3 server
 bench: $(READY)  ## this project against the article's code
 	@.venv/bin/recsys bench
 
+requirements.txt: uv.lock  ## export the lock for pip users and for the image, without the sample's package
+	@{ echo "# Exported from uv.lock by \`make requirements.txt\`: for pip users and the image. Never edit it."; \
+	PATH="$(CURDIR)/.venv/bin:$$PATH" uv export --quiet --frozen --no-dev --all-extras --no-extra sample \
+	    --no-emit-project --no-hashes --no-annotate --no-header; } > $@.new && mv $@.new $@
+
 clean:  ## stop the stack; remove the environment, the stack's data and every cache
 	@if [ -x .venv/bin/recsys ]; then RECSYS_HOME="$(CURDIR)/.recsys" .venv/bin/recsys down; fi
 	rm -rf .venv .recsys $(OUTSIDE) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

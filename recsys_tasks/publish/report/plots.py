@@ -59,6 +59,12 @@ STYLE: dict[Any, Any] = {
     "text.parse_math": False,
 }
 
+OVER_X: dict[str, Any] = {
+    "xycoords": ("axes fraction", "data"),
+    "textcoords": "offset points",
+}
+"""Places a note by the share of the axes' width, and by the value on y."""
+
 
 class Canvas:
     """Axes to draw on, and after that the drawing."""
@@ -91,6 +97,7 @@ def comparison(values: Mapping[str, Mapping[str, Interval]]) -> str:
                 label=name,
                 markersize=6,
                 capsize=0,
+                clip_on=False,
             )
         axes.set_yticks(range(len(values)), list(values))
         axes.set_ylim(len(values) - 0.5, -0.5)
@@ -139,14 +146,15 @@ def recall_curve(
         axes.plot(*zip(*points, strict=True), "-o", color=MODEL, markersize=3.5, linewidth=1.4)
         if wanted is not None:
             axes.axhline(wanted, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-            axes.annotate(
-                "aim", (1, wanted), (-2, -3), ha="right", va="top",
-                xycoords=("axes fraction", "data"), textcoords="offset points",
-            )  # fmt: skip
+            axes.annotate(f"aim {wanted:g}", (0.01, wanted), (0, 4), **OVER_X)
         if chosen >= 0:
             axes.plot(*points[chosen], "D", color=MARK, markersize=8)
-            axes.annotate("chosen", points[chosen], (8, -14), textcoords="offset points")
+            axes.annotate("chosen", points[chosen], (4, -18), textcoords="offset points")
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_minor_formatter(
+            lambda value, _: f"{value:g}" if _digit(value) in (2, 5) else ""
+        )
         axes.set_xlabel(unit)
         axes.set_ylabel("recall@10")
     return canvas.svg
@@ -194,6 +202,11 @@ def _canvas(name: str, height: float) -> Iterator[Canvas]:
         file = io.StringIO()
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     canvas.svg = _inline(file.getvalue())
+
+
+def _digit(value: float) -> int:
+    """The first digit of a positive number."""
+    return int(f"{value:e}"[0])
 
 
 def _inline(svg: str) -> str:

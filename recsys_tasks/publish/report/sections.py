@@ -29,6 +29,11 @@ class Table:
     caption: str = ""
     wordy: bool = False
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether it needs the page's whole width."""
+        return len(self.head) > 4 or (self.wordy and len(self.head) > 2)
+
 
 @dataclass(frozen=True)
 class Figure:

@@ -68,7 +68,7 @@ def measure(value: Any, interval: float | None = None) -> str:
         return NOTHING
     if interval is None or not is_number(interval) or interval <= 0:
         return f"{value:.3g}" if abs(value) < 1000 else count(value)
-    decimals = min(max(1 - math.floor(math.log10(interval)), 0), 4)
+    decimals = min(max(1 - math.floor(math.log10(interval)), 0), 3)
     return f"{value:.{decimals}f} ± {interval:.{decimals}f}"
 
 
@@ -77,7 +77,9 @@ def share(value: Any) -> str:
     if not is_number(value):
         return NOTHING
     percent = 100 * value
-    return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.2g} %"
+    if 10 <= percent < 90 or percent == 0:
+        return f"{percent:.0f} %"
+    return f"{percent:.3g} %" if percent >= 90 else f"{percent:.2g} %"
 
 
 def duration(seconds: Any) -> str:

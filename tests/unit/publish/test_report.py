@@ -1,0 +1,242 @@
+"""The report: whatever a run left is shown, safely, on one page that needs nothing else."""
+
+import copy
+import html
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys_tasks.publish.report import render_report
+
+HOSTILE = "<script>alert('x')</script> & \"Co\" $\\alpha$"
+
+
+def view(precision: float) -> dict[str, Any]:
+    return {
+        "precision_at_5": precision,
+        "recall_at_10": 0.14,
+        "ndcg_at_10": 0.16,
+        "mrr": 0.3,
+        "auc": 0.92,
+        "users": 599,
+        "coverage_at_10": 0.12,
+        "standard_errors": {"precision_at_5": 0.009, "recall_at_10": 0.01},
+    }
+
+
+VIEWS = {
+    name: view(0.1337 - 0.02 * place)
+    for place, name in enumerate(("test_served", "test", "test_unmasked", "train"))
+}
+FACTS: dict[str, Any] = {
+    "run": {"dataset": "movielens", "version": "20261124T020000Z-1a2b3c4d", "run_id": HOSTILE},
+    "gate": {
+        "accepted": True,
+        "rules": [
+            {
+                "name": "min_precision",
+                "value": 0.13372,
+                "bound": 0.05,
+                "passed": True,
+                "reason": "precision@5 as served is 0.1337, must be at least 0.05",
+            }
+        ],
+    },
+    "metrics": {**VIEWS, "baselines": {"popular": VIEWS, "random": {"test_served": {"users": 0}}}},
+    "champion": {"version": "20261123T020000Z-99887766", "metrics": VIEWS},
+    "history": [
+        {"epoch": epoch, "seconds": 0.3, "validation": 0.1 + 0.001 * epoch} for epoch in (1, 2, 3)
+    ],
+    "index": {
+        "metric": "angular",
+        "width": 66,
+        "trees": 100,
+        "search_k": 200,
+        "recall_at_10": 0.985,
+        "curve": [{"search_k": 100, "recall_at_10": 0.9}, {"search_k": 200, "recall_at_10": 0.985}],
+    },
+    "index_seconds": [0.0001, 0.0002],
+    "data": {
+        "ratings": 100004,
+        "oldest_rating": 789652009,
+        "density": 0.0164,
+        "histogram": {"0.5": 1101, "5": 15095},
+        "features": {"rows": 9066, "columns": 9086, "elements": 29298},
+        "files": [{"role": "movies", "name": HOSTILE, "sha256": "ab" * 32, "loaded": 9066}],
+        "as_of": "2026-11-24",
+    },
+    "changes": [{"name": "ratings", "before": 99321, "now": 100004}],
+    "slices": {"activity": [{"label": HOSTILE, "users": 12, "precision_at_5": 0.2}]},
+    "examples": [
+        {
+            "user_id": 15,
+            "liked": [{"title": HOSTILE, "genres": ["Crime"], "rating": 4.5}],
+            "recommended": [{"title": "Fight Club (1999)", "genres": [HOSTILE], "score": 3.1}],
+            "champion": [{"title": "Memento (2000)"}],
+        }
+    ],
+    "neighbours": [{"title": HOSTILE, "before": [HOSTILE], "now": ["Fargo (1996)"]}],
+    "timings": [
+        {"step": "train", "seconds": 12.4, "peak_mb": 300, "failure": ""},
+        {"step": "gate", "seconds": 0.02, "peak_mb": 301, "failure": HOSTILE},
+    ],
+    "failure": None,
+    "settings": {"index": {"min_recall": 0.98}, "source.movies": HOSTILE, "train.genres": True},
+    "libraries": {"numpy": "2.4.1"},
+    "code": {"revision": "553385a"},
+}
+
+
+class Page(HTMLParser):
+    """Names of the tags, the attributes' values, the text, and whether every tag is closed."""
+
+    VOID = ("meta", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.words: list[str] = []
+        self.ids: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    return Page(render_report(FACTS))
+
+
+def test_the_page_is_whole(page: Page) -> None:
+    assert page.open == []
+    assert page.tags.count("h1") == 1
+
+
+def test_nothing_on_the_page_runs_or_is_fetched(page: Page) -> None:
+    assert {"script", "link", "img", "iframe", "object", "form"}.isdisjoint(page.tags)
+    links = [value for name, value in page.attributes if name in ("href", "src")]
+    assert links
+    assert all(link.startswith("#") for link in links)
+    assert not any(name.startswith("on") for name, _ in page.attributes)
+    assert "http" not in render_report(FACTS)
+    assert "@import" not in render_report(FACTS)
+
+
+def test_every_reference_inside_the_page_has_one_target(page: Page) -> None:
+    referred = {value[1:] for name, value in page.attributes if name == "href"}
+    referred |= {
+        found for _, value in page.attributes for found in re.findall(r"url\(#(.+?)\)", value)
+    }
+    assert referred <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_the_same_facts_give_the_same_bytes() -> None:
+    assert render_report(FACTS) == render_report(copy.deepcopy(FACTS))
+
+
+def test_a_hostile_title_is_shown_as_text(page: Page) -> None:
+    written = render_report(FACTS)
+    assert "<script" not in written
+    assert written.count(html.escape(HOSTILE, quote=False)[:20]) >= 8
+
+
+def test_the_verdict_comes_first_and_says_why(page: Page) -> None:
+    rejected = copy.deepcopy(FACTS)
+    rejected["gate"]["accepted"] = False
+    rejected["gate"]["rules"][0] |= {"passed": False, "bound": 0.99, "reason": "only 0.1337"}
+    rejected["failure"] = {"step": "gate", "failure": "the gate rejected the candidate"}
+    text = Page(render_report(rejected)).text
+    assert text.index("Rejected") < text.index("only 0.1337") < text.index("Quality")
+    assert "✗ not met" in text
+    assert "Accepted" in page.text
+
+
+def test_a_run_that_failed_early_has_its_page_with_the_reason() -> None:
+    reason = "ratings.csv, line 3: a rating of 7"
+    facts = {
+        "run": FACTS["run"],
+        "failure": {"step": "ingest", "failure": reason},
+        "timings": [{"step": "ingest", "seconds": 0.1, "peak_mb": 90, "failure": reason}],
+    }
+    text = Page(render_report(facts)).text
+    assert "Failed at ingest" in text
+    assert reason in text
+    assert "Quality" not in text
+
+
+def test_a_failure_after_the_gate_is_not_taken_for_a_rejection() -> None:
+    facts = FACTS | {"failure": {"step": "publish", "failure": "the store is away"}}
+    assert "Accepted, then failed at publish" in Page(render_report(facts)).text
+
+
+def test_of_nothing_known_there_is_a_page() -> None:
+    page = Page(render_report({}))
+    assert page.open == []
+    assert "Not judged" in page.text
+
+
+def test_intervals_stand_beside_values_and_missing_numbers_are_a_dash(page: Page) -> None:
+    assert "0.134 ± 0.018" in page.text
+    assert "\u2013" in page.text
+
+
+def test_the_index_is_drawn_against_time_where_it_was_measured_and_search_k_else() -> None:
+    assert "milliseconds a query" in Page(render_report(FACTS)).text
+    untimed = {name: value for name, value in FACTS.items() if name != "index_seconds"}
+    assert "search_k, nodes looked at by a query" in Page(render_report(untimed)).text
+
+
+def test_colours_follow_the_page_by_day_and_night() -> None:
+    written = render_report(FACTS)
+    assert "prefers-color-scheme: dark" in written
+    drawn = re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", written)
+    assert drawn == []
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_any_part_may_be_missing_or_empty(data: st.DataObject) -> None:
+    facts = copy.deepcopy(FACTS)
+    thin(facts, data)
+    page = Page(render_report(facts))
+    assert page.open == []
+    assert "script" not in page.tags
+
+
+def thin(tree: Any, data: st.DataObject) -> None:
+    """Takes out or empties a few of the parts that a step writes or does not write."""
+    for _ in range(data.draw(st.integers(1, 8))):
+        spot = tree
+        while True:
+            name = data.draw(st.sampled_from(sorted(spot))) if spot else None
+            if name is None or not isinstance(spot[name], dict) or data.draw(st.booleans()):
+                break
+            spot = spot[name]
+        if name is not None:
+            spot.pop(name) if data.draw(st.booleans()) else spot.update({name: None})

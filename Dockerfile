@@ -33,7 +33,7 @@ USER airflow
 RUN --mount=type=bind,from=wheels,source=/tmp/wheels,target=/tmp/wheels \
     pip install --no-cache-dir \
         --find-links /tmp/wheels --constraint /tmp/wheels/constraints.txt \
-        "apache-airflow==${AIRFLOW_VERSION}" apache-airflow-providers-fab \
+        "apache-airflow==${AIRFLOW_VERSION}" apache-airflow-providers-fab apache-airflow-providers-postgres \
         "$(echo /tmp/wheels/recsys_tasks-*.whl)[train]" \
     && python -c "import airflow.providers.fab, alembic, annoy, lightfm, matplotlib, numba, psycopg2, recsys_tasks"
 COPY --chown=airflow:0 dags /opt/airflow/dags

@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import logging
 import re
+import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from recsys_tasks.errors import ArtifactRefused, SettingsError
+
+log = logging.getLogger(__name__)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
@@ -56,6 +60,11 @@ class Run:
         stamp = self.run_after.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
         name = hashlib.sha256(f"{self.dag_id}\n{self.run_id}".encode()).hexdigest()
         return f"{stamp}-{name[:8]}"
+
+    def document(self) -> dict[str, str]:
+        """The manifest's ``run``."""
+        moment = self.run_after.astimezone(UTC).isoformat()
+        return {"dag_id": self.dag_id, "run_id": self.run_id, "run_after": moment}
 
     @property
     def prefix(self) -> str:
@@ -127,3 +136,29 @@ class RunFiles:
     def get_bytes(self, name: str) -> bytes:
         """The bytes of a file of this run."""
         return self.store.get(self.key(name))
+
+
+class Checkpoint:
+    """Where a fit keeps its last state: one file of the run, written at most every half minute.
+
+    Args:
+        files: the run's files.
+        name: of the file.
+        seconds: least time between two writes; a large model takes seconds to write.
+    """
+
+    def __init__(self, files: RunFiles, name: str, seconds: float = 30.0) -> None:
+        self._files, self._name, self._seconds = files, name, seconds
+        self._written = time.monotonic()
+
+    def save(self, epoch: int, arrays: Mapping[str, Array]) -> None:
+        """Keeps the state after an epoch, if the last write is long enough ago."""
+        if time.monotonic() - self._written < self._seconds:
+            return
+        key = self._files.put_arrays(self._name, arrays)
+        log.info("checkpoint after epoch %d: %s", epoch, key)
+        self._written = time.monotonic()
+
+    def load(self) -> dict[str, Array] | None:
+        """The state that an earlier try left, or None."""
+        return self._files.get_arrays(self._name) if self._files.has(self._name) else None

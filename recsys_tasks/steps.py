@@ -1,1 +1,431 @@
-"""Placeholder, replaced in the next commits: the thirteen steps of a run."""
+"""The thirteen steps of a run, in order: what Airflow's tasks and ``recsys train`` both call.
+
+A step reads what it needs from the object store, computes, writes its results under the run's
+prefix, and returns a small reference. Any step may run again, in another process or on another
+machine: the same run writes the same keys and, with one thread, the same bytes.
+"""
+
+import logging
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recsys_tasks.data.ingest import ingest
+from recsys_tasks.data.postgres import Database
+from recsys_tasks.errors import DataCheckFailed, GateRejected, NotFound, RecsysError
+from recsys_tasks.matrices.interactions import (
+    Interactions,
+    ItemFeatures,
+    build_id_maps,
+    build_interactions,
+    build_item_features,
+    build_seen,
+    csr_from_arrays,
+    csr_to_arrays,
+)
+from recsys_tasks.matrices.split import Split, split
+from recsys_tasks.model.evaluation import evaluate_all, validator
+from recsys_tasks.model.fit import Fitted, Model, fit
+from recsys_tasks.model.quality_gate import judge
+from recsys_tasks.model.representations import embedding_facts, fold
+from recsys_tasks.publish import canonical_json, channels, keys, publisher
+from recsys_tasks.publish.embeddings import Features, Items, Users, write_version
+from recsys_tasks.publish.index import build_index
+from recsys_tasks.publish.manifest import REQUIRED, IndexFacts
+from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.publish.report import render_report
+from recsys_tasks.recommend import golden
+from recsys_tasks.run import Checkpoint, Run, RunFiles
+from recsys_tasks.settings import Settings
+from recsys_tasks.version_facts import data_facts, lineage, manifest_sections
+
+log = logging.getLogger(__name__)
+
+Reference = dict[str, Any]
+"""What a step returns: keys, names and a few numbers."""
+
+ORDER = (
+    "migrate",
+    "ingest",
+    "fit_dataset",
+    "split",
+    "train",
+    "evaluate",
+    "gate",
+    "export_embeddings",
+    "build_index",
+    "publish",
+    "verify",
+    "promote",
+)
+"""The steps of a run but ``report``, which runs after them whatever happened."""
+
+
+EXPORTED = tuple(name for name in REQUIRED if name != golden.NAME)
+"""Files of a version that earlier steps leave for ``publish``."""
+
+
+def recorded(step: Callable[["Steps"], Reference]) -> Callable[["Steps"], Reference]:
+    """A step that says in the log what it does and made, and leaves its time, memory and fate."""
+
+    @wraps(step)
+    def run(self: "Steps") -> Reference:
+        name, began = step.__name__, time.monotonic()
+        log.info("%s: dataset %s, version %s", name, self.run.dataset, self.run.version)
+        try:
+            made = step(self)
+        except RecsysError as error:
+            self.note(name, time.monotonic() - began, failure=str(error))
+            raise
+        self.note(name, seconds := time.monotonic() - began)
+        log.info("%s: done in %.1f s; %s", name, seconds, _in_words(made))
+        return made
+
+    return run
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The work of one run, over a database and a bucket.
+
+    Args:
+        settings: of the run.
+        run: its names.
+        database: where the tables are.
+        store: where everything that passes between steps lies, and where versions are published.
+        fold: folds the log lines written inside it, given a title.
+    """
+
+    settings: Settings
+    run: Run
+    database: Database
+    store: ObjectStore
+    fold: Callable[[str], AbstractContextManager[Any]] = nullcontext
+
+    @property
+    def files(self) -> RunFiles:
+        """The run's own files in the bucket."""
+        return RunFiles(self.store, self.run)
+
+    @recorded
+    def migrate(self) -> Reference:
+        """Makes or upgrades the dataset's schema."""
+        return {"schema": self.run.dataset, "revision": self.database.migrate(self.run.dataset)}
+
+    @recorded
+    def ingest(self) -> Reference:
+        """Loads the two files; without a source, what the tables hold is used."""
+        source = self.settings.source
+        if not (source.archive or source.movies or source.ratings):
+            log.info("no source is set: using what the tables hold")
+            self.files.put_json("ingest.json", {"files": [], "rejections": []})
+            return {"files": 0}
+        account = ingest(self.database, source, self.run.dataset, self.run.run_id)
+        self.files.put_json("ingest.json", asdict(account))
+        return {
+            file.role: "already loaded"
+            if file.already_loaded
+            else f"{file.read} read, {file.loaded} loaded, {file.rejected} rejected, "
+            f"{file.duplicate} duplicate"
+            for file in account.files
+        }
+
+    @recorded
+    def fit_dataset(self) -> Reference:
+        """Turns the tables into id maps, interactions, seen items and item features."""
+        as_of = self.settings.as_of_time()
+        ratings = self.database.read_ratings(self.run.dataset, as_of)
+        movies = self.database.read_movies(self.run.dataset, as_of)
+        if not len(ratings.user_id):
+            raise DataCheckFailed(
+                (
+                    f"the tables of {self.run.dataset} hold no ratings: load files with recsys ingest",
+                )
+            )
+        users, items = build_id_maps(ratings, movies)
+        interactions = build_interactions(ratings, users, items, self.settings.positives)
+        features = build_item_features(movies, self.settings.train.genres)
+        facts = data_facts(ratings, interactions, features, self.settings)
+        facts["files"] = lineage(self.database.lineage(self.run.dataset, as_of))
+        if not facts["positives"]:
+            raise DataCheckFailed(
+                (
+                    f"there are no positive interactions: none of {facts['ratings']} ratings "
+                    f"reaches {self.settings.positives.threshold:g} stars",
+                )
+            )
+        self.files.put_arrays("ids.npz", {"users": users.ids, "items": items.ids})
+        self.files.put_arrays("interactions.npz", interactions.to_arrays())
+        self.files.put_arrays("seen.npz", csr_to_arrays(build_seen(ratings, users, items)))
+        self.files.put_arrays("features.npz", features.to_arrays())
+        self.files.put_json("movies.json", {"titles": movies.title, "genres": movies.genres})
+        self.files.put_json("data.json", facts)
+        return {name: facts[name] for name in ("users", "items", "ratings", "positives")}
+
+    @recorded
+    def split(self) -> Reference:
+        """Divides the interactions into train, validation and test."""
+        parts = split(self._interactions(), self.settings.split)
+        self.files.put_arrays("split.npz", parts.to_arrays())
+        held = parts.validation
+        return {
+            "train": len(parts.train),
+            "validation": 0 if held is None else len(held),
+            "test": len(parts.test),
+        }
+
+    @recorded
+    def train(self) -> Reference:
+        """Fits the model, resuming from a checkpoint that an earlier try left."""
+        parts, features = self._split(), self._features().matrix
+        wanted = self.settings.train
+        validate = (
+            validator(parts, features, self._seen(), self.settings.evaluate, wanted.validate_on)
+            if parts.validation is not None
+            else None
+        )
+        with self.fold("epochs"):
+            fitted = fit(
+                parts.train, features, wanted, validate, Checkpoint(self.files, "checkpoint.npz")
+            )
+        model, history = fitted.model, _history(fitted)
+        if parts.validation is not None and wanted.refit:
+            log.info("fitting again on train and validation, %d epochs", fitted.epochs)
+            once_more = wanted.model_copy(update={"epochs": fitted.epochs, "patience": 0})
+            with self.fold("epochs of the refit"):
+                model = fit(
+                    parts.train_and_validation(),
+                    features,
+                    once_more,
+                    checkpoints=Checkpoint(self.files, "refit_checkpoint.npz"),
+                ).model
+        self.files.put_arrays("model.npz", model.to_arrays())
+        self.files.put_json("training.json", {"epochs": fitted.epochs, "history": history})
+        return {"model": self.files.key("model.npz"), "epochs": fitted.epochs}
+
+    @recorded
+    def evaluate(self) -> Reference:
+        """Measures the model and its baselines in every view."""
+        embeddings = fold(self._model(), self._features().matrix)
+        evaluation = evaluate_all(embeddings, self._split(), self._seen(), self.settings.evaluate)
+        self.files.put_json("metrics.json", evaluation.metrics)
+        self.files.put_json("embedding_facts.json", embedding_facts(embeddings))
+        self.files.put_arrays("per_user.npz", evaluation.per_user)
+        served = evaluation.metrics["test_served"]
+        popular = evaluation.metrics["baselines"]["popular"]["test_served"]
+        return {
+            "precision_at_5 as served": served.get("precision_at_5"),
+            "of the popular list": popular.get("precision_at_5"),
+        }
+
+    @recorded
+    def gate(self) -> Reference:
+        """Holds the candidate against the gate's rules.
+
+        Raises:
+            GateRejected: a rule failed; the verdict is written all the same.
+        """
+        verdict = judge(
+            self.files.get_json("metrics.json"),
+            self.files.get_json("embedding_facts.json"),
+            self.settings.gate,
+        )
+        self.files.put_json("gate.json", verdict.document())
+        for rule in verdict.rules:
+            log.info("%s %s: %s", "pass" if rule.passed else "FAIL", rule.name, rule.reason)
+        if not verdict.accepted:
+            raise GateRejected(verdict.reasons())
+        return {"accepted": True, "rules": len(verdict.rules)}
+
+    @recorded
+    def export_embeddings(self) -> Reference:
+        """Writes the version's files but the index: vectors, id maps, items, seen, popular list."""
+        ids, model, features = self.files.get_arrays("ids.npz"), self._model(), self._features()
+        embeddings, seen, train = fold(model, features.matrix), self._seen(), self._trained_on()
+        movies = self.files.get_json("movies.json")
+        users = Users(
+            ids=ids["users"],
+            embeddings=embeddings.users,
+            counts=np.bincount(train.row, minlength=train.shape[0]).astype(np.int32),
+            seen_indptr=seen.indptr.astype(np.int64),
+            seen_indices=seen.indices.astype(np.int32),
+        )
+        items = Items(
+            ids=ids["items"],
+            embeddings=embeddings.items,
+            counts=np.bincount(train.col[train.is_positive], minlength=train.shape[1]).astype(
+                np.int32
+            ),
+            titles=movies["titles"],
+            genres=movies["genres"],
+        )
+        parts = Features(features.names, model.feature_embeddings, model.feature_biases)
+        with self._exchange() as folder:
+            write_version(folder, users, items, parts)
+        return {"users": list(embeddings.users.shape), "items": list(embeddings.items.shape)}
+
+    @recorded
+    def build_index(self) -> Reference:
+        """Builds the annoy index and measures its recall against exact search."""
+        wanted = self.settings.index
+        with self._exchange(
+            "item_embeddings.npy", "user_embeddings.npy", "user_counts.npy"
+        ) as here:
+            users = np.load(here / "user_embeddings.npy", allow_pickle=False)
+            counts = np.load(here / "user_counts.npy", allow_pickle=False)
+            built = build_index(
+                here / "items.ann",
+                np.load(here / "item_embeddings.npy", allow_pickle=False),
+                users[counts > 0],
+                **wanted.model_dump(),
+            )
+        self.files.put_json("index.json", built.facts.model_dump(mode="json"))
+        self.files.put_json("index_seconds.json", list(built.seconds_per_query))
+        return {"recall_at_10": built.facts.recall_at_10, "search_k": built.facts.search_k}
+
+    @recorded
+    def publish(self) -> Reference:
+        """Seals the files with a manifest and brings the version into being."""
+        with self._exchange(*EXPORTED) as folder:
+            index = self.files.get_json("index.json")
+            golden.write_golden(folder, IndexFacts.model_validate(index))
+            metrics = self.files.get_json("metrics.json")
+            (folder / "metrics.json").write_bytes(canonical_json.to_bytes(metrics))
+            facts = self._report_facts(timings=False)
+            (folder / "report.html").write_text(render_report(facts), encoding="utf-8")
+            sections = manifest_sections(self.files, self.settings, index, metrics)
+            manifest = publisher.seal(folder, sections)
+            digest = publisher.publish(
+                self.store, self.run.dataset, self.run.version, folder, manifest
+            )
+        return {
+            "manifest": keys.manifest(self.run.dataset, self.run.version),
+            "sha256": digest,
+            "files": len(manifest.files),
+        }
+
+    @recorded
+    def verify(self) -> Reference:
+        """Has a fresh process load the published version and replay its golden queries."""
+        publisher.verify_in_fresh_process(self.store.access, self.run.dataset, self.run.version)
+        return {"verified": keys.version(self.run.dataset, self.run.version)}
+
+    @recorded
+    def promote(self) -> Reference:
+        """Moves the champion's pointer to this version."""
+        dataset, version = self.run.dataset, self.run.version
+        by = f"{self.run.dag_id}/{self.run.run_id}"
+        lock = self.database.advisory_lock(f"promote:{dataset}")
+        pointer = channels.promote(self.store, lock, dataset, version, by)
+        served = self.files.get_json("metrics.json")["test_served"]
+        return {
+            "dataset": dataset,
+            "version": version,
+            "manifest": keys.manifest(dataset, version),
+            "sha256": pointer.manifest_sha256,
+            "metrics": {name: served[name] for name in ("precision_at_5", "ndcg_at_10")},
+        }
+
+    def report(self) -> Reference:
+        """Writes what a person reads about the run, with whatever the steps left."""
+        page = render_report(self._report_facts(timings=True))
+        key = self.files.put_bytes("report.html", page.encode())
+        log.info("report: wrote %s", key)
+        return {"report": key}
+
+    def note(self, name: str, seconds: float, failure: str = "") -> None:
+        """Leaves a step's time, peak memory and fate for the report."""
+        fate = {"step": name, "seconds": round(seconds, 3), "peak_mb": _peak_mb()}
+        try:
+            self.files.put_json(f"steps/{name}.json", fate | {"failure": failure})
+        except RecsysError as error:
+            log.warning("could not note the fate of %s: %s", name, error)
+
+    def _report_facts(self, timings: bool) -> dict[str, Any]:
+        """What the report is made of; without timings, a function of the version alone."""
+        names = ("data", "metrics", "gate", "index")
+        facts = {name: self._maybe(f"{name}.json") for name in names}
+        notes = [self._maybe(f"steps/{name}.json") for name in ORDER] if timings else []
+        done = [note for note in notes if note]
+        failed = [note for note in done if note["failure"]]
+        training = self._maybe("training.json") or {"history": []}
+        history = [
+            {name: epoch[name] for name in ("epoch", "validation")} for epoch in training["history"]
+        ]
+        found = {
+            **facts,
+            "run": {
+                **self.run.document(),
+                "dataset": self.run.dataset,
+                "version": self.run.version,
+            },
+            "history": training["history"] if timings else history,
+            "settings": self.settings.flat(),
+            "timings": done,
+            "failure": failed[-1] if failed else None,
+        }
+        return {name: value for name, value in found.items() if value}
+
+    def _maybe(self, name: str) -> Any:
+        try:
+            return self.files.get_json(name)
+        except NotFound:
+            return None
+
+    @contextmanager
+    def _exchange(self, *names: str) -> Iterator[Path]:
+        """A folder with some of the version's files; what is new in it afterwards is uploaded."""
+        with tempfile.TemporaryDirectory(prefix="recsys-") as home:
+            folder = Path(home)
+            for name in names:
+                self.store.download_file(self.files.key(f"files/{name}"), folder / name)
+            yield folder
+            for path in sorted(folder.iterdir()):
+                if path.name not in names:
+                    self.store.upload_file(path, self.files.key(f"files/{path.name}"))
+
+    def _interactions(self) -> Interactions:
+        return Interactions.from_arrays(self.files.get_arrays("interactions.npz"))
+
+    def _features(self) -> ItemFeatures:
+        return ItemFeatures.from_arrays(self.files.get_arrays("features.npz"))
+
+    def _seen(self) -> Any:
+        return csr_from_arrays(self.files.get_arrays("seen.npz"))
+
+    def _split(self) -> Split:
+        return Split.from_arrays(self.files.get_arrays("split.npz"))
+
+    def _model(self) -> Model:
+        return Model.from_arrays(self.files.get_arrays("model.npz"))
+
+    def _trained_on(self) -> Interactions:
+        parts = self._split()
+        return parts.train_and_validation() if self.settings.train.refit else parts.train
+
+
+def _history(fitted: Fitted) -> list[dict[str, Any]]:
+    return [
+        {"epoch": epoch.number, "seconds": round(epoch.seconds, 3), "validation": epoch.validation}
+        for epoch in fitted.history
+    ]
+
+
+def _in_words(made: Reference) -> str:
+    return ", ".join(
+        f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in made.items()
+    )
+
+
+def _peak_mb() -> int:
+    """Largest resident memory of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

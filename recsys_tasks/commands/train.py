@@ -1,7 +1,117 @@
-"""Placeholder, replaced in the next commits."""
+"""``recsys train``: the whole flow without Airflow, the same steps in the same order."""
 
-from recsys_tasks.commands import Subcommands
+import logging
+from argparse import Namespace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recsys_tasks.commands import Answer, Subcommands, add_command
+
+if TYPE_CHECKING:
+    from recsys_tasks.run import Run
+    from recsys_tasks.settings import Settings
+
+log = logging.getLogger(__name__)
+
+EXAMPLES = """
+Runs the steps of the DAG one after the other: migrate, ingest, fit_dataset, split, train, evaluate,
+gate, export_embeddings, build_index, publish, verify, promote, report. Without a source it trains
+on what the dataset's tables hold. A rejected model exits with 3 and leaves the champion alone.
+
+  recsys train --dataset mls
+  recsys train --preset quick --set source.movies=movies.csv --set source.ratings=ratings.csv
+  recsys train --set train.epochs=40 --set gate.min_precision=0.1
+  recsys train --run-id manual__2026-11-24T03:00:00+00:00
+                                  finish a run that broke off: same version, resumed training
+  recsys train --list-settings    every setting and its value
+"""
 
 
 def add_commands(commands: Subcommands) -> None:
-    """Adds nothing yet."""
+    """Adds ``train``."""
+    parser = add_command(
+        commands, "train", train, "run the whole flow here, without Airflow", EXAMPLES
+    )
+    parser.add_argument("--preset", default="nightly", help="nightly (default), article or quick")
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="TOML with a table a section")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="assignments",
+        metavar="SECTION.FIELD=VALUE",
+        help="one setting; may be repeated, wins over the file and the preset",
+    )
+    parser.add_argument("--run-id", help="name of the run (default: manual__ and the time)")
+    parser.add_argument("--run-after", metavar="TIME", help="UTC time that the version begins with")
+    parser.add_argument("--list-settings", action="store_true", help="print all settings and stop")
+
+
+def train(arguments: Namespace) -> Answer:
+    """Runs the steps; the report is written whatever happens."""
+    from recsys_tasks.settings import Settings, parse_assignments
+
+    overrides = {"dataset": arguments.dataset, **parse_assignments(arguments.assignments)}
+    settings = Settings.load(arguments.preset, arguments.settings, overrides)
+    if arguments.list_settings:
+        return _listing(settings)
+    return _run(settings, _named_run(settings.dataset, arguments.run_id, arguments.run_after))
+
+
+def _run(settings: "Settings", run: "Run") -> Answer:
+    from recsys_tasks.connections import Connections
+    from recsys_tasks.data.postgres import Database
+    from recsys_tasks.errors import GateRejected
+    from recsys_tasks.publish.object_store import ObjectStore
+    from recsys_tasks.steps import ORDER, Steps
+
+    found = Connections.find()
+    steps = Steps(
+        settings=settings,
+        run=run,
+        database=Database(found.database_url()),
+        store=ObjectStore(found.store()),
+    )
+    outcome = {"dataset": settings.dataset, "version": steps.run.version}
+    try:
+        for name in ORDER:
+            getattr(steps, name)()
+    except GateRejected as error:
+        log.error("%s", error)
+        return Answer(outcome | {"accepted": False, "promoted": False}, f"rejected: {error}", 3)
+    finally:
+        steps.report()
+    text = f"version {steps.run.version} of {settings.dataset} is the champion"
+    return Answer(outcome | {"accepted": True, "promoted": True}, text)
+
+
+def _named_run(dataset: str, run_id: str | None, run_after: str | None) -> "Run":
+    """A run by its name and moment: the same two give the same version, whenever they are given.
+
+    A run without a name is called after the second in which it begins.
+
+    Raises:
+        SettingsError: a name of one's own without its moment, or a moment that is none.
+    """
+    from recsys_tasks.errors import SettingsError
+    from recsys_tasks.run import Run
+
+    if run_id is None:
+        run_id = f"manual__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}"
+    try:
+        moment = datetime.fromisoformat(run_after or run_id.removeprefix("manual__"))
+    except ValueError:
+        raise SettingsError(
+            f"the run {run_id!r} needs --run-after, a time such as 2026-11-24T03:00:00Z: the "
+            "version is made from both, so that running it again finishes the same version"
+        ) from None
+    log.info("run %s", run_id)
+    return Run(
+        dataset, "recsys_cli", run_id, moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    )
+
+
+def _listing(settings: "Settings") -> Answer:
+    flat = settings.flat()
+    return Answer(flat, "\n".join(f"{name} = {value!r}" for name, value in flat.items()))

@@ -1,0 +1,117 @@
+"""What a manifest says about how a version came about: data, settings, code and libraries."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recsys_tasks.data.tables import FileAccount, RatingTable
+from recsys_tasks.errors import ArtifactRefused
+from recsys_tasks.matrices.interactions import Interactions, ItemFeatures
+from recsys_tasks.run import RunFiles
+from recsys_tasks.settings import Settings
+
+LIBRARIES = ("annoy", "lightfm-next", "numpy", "scipy")
+"""What a version's numbers depend on, beside Python and this project."""
+
+
+def data_facts(
+    ratings: RatingTable,
+    interactions: Interactions,
+    features: ItemFeatures,
+    settings: Settings,
+) -> dict[str, Any]:
+    """The manifest's ``data`` without its files: sizes and shares of what is trained on."""
+    n_users, n_items = interactions.shape
+    positives = int(interactions.is_positive.sum())
+    stars, counts = np.unique(ratings.rating, return_counts=True)
+    return {
+        "users": n_users,
+        "items": n_items,
+        "ratings": len(ratings.user_id),
+        "positives": positives,
+        "weaker_positives": len(interactions) - positives,
+        "density": len(ratings.user_id) / (n_users * n_items),
+        "users_with_positives": len(np.unique(interactions.row[interactions.is_positive])),
+        "items_without_ratings": n_items - len(np.unique(ratings.movie_id)),
+        "oldest_rating": int(ratings.rated_at.min()),
+        "newest_rating": int(ratings.rated_at.max()),
+        "histogram": {f"{star:g}": int(n) for star, n in zip(stars, counts, strict=True)},
+        "features": {
+            "rows": features.matrix.shape[0],
+            "columns": features.matrix.shape[1],
+            "elements": features.matrix.nnz,
+        },
+        "as_of": settings.positives.as_of,
+    }
+
+
+def lineage(files: Iterable[FileAccount]) -> list[dict[str, Any]]:
+    """The manifest's ``data.files``: what was loaded behind the rows that are trained on."""
+    return [
+        {
+            "role": file.role,
+            "name": file.name,
+            "sha256": file.sha256,
+            "loaded": file.loaded,
+            "rejected": file.rejected,
+        }
+        for file in files
+    ]
+
+
+def manifest_sections(
+    files: RunFiles, settings: Settings, index: dict[str, Any], metrics: dict[str, Any]
+) -> dict[str, Any]:
+    """All sections of a manifest but ``files``, as JSON values; the same run gives the same."""
+    training = files.get_json("training.json")
+    return {
+        "dataset": files.run.dataset,
+        "version": files.run.version,
+        "run": files.run.document(),
+        "code": {"revision": code_revision()},
+        "libraries": library_versions(),
+        "model": {
+            **settings.train.model_dump(mode="json"),
+            "epochs": training["epochs"],
+            "reproducible": settings.train.threads == 1,
+        },
+        "index": index,
+        "split": settings.split.model_dump(mode="json"),
+        "metrics": metrics,
+        "gate": files.get_json("gate.json"),
+        "data": files.get_json("data.json")
+        | {"positives_settings": settings.positives.model_dump(mode="json")},
+    }
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of Python, this project and the libraries that a version's numbers depend on."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    found = {name: metadata.version(name) for name in (*LIBRARIES, "recsys-tasks")}
+    return {"python": python, **found}
+
+
+def code_revision() -> str:
+    """``RECSYS_REVISION``, else the checkout's commit, else the installed version.
+
+    Raises:
+        ArtifactRefused: there is a checkout and git cannot read it.
+    """
+    if given := os.environ.get("RECSYS_REVISION"):
+        return given
+    checkout = Path(__file__).parents[1]
+    if not (checkout / ".git").exists():
+        return metadata.version("recsys-tasks")
+    command = ["git", "-C", str(checkout), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ArtifactRefused(
+            "manifest.json", f"cannot tell the code's revision: {error}"
+        ) from None

@@ -1,0 +1,119 @@
+"""The whole flow over a real Postgres and a real S3 server: what it leaves, and what it refuses."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from recsys_tasks.data.postgres import Database
+from recsys_tasks.errors import DataCheckFailed, GateRejected
+from recsys_tasks.publish import channels, keys
+from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.publish.publisher import read_manifest
+from recsys_tasks.run import Run
+from recsys_tasks.settings import Settings
+from recsys_tasks.steps import ORDER, Steps
+
+pytestmark = pytest.mark.services
+
+QUICK = {
+    "dataset": "mls",
+    "train.epochs": 3,
+    "train.components": 8,
+    "index.trees": 5,
+    "gate.min_popular_ratio": 0.1,
+}
+"""Enough of a model to pass through every step; its quality is other tests' business."""
+
+
+def steps_of(database_url, bucket, run_id="manual__1", **overrides):
+    settings = Settings.load("quick", overrides=QUICK | overrides)
+    moment = datetime(2026, 11, 24, 3, int(run_id[-1]), tzinfo=UTC)
+    run = Run(settings.dataset, "recsys_train", run_id, moment)
+    return Steps(settings, run, Database(database_url), ObjectStore(bucket))
+
+
+def run_all(steps):
+    return {name: getattr(steps, name)() for name in ORDER}
+
+
+@pytest.fixture
+def source(shared):
+    folder = shared / "data" / "ml-latest-small"
+    return {
+        "source.movies": str(folder / "movies.csv"),
+        "source.ratings": str(folder / "ratings.csv"),
+    }
+
+
+def test_two_csv_files_become_a_champion_and_a_second_run_ingests_nothing(
+    database_url, bucket, source
+):
+    first = steps_of(database_url, bucket, **source)
+    made = run_all(first)
+    manifest = read_manifest(first.store, "mls", first.run.version)
+    data = manifest.data.model_dump()
+    assert (data["users"], data["items"], data["ratings"]) == (610, 9_742, 100_836)
+    assert (data["positives"], data["features"]["elements"]) == (13_211, 31_826)
+    assert made["promote"]["sha256"] == manifest.sha256()
+
+    second = steps_of(database_url, bucket, run_id="manual__2", **source)
+    made = run_all(second)
+    assert made["ingest"] == {"movies": "already loaded", "ratings": "already loaded"}
+    assert channels.read_pointer(second.store, "mls").version == second.run.version
+    assert first.store.get(keys.manifest("mls", first.run.version)) == manifest.to_bytes()
+    assert _hashes(second) == _hashes(first)
+
+
+def test_any_step_runs_again_and_the_version_stays_the_same_byte_for_byte(
+    database_url, bucket, source
+):
+    steps = steps_of(database_url, bucket, **source)
+    run_all(steps)
+    before = steps.store.get(keys.manifest("mls", steps.run.version))
+    run_all(steps)
+    assert steps.store.get(keys.manifest("mls", steps.run.version)) == before
+
+
+def test_a_rejected_candidate_leaves_the_champion_and_says_why(database_url, bucket, source):
+    champion = steps_of(database_url, bucket, **source)
+    run_all(champion)
+    strict = {"gate.min_precision": 0.99}
+    rejected = steps_of(database_url, bucket, run_id="manual__3", **source, **strict)
+    with pytest.raises(GateRejected, match=r"precision@5.*0\.99"):
+        run_all(rejected)
+    report = rejected.report()["report"]
+    assert channels.read_pointer(champion.store, "mls").version == champion.run.version
+    assert not champion.store.exists(keys.manifest("mls", rejected.run.version))
+    assert json.loads(champion.store.get(rejected.files.key("gate.json")))["accepted"] is False
+    assert "0.99" in champion.store.get(report).decode()
+
+
+def test_without_any_positive_rating_nothing_is_trained(database_url, bucket, shared):
+    steps = steps_of(
+        database_url,
+        bucket,
+        **{
+            "source.movies": str(shared / "bad/good/movies.csv"),
+            "source.ratings": str(shared / "bad/v13_no_five_star.ratings.csv"),
+        },
+    )
+    steps.migrate()
+    steps.ingest()
+    with pytest.raises(DataCheckFailed, match="no positive interactions"):
+        steps.fit_dataset()
+    assert steps.report()["report"].endswith("report.html")
+
+
+def test_without_a_source_and_with_empty_tables_the_run_says_what_to_do(database_url, bucket):
+    steps = steps_of(database_url, bucket)
+    steps.migrate()
+    steps.ingest()
+    with pytest.raises(DataCheckFailed, match="recsys ingest"):
+        steps.fit_dataset()
+
+
+def _hashes(steps):
+    files = read_manifest(steps.store, "mls", steps.run.version).files
+    named_by_run = {"report.html"}
+    return {name: facts.sha256 for name, facts in files.items() if name not in named_by_run}

@@ -13,7 +13,7 @@ from importlib import import_module
 
 from recsys_tasks.errors import RecsysError
 
-THEMES = ("stack", "data", "train", "versions", "ask", "bench")
+THEMES = ("stack", "demo", "data", "train", "versions", "ask", "bench")
 """Modules of ``recsys_tasks.commands``, in the order in which ``--help`` lists their commands."""
 
 

@@ -1,0 +1,172 @@
+"""The main job, as a newcomer sees it: start what is needed, train in Airflow, show the result, stop."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from recsys_tasks.connections import Connections
+from recsys_tasks.data.postgres import Database
+from recsys_tasks.errors import AirflowUnavailable, PermanentError
+from recsys_tasks.local.airflow_api import AirflowApi, TaskState, TriggeredRun
+from recsys_tasks.local.sample import make_sample
+from recsys_tasks.local.showcase import Showcase, collect
+from recsys_tasks.local.stack import AlreadyRuns, Report, start_stack, stop_stack
+from recsys_tasks.local.status import read_env
+from recsys_tasks.local.supervisor import Options
+from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.run import Run
+
+DAG = "recsys_train"
+LOG_LINES = 12
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How the demo speaks while it works.
+
+    Args:
+        say: prints one line.
+        tick: shows a line that the next one overwrites; does nothing where there is no terminal.
+        part: reports a part of the stack that is ready.
+    """
+
+    say: Callable[[str], None]
+    tick: Callable[[str], None]
+    part: Report
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What became of it. ``seconds``: of each task, by its name."""
+
+    run: TriggeredRun
+    showcase: Showcase
+    seconds: dict[str, float]
+    env: Mapping[str, str]
+    left_running: bool
+
+
+def run_demo(options: Options, dataset: str, conf: Mapping[str, Any], voice: Voice) -> Demo:
+    """Runs the nightly DAG once on the sample and looks at what it published.
+
+    Args:
+        options: of the stack, if it must be started.
+        dataset: where the sample goes.
+        conf: settings of the run beside the dataset and its source.
+
+    Raises:
+        PermanentError: a task failed; the message names it and ends with its log's last lines.
+        AirflowUnavailable, DatabaseUnavailable, StoreUnavailable: a service is away.
+        KeyboardInterrupt: interrupted; what the demo started has been stopped.
+    """
+    home = Path(options.home)
+    movies, ratings = make_sample(home / "sample")
+    voice.say(f"Sample: MovieLens ml-latest-small (2016) in {movies.parent}")
+    source = {"source.movies": str(movies), "source.ratings": str(ratings)}
+    with _running_stack(options, voice) as (env, was_up):
+        api = AirflowApi(env["AIRFLOW_API_URL"], env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"])
+        run, seconds = _run_dag(api, {"dataset": dataset, **source, **conf}, voice)
+        connections = Connections({**env})
+        version = Run(dataset, run.dag_id, run.run_id, run.run_after).version
+        showcase = collect(
+            ObjectStore(connections.store()),
+            Database(connections.database_url()),
+            dataset,
+            version,
+        )
+    return Demo(run, showcase, seconds, env, left_running=was_up)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt, even where a shell had SIGINT ignored."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, _interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _running_stack(options: Options, voice: Voice) -> Iterator[tuple[dict[str, str], bool]]:
+    """The stack's connections, and whether it was up before; one that was not is stopped afterwards."""
+    home = Path(options.home)
+    try:
+        voice.say(f"Stack: starting Postgres, the S3 server and Airflow in {home}")
+        env = start_stack(options, voice.part, lifelong=False)
+    except AlreadyRuns:
+        known = read_env(home)
+        if known is None or "AIRFLOW_API_URL" not in known:
+            raise AirflowUnavailable(
+                "the stack is just starting or stopping, or runs without Airflow: see `recsys status`"
+            ) from None
+        voice.say("Stack: it runs already, and goes on afterwards")
+        yield known, True
+        return
+    try:
+        yield env, False
+    finally:
+        stop_stack(home)
+
+
+def _run_dag(
+    api: AirflowApi, conf: Mapping[str, Any], voice: Voice
+) -> tuple[TriggeredRun, dict[str, float]]:
+    """One run of the DAG, from its trigger to its end; a DAG that was paused is paused again."""
+    was_paused = api.wait_for_dag(DAG)
+    if was_paused:
+        api.set_paused(DAG, False)
+    try:
+        run = api.trigger(DAG, conf)
+        voice.say(f"Run: {run.run_id} of {DAG}, to be watched at {api.url}/dags/{DAG}")
+        return run, _follow(api, run, voice)
+    finally:
+        if was_paused:
+            api.set_paused(DAG, True)
+
+
+def _follow(api: AirflowApi, run: TriggeredRun, voice: Voice) -> dict[str, float]:
+    """Speaks of each task when it ends; seconds of each task."""
+    began = time.monotonic()
+    told: dict[str, float] = {}
+    while True:
+        state, tasks = api.run_state(run), api.tasks(run)
+        for task in tasks:
+            if task.is_finished and task.name not in told:
+                told[task.name] = task.seconds
+                voice.say(_account(api, run, task, len(told), len(tasks)))
+        if state == "success":
+            return told
+        if state == "failed":
+            raise PermanentError(_failure(api, run, tasks))
+        at_work = [task.name for task in tasks if task.state == "running"] or [state]
+        voice.tick(f"  {' '.join(at_work)} ({time.monotonic() - began:.0f} s)")
+        time.sleep(0.5)
+
+
+def _account(api: AirflowApi, run: TriggeredRun, task: TaskState, place: int, of: int) -> str:
+    head = f"  {place:>2}/{of} {task.name:<18} {task.state:<16} {task.seconds:6.1f} s"
+    returned = api.returned(run, task.name) if task.state == "success" else None
+    if not isinstance(returned, dict):
+        return head
+    return head + "  " + ", ".join(f"{name} {value}" for name, value in returned.items())[:120]
+
+
+def _failure(api: AirflowApi, run: TriggeredRun, tasks: tuple[TaskState, ...]) -> str:
+    """The first task that failed, with the end of its log."""
+    failed = [task for task in tasks if task.state == "failed"]
+    if not failed:
+        return f"the run {run.run_id} failed without a failed task: see {api.url}/dags/{DAG}"
+    lines = api.log_lines(run, failed[0])[-LOG_LINES:]
+    return f"the task {failed[0].name} failed; its log ends:\n  " + "\n  ".join(lines)

@@ -22,7 +22,7 @@ from recsys_tasks.errors import (
     SettingsError,
 )
 from recsys_tasks.publish import canonical_json, keys
-from recsys_tasks.publish.manifest import Closed, Manifest, Sha256
+from recsys_tasks.publish.manifest import Closed, Manifest, Sha256, VersionName
 from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import read_manifest
 
@@ -38,10 +38,10 @@ def lock_name(dataset: str) -> str:
 class Pointer(Closed):
     """What a channel's file holds."""
 
-    version: str
+    version: VersionName
     manifest_sha256: Sha256
     promoted_by: str
-    previous: str | None
+    previous: VersionName | None
     """The version to go back to."""
 
     move: int = Field(ge=1)

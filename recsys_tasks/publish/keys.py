@@ -10,9 +10,9 @@ import re
 
 from recsys_tasks.errors import SettingsError
 
-_DATASET = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,79}")
-_CHANNEL = re.compile(r"[a-z][a-z0-9_]{0,30}")
+DATASET = r"^[a-z][a-z0-9_]{0,62}$"
+VERSION = r"^[0-9A-Za-z][0-9A-Za-z_-]{0,79}$"
+CHANNEL = r"^[a-z][a-z0-9_]{0,30}$"
 
 MANIFEST = "manifest.json"
 """The file that makes a version: it is written last, and without it there is no version."""
@@ -20,12 +20,12 @@ MANIFEST = "manifest.json"
 
 def runs(dataset: str, version: str) -> str:
     """Prefix of a run's intermediate files, with its slash."""
-    return f"{_checked(_DATASET, dataset, 'dataset')}/runs/{check_version(version)}/"
+    return f"{_checked(DATASET, dataset, 'dataset')}/runs/{check_version(version)}/"
 
 
 def versions(dataset: str) -> str:
     """Prefix of all versions of a dataset, with its slash."""
-    return f"{_checked(_DATASET, dataset, 'dataset')}/versions/"
+    return f"{_checked(DATASET, dataset, 'dataset')}/versions/"
 
 
 def version(dataset: str, version: str) -> str:
@@ -40,13 +40,13 @@ def manifest(dataset: str, version_name: str) -> str:
 
 def pointer(dataset: str, channel: str = "champion") -> str:
     """Key of a channel's pointer."""
-    dataset = _checked(_DATASET, dataset, "dataset")
-    return f"{dataset}/channels/{_checked(_CHANNEL, channel, 'channel')}.json"
+    dataset = _checked(DATASET, dataset, "dataset")
+    return f"{dataset}/channels/{_checked(CHANNEL, channel, 'channel')}.json"
 
 
 def history(dataset: str) -> str:
     """Prefix of the champion's moves, with its slash."""
-    return f"{_checked(_DATASET, dataset, 'dataset')}/channels/history/"
+    return f"{_checked(DATASET, dataset, 'dataset')}/channels/history/"
 
 
 def check_version(version: str) -> str:
@@ -55,10 +55,10 @@ def check_version(version: str) -> str:
     Raises:
         SettingsError: it is not a name that a version can have (letters, digits, ``-`` and ``_``).
     """
-    return _checked(_VERSION, version, "version")
+    return _checked(VERSION, version, "version")
 
 
-def _checked(pattern: re.Pattern[str], name: str, what: str) -> str:
-    if not pattern.fullmatch(name):
-        raise SettingsError(f"{name!r} is not the name of a {what}: expected {pattern.pattern}")
+def _checked(pattern: str, name: str, what: str) -> str:
+    if not re.fullmatch(pattern, name) or name.endswith("\n"):
+        raise SettingsError(f"{name!r} is not the name of a {what}: expected {pattern}")
     return name

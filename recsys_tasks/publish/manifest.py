@@ -26,6 +26,8 @@ SCHEMA_VERSION: Final = 1
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 """A file of a version: no folder, no leading dot, so that it can only land where it belongs."""
 
+DatasetName = Annotated[str, StringConstraints(pattern=keys.DATASET)]
+VersionName = Annotated[str, StringConstraints(pattern=keys.VERSION)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 REQUIRED = (
@@ -165,8 +167,8 @@ class Manifest(Closed):
     """A version, whole. ``files`` names everything beside the manifest itself."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    dataset: str
-    version: str
+    dataset: DatasetName
+    version: VersionName
     run: RunFacts
     code: CodeFacts
     libraries: dict[str, str]
@@ -180,7 +182,6 @@ class Manifest(Closed):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        keys.version(self.dataset, self.version)
         if missing := [name for name in REQUIRED if name not in self.files]:
             raise ValueError(f"files that a version must have are missing: {', '.join(missing)}")
         if keys.MANIFEST in self.files:
@@ -205,7 +206,7 @@ class Manifest(Closed):
         """
         tree = canonical_json.from_bytes(document, name)
         found = tree.get("schema_version") if isinstance(tree, dict) else None
-        if found != SCHEMA_VERSION:
+        if type(found) is not int or found != SCHEMA_VERSION:
             raise ArtifactRefused(
                 name, f"schema version {found!r}; this reader knows {SCHEMA_VERSION}"
             )

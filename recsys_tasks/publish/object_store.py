@@ -260,6 +260,22 @@ class ObjectStore:
 
         return self._patiently(prefix, pages)
 
+    def folders(self, prefix: str) -> tuple[str, ...]:
+        """Names directly below a prefix that have keys below them, without slashes, in order.
+
+        One request a thousand names, whatever lies below them; may be stale, as a listing.
+        """
+
+        def pages() -> tuple[str, ...]:
+            paginator = self._client.get_paginator("list_objects_v2")
+            return tuple(
+                found["Prefix"].removeprefix(prefix).removesuffix("/")
+                for page in paginator.paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
+                for found in page.get("CommonPrefixes", ())
+            )
+
+        return self._patiently(prefix, pages)
+
     def delete(self, key: str) -> None:
         """Removes an object; one that is not there is no error."""
         self._patiently(key, lambda: self._client.delete_object(Bucket=self.bucket, Key=key))

@@ -21,6 +21,7 @@ from recsys_tasks.publish import canonical_json, keys
 from recsys_tasks.publish.index import annoy_format, index_rows
 from recsys_tasks.publish.manifest import FileFacts, IndexFacts, Manifest
 from recsys_tasks.publish.object_store import ObjectStore, file_sha256
+from recsys_tasks.recommend.annoy_file import check_annoy_file
 from recsys_tasks.recommend.arrays import read_npy, read_npz
 
 log = logging.getLogger(__name__)
@@ -275,14 +276,14 @@ def _open_index(path: Path, facts: IndexFacts, items: NDArray[np.float32]) -> An
         raise ArtifactRefused(
             "items.ann", "written by an annoy whose files this build of annoy cannot read"
         )
+    check_annoy_file(path, facts.metric, facts.width, len(rows), facts.trees)
     index = AnnoyIndex(facts.width, facts.metric)
     try:
         index.load(str(path))
     except OSError as error:
         raise ArtifactRefused("items.ann", f"annoy cannot map it: {error}") from None
-    if (index.get_n_items(), index.get_n_trees()) != (len(rows), facts.trees):
-        found = f"{index.get_n_items()} items and {index.get_n_trees()} trees"
-        raise ArtifactRefused("items.ann", f"{found}, expected {len(rows)} and {facts.trees}")
+    if index.get_n_items() != len(rows):
+        raise ArtifactRefused("items.ann", f"{index.get_n_items()} items, expected {len(rows)}")
     for row in {0, len(rows) // 2, len(rows) - 1}:
         if not np.allclose(index.get_item_vector(row), rows[row], rtol=1e-5, atol=1e-6):
             raise ArtifactRefused("items.ann", f"row {row} is not that of item_embeddings.npy")

@@ -1,0 +1,91 @@
+"""The index orders items as the scores do, repeats itself byte for byte, and knows its own recall."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys_tasks.errors import ArtifactRefused
+from recsys_tasks.publish.index import (
+    Metric,
+    annoy_format,
+    build_index,
+    index_queries,
+    index_rows,
+)
+
+
+def embeddings(seed: int, n_users: int, n_items: int, c: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    vectors, biases = rng.normal(size=(n_users, c)), rng.normal(size=n_users)
+    users = np.column_stack([vectors, biases, np.ones(n_users)]).astype(np.float32)
+    lengths = rng.lognormal(size=(n_items, 1))
+    rows = rng.normal(size=(n_items, c)) * lengths
+    items = np.column_stack([rows, np.ones(n_items), rng.normal(size=n_items)]).astype(np.float32)
+    return users, items
+
+
+@given(st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 12))
+@settings(max_examples=50)
+def test_the_smallest_angle_is_the_largest_score(seed: int, n_items: int, c: int) -> None:
+    users, items = embeddings(seed, 5, n_items, c)
+    rows = index_rows(items, "angular").astype(np.float64)
+    queries = index_queries(users, "angular").astype(np.float64)
+    cosines = (queries @ rows.T) / np.linalg.norm(rows, axis=1)
+    scores = users[:, [*range(c), -1]].astype(np.float64) @ items[:, [*range(c), -1]].T
+    best = np.take_along_axis(scores, cosines.argmax(axis=1)[:, None], axis=1)[:, 0]
+    assert np.allclose(best, scores.max(axis=1), rtol=1e-4, atol=1e-4)
+
+
+def test_all_rows_of_an_angular_index_are_equally_long() -> None:
+    _, items = embeddings(3, 1, 50, 6)
+    lengths = np.linalg.norm(index_rows(items, "angular"), axis=1)
+    assert np.allclose(lengths, lengths[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("metric", ["angular", "dot"])
+def test_the_same_seed_gives_the_same_bytes_and_facts(tmp_path: Path, metric: Metric) -> None:
+    users, items = embeddings(5, 40, 500, 8)
+    built = [
+        build_index(tmp_path / name, items, users, metric=metric, trees=7, seed=11).facts
+        for name in ("a.ann", "b.ann")
+    ]
+    assert built[0] == built[1]
+    assert (tmp_path / "a.ann").read_bytes() == (tmp_path / "b.ann").read_bytes()
+
+
+def test_search_k_is_the_least_measured_point_that_reaches_the_recall(tmp_path: Path) -> None:
+    users, items = embeddings(5, 40, 2000, 8)
+    facts = build_index(tmp_path / "a.ann", items, users, trees=10, min_recall=0.9).facts
+    *before, chosen = facts.curve
+    assert all(point.recall_at_10 < 0.9 for point in before)
+    assert chosen.recall_at_10 == facts.recall_at_10 >= 0.9
+    assert chosen.search_k == facts.search_k
+
+
+def test_a_recall_out_of_reach_takes_the_best_point(tmp_path: Path) -> None:
+    users, items = embeddings(5, 40, 2000, 8)
+    facts = build_index(tmp_path / "a.ann", items, users, trees=1, search_k=50, min_recall=1).facts
+    assert facts.search_k == 50
+    assert facts.recall_at_10 < 1
+
+
+@pytest.mark.parametrize("n_items", [1, 2, 7])
+def test_a_catalogue_shorter_than_the_list_is_found_whole(tmp_path: Path, n_items: int) -> None:
+    users, items = embeddings(5, 4, n_items, 8)
+    assert build_index(tmp_path / "a.ann", items, users, trees=3).facts.recall_at_10 == 1
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_and_infinity_never_reach_annoy(tmp_path: Path, value: float) -> None:
+    users, items = embeddings(5, 4, 20, 8)
+    items[3, 2] = value
+    with pytest.raises(ArtifactRefused, match="NaN or infinity"):
+        build_index(tmp_path / "a.ann", items, users)
+
+
+def test_a_format_repeats_itself_and_differs_between_metrics_and_widths() -> None:
+    formats = {annoy_format(m, w) for m in ("angular", "dot") for w in (10, 66) for _ in range(3)}
+    assert len(formats) == 4

@@ -195,8 +195,9 @@ class TrainSettings(Frozen):
 class EvaluateSettings(Frozen):
     """What is measured on the held-back part, and against what."""
 
-    ks: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(default=(5, 10, 20), min_length=1)
-    """Lengths of the list that precision, recall, NDCG, MAP, hit rate and the rest are computed for."""
+    ks: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = (5, 10, 20)
+    """Lengths of the list that precision, recall, NDCG, MAP, hit rate and the rest are computed for,
+    beside 5 and 10, which every run has."""
 
     block_megabytes: int = Field(default=32, ge=1, le=65536)
     """Memory of the block of scores that is worked on at a time."""
@@ -204,11 +205,38 @@ class EvaluateSettings(Frozen):
     validation_users: int = Field(default=10_000, ge=1)
     """Users of the validation part that are scored after each epoch, at most; evenly spaced."""
 
+    ease_megabytes: int = Field(default=500, ge=0)
+    """EASE is fitted beside the model where it takes no more memory than this: 8 bytes times items
+    with training interactions times these or the trained users, whichever are fewer. 0: never."""
+
+    ease_l2: float = Field(default=200.0, gt=0)
+    """Penalty of EASE."""
+
     threads: int = Field(default=2, ge=1, le=256)
     """Blocks of users that are ranked at a time; the numbers do not depend on it."""
 
     seed: int = Field(default=42, ge=0, le=2**32 - 1)
     """Seed of the random baseline and of the bootstrap."""
+
+
+class GateRule(Frozen):
+    """One more thing that a candidate must reach."""
+
+    name: str
+    """What the rule is called in the verdict."""
+
+    metric: str
+    """Dotted path into the manifest's metrics, such as test_served.recall_at_10; of a slice, its
+    metric alone, such as ndcg_at_10."""
+
+    slice: str = ""
+    """Slice of the test part, such as users.1-4 or items.tail; empty: all of it."""
+
+    comparison: Literal["at_least", "at_most"] = "at_least"
+    """Which side of the bound is good."""
+
+    bound: float
+    """The bound itself, which passes."""
 
 
 class GateSettings(Frozen):
@@ -225,6 +253,13 @@ class GateSettings(Frozen):
 
     max_never_shown: float = Field(default=0.999, ge=0, le=1)
     """Ceiling of the share of the catalogue that is in no test user's top 10."""
+
+    max_champion_loss: float = Field(default=0.01, ge=0, le=1)
+    """How much less precision@5 as served than the champion's is tolerated; a candidate fails where
+    the whole paired 95 % interval lies below."""
+
+    rules: tuple[GateRule, ...] = ()
+    """Further rules, judged beside those above."""
 
 
 class IndexSettings(Frozen):

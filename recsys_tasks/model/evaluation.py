@@ -8,7 +8,7 @@ view, trained or not.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +20,20 @@ from recsys_tasks.matrices.interactions import Arrays, Csr, Interactions
 from recsys_tasks.matrices.split import Split
 from recsys_tasks.model import metrics
 from recsys_tasks.model.baselines import popular, random_order
+from recsys_tasks.model.ease import ease_bytes, fit_ease
 from recsys_tasks.model.fit import Model, Validate
+from recsys_tasks.model.intervals import paired
 from recsys_tasks.model.ranking import Parts, Ranking, Scorer, rank
 from recsys_tasks.model.representations import Embeddings, fold
+from recsys_tasks.model.slices import slice_masks, slice_metrics
 from recsys_tasks.settings import EvaluateSettings
 
 log = logging.getLogger(__name__)
+
+COMPARED = ("precision_at_5", "recall_at_10", "ndcg_at_10", "mrr", "auc")
+"""Metrics, as served, that get a paired interval against each baseline."""
+
+BASELINE_NAMES = {"popular": "the popular list", "random": "random order", "ease": "EASE"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,32 +71,78 @@ def evaluate_all(
     if not (np.isfinite(embeddings.users).all() and np.isfinite(embeddings.items).all()):
         raise TrainingRefused("the embeddings hold NaN or infinite values: nothing can be ranked")
     train = split.train_and_validation()
-    parts = Parts.of(train, split.test, seen)
-    model, per_user = measure_scorer(embeddings, parts, train, settings)
-    baselines = {}
-    for name, scorer in _baselines(train, settings).items():
-        baselines[name], of_baseline = measure_scorer(scorer, parts, train, settings)
+    question = Question.of(train, split.test, seen)
+    model, per_user = measure_scorer(embeddings, question, settings)
+    baselines: dict[str, Any] = {}
+    intervals: dict[str, Any] = {}
+    for name, scorer in _baselines(train, settings):
+        baselines[name], of_baseline = measure_scorer(scorer, question, settings)
+        intervals[name] = _compared(per_user, of_baseline, settings)
         per_user |= {f"{name}.{key}": values for key, values in of_baseline.items()}
-    users = np.flatnonzero(np.diff(parts.test.indptr)).astype(np.int32)
-    return Evaluation({**model, "baselines": baselines}, {**per_user, "users": users})
+    found = {**model, "baselines": baselines, "intervals": intervals}
+    found["findings"] = findings(found)
+    users = np.flatnonzero(np.diff(question.parts.test.indptr)).astype(np.int32)
+    return Evaluation(found, {**per_user, "users": users})
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is asked of every scorer alike."""
+
+    parts: Parts
+    masks: dict[str, NDArray[np.bool_]]
+    train: Interactions
+
+    @classmethod
+    def of(cls, train: Interactions, test: Interactions, seen: Csr) -> "Question":
+        """The question whether what was trained on ``train`` finds ``test``."""
+        parts = Parts.of(train, test, seen)
+        return cls(parts, slice_masks(parts, train, test), train)
 
 
 def measure_scorer(
-    scorer: Scorer, parts: Parts, train: Interactions, settings: EvaluateSettings
+    scorer: Scorer, question: Question, settings: EvaluateSettings
 ) -> tuple[dict[str, Any], Arrays]:
-    """One scorer's views as the manifest holds them, and its values for each test user."""
-    n_items = train.shape[1]
+    """One scorer's views and slices as the manifest holds them, and its values for each test user."""
+    n_items = question.train.shape[1]
     block = block_rows(settings, n_items)
-    ranking = rank(scorer, parts, max(settings.ks), block, settings.threads)
-    per_user = {name: metrics.measure(view, settings.ks) for name, view in ranking.views.items()}
+    ranking = rank(scorer, question.parts, max(lengths(settings)), block, settings.threads)
+    per_user = {
+        name: metrics.measure(view, lengths(settings)) for name, view in ranking.views.items()
+    }
     summaries: dict[str, Any] = {name: _summary(values) for name, values in per_user.items()}
-    summaries["test_served"] |= _of_lists(ranking, train, settings)
+    summaries["test_served"] |= _of_lists(ranking, question.train, settings)
+    summaries["slices"] = slice_metrics(ranking, question.parts, question.masks)
     return summaries, {
         f"{view}.{metric}": values.astype(np.float32)
         for view, by_metric in per_user.items()
         if view != "train"
         for metric, values in by_metric.items()
     }
+
+
+def findings(found: Mapping[str, Any]) -> list[str]:
+    """What the comparison with the baselines says, a sentence each, with its numbers."""
+    said = []
+    for name, intervals in found["intervals"].items():
+        gap = intervals.get("precision_at_5")
+        if gap is None or name == "random":
+            continue
+        ours = found["test_served"]["precision_at_5"]
+        theirs = found["baselines"][name]["test_served"]["precision_at_5"]
+        verb = (
+            "beats"
+            if gap["low"] > 0
+            else "falls short of"
+            if gap["high"] < 0
+            else "cannot be told from"
+        )
+        said.append(
+            f"The model {verb} {BASELINE_NAMES[name]}: precision@5 as served {ours:.4f} against "
+            f"{theirs:.4f}, a difference of {gap['difference']:+.4f} "
+            f"(95 % interval {gap['low']:+.4f} to {gap['high']:+.4f}, {gap['users']} users)."
+        )
+    return said
 
 
 def validator(
@@ -130,46 +184,37 @@ def _some_users(interactions: Interactions, at_most: int) -> Interactions:
     return interactions.take(np.isin(interactions.row, users[::step]))
 
 
+def lengths(settings: EvaluateSettings) -> tuple[int, ...]:
+    """Lengths of the list that are measured: those asked for, and 5 and 10."""
+    return tuple(sorted({5, 10, *settings.ks}))
+
+
 def block_rows(settings: EvaluateSettings, n_items: int) -> int:
     """Users whose scores fit into a block."""
     return max(1, settings.block_megabytes * 1_000_000 // (4 * max(n_items, 1)))
 
 
-def embedding_facts(embeddings: Embeddings) -> dict[str, float]:
-    """What the gate asks of the vectors themselves.
+def _baselines(train: Interactions, settings: EvaluateSettings) -> Iterator[tuple[str, Scorer]]:
+    """Baselines by name, each made when it is asked for, so that one is in memory at a time."""
+    yield "popular", popular(train)
+    yield "random", random_order(train.shape, settings.seed)
+    needed = ease_bytes(train) / 1e6
+    if needed <= settings.ease_megabytes:
+        yield "ease", fit_ease(train, settings.ease_l2)
+    else:
+        log.info("no EASE: it takes %.0f MB, more than evaluate.ease_megabytes", needed)
 
-    Returns:
-        ``finite`` (1 or 0); ``max_norm`` of any row; ``effective_rank``: exp of the entropy of the
-        item vectors' normalised singular values after centring, 1 when all lie on a line, 0 when
-        all are the same.
 
-    Source:
-        Roy and Vetterli, 2007, "The effective rank".
-    """
-    finite = bool(np.isfinite(embeddings.users).all() and np.isfinite(embeddings.items).all())
-    if not finite:
-        return {"finite": 0.0, "max_norm": 0.0, "effective_rank": 0.0}
-    vectors = embeddings.items[:, :-2].astype(np.float64)
-    norms = [np.linalg.norm(rows, axis=1).max() for rows in (embeddings.users, embeddings.items)]
+def _compared(ours: Arrays, theirs: Arrays, settings: EvaluateSettings) -> dict[str, Any]:
+    """Paired intervals of the model over a baseline, as served."""
+    if not len(ours["test_served.auc"]):
+        return {}
     return {
-        "finite": 1.0,
-        "max_norm": float(max(norms)),
-        "effective_rank": _effective_rank(vectors - vectors.mean(axis=0)),
+        metric: paired(
+            ours[f"test_served.{metric}"], theirs[f"test_served.{metric}"], settings.seed
+        ).document()
+        for metric in COMPARED
     }
-
-
-def _effective_rank(centred: NDArray[np.float64]) -> float:
-    squares = np.linalg.eigvalsh(centred.T @ centred)
-    singular = np.sqrt(np.maximum(squares, 0))
-    total = singular.sum()
-    if not total > 1e-9:
-        return 0.0
-    shares = singular[singular > 0] / total
-    return float(np.exp(-(shares * np.log(shares)).sum()))
-
-
-def _baselines(train: Interactions, settings: EvaluateSettings) -> Mapping[str, Scorer]:
-    return {"popular": popular(train), "random": random_order(train.shape, settings.seed)}
 
 
 def _summary(per_user: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
@@ -193,7 +238,7 @@ def _of_lists(
     counts = np.bincount(positives.col, minlength=n_items)
     n_users = max(len(np.unique(positives.row)), 1)
     found: dict[str, float] = {}
-    for k in settings.ks:
+    for k in lengths(settings):
         lists = ranking.lists[:, :k]
         found[f"coverage_at_{k}"] = metrics.coverage(lists, n_items)
         found[f"gini_at_{k}"] = metrics.exposure_gini(lists, n_items)

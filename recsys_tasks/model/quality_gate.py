@@ -1,10 +1,20 @@
-"""The gate: rules with bounds that a candidate meets or does not, each with its reason in words."""
+"""The gate: rules with bounds that a candidate meets or does not, each with its reason in words.
 
-from collections.abc import Mapping
+A rule is data: what is measured, on which side of which bound it must be. The settings' own bounds
+make the first rules, ``gate.rules`` adds others, a champion adds one more. All are judged, also after
+one has failed, and what is not a number fails.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from recsys_tasks.settings import GateSettings
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys_tasks.errors import SettingsError
+from recsys_tasks.model.intervals import Interval, paired
+from recsys_tasks.settings import GateRule, GateSettings
 
 
 @dataclass(frozen=True)
@@ -38,42 +48,141 @@ class Verdict:
         return {"accepted": self.accepted, "rules": [asdict(rule) for rule in self.rules]}
 
 
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A version's values for each test user, to compare two versions on the users they share.
+
+    Args:
+        user_ids: int64, shape ``(n,)``, ascending; external ids.
+        values: float32, shape ``(n,)``; precision@5 as served.
+    """
+
+    user_ids: NDArray[np.int64]
+    values: NDArray[np.float32]
+
+
 def judge(
-    metrics: Mapping[str, Any], facts: Mapping[str, float], settings: GateSettings
+    metrics: Mapping[str, Any],
+    facts: Mapping[str, float],
+    settings: GateSettings,
+    candidate: Judged | None = None,
+    champion: Judged | None = None,
+    seed: int = 42,
 ) -> Verdict:
-    """Holds a candidate against every rule, also after one has failed.
+    """Holds a candidate against every rule.
 
     Args:
         metrics: ``Evaluation.metrics``.
         facts: ``embedding_facts``.
-        settings: the bounds.
+        settings: the bounds and further rules.
+        candidate, champion: both given, the candidate must not be worse than the champion by more
+            than ``max_champion_loss``.
+        seed: of the bootstrap that compares them.
+
+    Raises:
+        SettingsError: there is not one rule, or a rule names what is not measured.
     """
-    served = metrics["test_served"]
-    precision = served.get("precision_at_5")
-    popular = metrics["baselines"]["popular"]["test_served"].get("precision_at_5")
-    rules = (
-        _at_least("finite_embeddings", facts["finite"], 1.0, "share of finite embeddings"),
-        _at_least(
-            "effective_rank",
+    results = [*_of_vectors(facts, settings), *_of_metrics(metrics, settings)]
+    results += [_of_rule(metrics, rule) for rule in settings.rules]
+    if candidate is not None and champion is not None:
+        results.append(_of_champion(candidate, champion, settings, seed))
+    if not results:
+        raise SettingsError("the gate has no rule: it would let anything through")
+    return Verdict(all(result.passed for result in results), tuple(results))
+
+
+def _of_vectors(facts: Mapping[str, float], settings: GateSettings) -> Iterator[RuleResult]:
+    """Vectors that cannot be what a fit was meant to give."""
+    yield _at_least("finite_embeddings", facts["finite"], 1.0, "share of finite embeddings")
+    if settings.min_effective_rank > 0:
+        yield _at_least(
+            "min_effective_rank",
             facts["effective_rank"],
             settings.min_effective_rank,
             "effective rank of the item vectors",
-        ),
-        _at_least("min_precision", precision, settings.min_precision, "precision@5 as served"),
-        _at_least(
-            "min_popular_ratio",
-            _ratio(precision, popular),
-            settings.min_popular_ratio,
-            f"precision@5 as served over the popular list's {_in_words(popular)}",
-        ),
-        _at_most(
-            "max_never_shown",
-            _complement(served.get("coverage_at_10")),
-            settings.max_never_shown,
-            "share of the catalogue in no top 10",
-        ),
+        )
+
+
+def _of_metrics(metrics: Mapping[str, Any], settings: GateSettings) -> Iterator[RuleResult]:
+    """Lists that are not good enough, or the same for everyone."""
+    precision = _found(metrics, "test_served.precision_at_5")
+    popular = _found(metrics, "baselines.popular.test_served.precision_at_5")
+    yield _at_least("min_precision", precision, settings.min_precision, "precision@5 as served")
+    yield _at_least(
+        "min_popular_ratio",
+        _ratio(precision, popular),
+        settings.min_popular_ratio,
+        f"precision@5 as served over the popular list's {_in_words(popular)}",
     )
-    return Verdict(all(rule.passed for rule in rules), rules)
+    coverage = _found(metrics, "test_served.coverage_at_10")
+    never_shown = None if coverage is None else 1.0 - coverage
+    what = "share of the catalogue in no top 10"
+    yield _at_most("max_never_shown", never_shown, settings.max_never_shown, what)
+
+
+def _of_rule(metrics: Mapping[str, Any], rule: GateRule) -> RuleResult:
+    """A rule from the settings.
+
+    Raises:
+        SettingsError: its metric is not among the measured ones.
+    """
+    path = f"slices.{rule.slice}.{rule.metric}" if rule.slice else rule.metric
+    if not _is_measured(metrics, rule):
+        raise SettingsError(f"gate rule {rule.name}: {path} is not measured")
+    side = _at_least if rule.comparison == "at_least" else _at_most
+    return side(rule.name, _found(metrics, path), rule.bound, path)
+
+
+def _of_champion(
+    candidate: Judged, champion: Judged, settings: GateSettings, seed: int
+) -> RuleResult:
+    """The candidate against the champion on the users of both, by the interval's upper end.
+
+    The candidate fails where it is surely worse: where even the upper end of the interval is a
+    greater loss than allowed.
+    """
+    shared, ours, theirs = np.intersect1d(
+        candidate.user_ids, champion.user_ids, assume_unique=True, return_indices=True
+    )
+    what = "precision@5 as served less the champion's"
+    bound = -settings.max_champion_loss
+    if not len(shared):
+        return _at_least("max_champion_loss", None, bound, f"{what}, with no test user in common,")
+    gap = paired(candidate.values[ours], champion.values[theirs], seed)
+    return _at_least(
+        "max_champion_loss", gap.high, bound, f"{what} {_interval(gap)}, its upper end,"
+    )
+
+
+def _is_measured(metrics: Mapping[str, Any], rule: GateRule) -> bool:
+    """Whether the rule asks for something that the document has, or has left out for want of users."""
+    if rule.slice:
+        return rule.slice in metrics["slices"] and rule.metric in SLICE_METRICS
+    parent = _walk(metrics, rule.metric.split(".")[:-1])
+    return isinstance(parent, Mapping) and (
+        rule.metric.rsplit(".")[-1] in parent or parent.get("users") == 0
+    )
+
+
+SLICE_METRICS = ("precision_at_5", "recall_at_10", "ndcg_at_10", "users", "positives")
+"""What a slice is measured by."""
+
+
+def _found(metrics: Mapping[str, Any], path: str) -> float | None:
+    """The number at a dotted path; None where there is none. A slice's name may hold a dot."""
+    *parents, name = path.split(".")
+    if parents[:1] == ["slices"]:
+        parents = ["slices", ".".join(parents[1:])]
+    parent = _walk(metrics, parents)
+    value = parent.get(name) if isinstance(parent, Mapping) else None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _walk(metrics: Mapping[str, Any], parts: list[str]) -> Any:
+    place: Any = metrics
+    for part in parts:
+        place = place.get(part) if isinstance(place, Mapping) else None
+    return place
 
 
 def _at_least(name: str, value: float | None, bound: float, what: str) -> RuleResult:
@@ -91,21 +200,19 @@ def _at_most(name: str, value: float | None, bound: float, what: str) -> RuleRes
 def _result(
     name: str, value: float | None, bound: float, passed: bool, what: str, side: str
 ) -> RuleResult:
-    is_number = value is not None and value == value and abs(value) != float("inf")
-    verb = "is" if passed else "is only" if side == "at least" else "is"
+    is_number = value is not None and bool(np.isfinite(value))
+    verb = "is only" if is_number and not passed and side == "at least" else "is"
     reason = f"{what} {verb} {_in_words(value)}, must be {side} {bound:.4g}"
-    return RuleResult(name, value if is_number else None, bound, passed, reason)
+    return RuleResult(name, value if is_number else None, bound, passed and is_number, reason)
 
 
 def _ratio(value: float | None, base: float | None) -> float | None:
-    """Value over base; any value above an all-zero base is as good as it gets."""
-    if value is None or base is None:
-        return None
-    return value / base if base else (1e9 if value > 0 else None)
+    """Value over base; a base that found nothing counts as one in a billion."""
+    return None if value is None or base is None else value / max(base, 1e-9)
 
 
-def _complement(share: float | None) -> float | None:
-    return None if share is None else 1.0 - share
+def _interval(gap: Interval) -> str:
+    return f"{gap.difference:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}] over {gap.users} users"
 
 
 def _in_words(value: float | None) -> str:

@@ -59,10 +59,13 @@ class Ranking:
         views: ranks by the view's name: ``test_served``, ``test``, ``test_unmasked``, ``train``.
         lists: int32, shape ``(n, length)``; what each user of the test part is shown, best first:
             the items never rated by the user and those of the test part. ``NOBODY`` fills the rest.
+        served: int32, shape ``(n_test,)``; the rank of each test positive as served, in the order of
+            ``Parts.test``'s elements.
     """
 
     views: dict[str, Ranks]
     lists: NDArray[np.int32]
+    served: NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,15 +161,16 @@ class _Counts:
 
     def ranking(self) -> Ranking:
         """The counts as ranks: what a view leaves out does not count in it."""
-        parts = self.parts
+        parts, served = self.parts, self.test - self.unserved
         return Ranking(
             views={
-                "test_served": _grouped(parts.test, self.test - self.unserved, parts.unserved),
-                "test": _grouped(parts.test, self.test - self.trained, parts.trained),
-                "test_unmasked": _grouped(parts.test, self.test, None),
-                "train": _grouped(parts.train, self.train, None),
+                "test_served": grouped(parts.test, served, parts.unserved),
+                "test": grouped(parts.test, self.test - self.trained, parts.trained),
+                "test_unmasked": grouped(parts.test, self.test),
+                "train": grouped(parts.train, self.train),
             },
             lists=self.lists[np.diff(parts.test.indptr) > 0],
+            served=served,
         )
 
 
@@ -186,22 +190,24 @@ def _without(matrix: Csr, removed: Csr) -> Csr:
     return sp.csr_matrix(kept)
 
 
-def _grouped(positives: Csr, ranks: NDArray[np.int32], left_out: Csr | None) -> Ranks:
-    """Ranks of the users with a positive, ascending within each user."""
-    per_user = np.diff(positives.indptr)
+def grouped(positives: Csr, ranks: NDArray[np.int32], left_out: Csr | None = None) -> Ranks:
+    """Ranks of the users with a positive, ascending within each user.
+
+    Args:
+        positives: CSR ``(n_users, n_items)``.
+        ranks: the rank of each element of ``positives``, in its order.
+        left_out: CSR; what the view leaves out.
+    """
+    n_items, per_user = positives.shape[1], np.diff(positives.indptr).astype(np.int64)
     users = np.flatnonzero(per_user).astype(np.int32)
-    n_out = (
-        np.zeros(len(users), dtype=np.int64)
-        if left_out is None
-        else np.diff(left_out.indptr)[users]
-    )
-    owner = np.repeat(np.arange(len(per_user), dtype=np.int64), per_user)
-    in_order = np.sort(owner * positives.shape[1] + ranks)
+    n_out = np.diff(left_out.indptr)[users] if left_out is not None else 0
+    owner = np.repeat(np.arange(len(per_user)), per_user)
+    in_order = np.sort(owner * n_items + ranks)
     return Ranks(
         users=users,
-        indptr=np.concatenate(([0], np.cumsum(per_user[users], dtype=np.int64))),
-        values=(in_order - owner * positives.shape[1]).astype(np.int32),
-        n_negatives=positives.shape[1] - per_user[users].astype(np.int64) - n_out,
+        indptr=np.concatenate(([0], np.cumsum(per_user[users]))),
+        values=(in_order - owner * n_items).astype(np.int32),
+        n_negatives=n_items - per_user[users] - n_out,
     )
 
 

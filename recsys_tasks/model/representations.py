@@ -58,3 +58,36 @@ def fold(model: Model, features: Csr) -> Embeddings:
 def item_rows(vectors: NDArray[np.float32], biases: NDArray[np.float32]) -> NDArray[np.float32]:
     """Item vectors, a one and their biases side by side, shape ``(n_items, c + 2)``."""
     return np.column_stack((vectors, np.ones_like(biases), biases))
+
+
+def embedding_facts(embeddings: Embeddings) -> dict[str, float]:
+    """What the gate asks of the vectors themselves.
+
+    Returns:
+        ``finite`` (1 or 0); ``max_norm`` of any row; ``effective_rank``: exp of the entropy of the
+        item vectors' normalised singular values after centring, 1 when all lie on a line, 0 when
+        all are the same.
+
+    Source:
+        Roy and Vetterli, 2007, "The effective rank".
+    """
+    finite = bool(np.isfinite(embeddings.users).all() and np.isfinite(embeddings.items).all())
+    if not finite:
+        return {"finite": 0.0, "max_norm": 0.0, "effective_rank": 0.0}
+    vectors = embeddings.items[:, :-2].astype(np.float64)
+    norms = [np.linalg.norm(rows, axis=1).max() for rows in (embeddings.users, embeddings.items)]
+    return {
+        "finite": 1.0,
+        "max_norm": float(max(norms)),
+        "effective_rank": _effective_rank(vectors - vectors.mean(axis=0)),
+    }
+
+
+def _effective_rank(centred: NDArray[np.float64]) -> float:
+    squares = np.linalg.eigvalsh(centred.T @ centred)
+    singular = np.sqrt(np.maximum(squares, 0))
+    total = singular.sum()
+    if not total > 1e-9:
+        return 0.0
+    shares = singular[singular > 0] / total
+    return float(np.exp(-(shares * np.log(shares)).sum()))

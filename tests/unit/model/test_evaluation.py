@@ -11,9 +11,9 @@ from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Interactions
 from recsys_tasks.model import metrics
 from recsys_tasks.model.baselines import popular, popular_order, random_order
-from recsys_tasks.model.evaluation import embedding_facts, evaluate_all, validator
+from recsys_tasks.model.evaluation import evaluate_all, validator
 from recsys_tasks.model.ranking import NOBODY, Parts, rank
-from recsys_tasks.model.representations import Embeddings, fold
+from recsys_tasks.model.representations import Embeddings, embedding_facts, fold
 from recsys_tasks.settings import EvaluateSettings
 
 SETTINGS = EvaluateSettings(ks=(5, 10))
@@ -118,7 +118,7 @@ def test_the_document_has_the_manifests_keys_and_is_plain_json(evaluation):
     assert json.loads(json.dumps(evaluation.metrics, allow_nan=False)) == evaluation.metrics
     named = {"precision_at_5", "recall_at_10", "ndcg_at_10", "mrr", "auc", "users"}
     views = {"test_served", "test", "test_unmasked", "train"}
-    assert views | {"baselines"} == set(evaluation.metrics)
+    assert views | {"baselines", "slices", "intervals", "findings"} == set(evaluation.metrics)
     for scorer in (evaluation.metrics, *evaluation.metrics["baselines"].values()):
         assert all(named <= set(scorer[view]) for view in views)
 

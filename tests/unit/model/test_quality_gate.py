@@ -2,16 +2,20 @@
 
 import copy
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_tasks.model.quality_gate import judge
-from recsys_tasks.settings import GateSettings
+from recsys_tasks.errors import SettingsError
+from recsys_tasks.model.quality_gate import Judged, judge
+from recsys_tasks.settings import GateRule, GateSettings
 
 GOOD = {
     "test_served": {"precision_at_5": 0.14, "coverage_at_10": 0.05},
+    "test": {"users": 0},
     "baselines": {"popular": {"test_served": {"precision_at_5": 0.1}}},
+    "slices": {"users.1-4": {"users": 3, "ndcg_at_10": 0.2}, "items.cold": {"users": 0}},
 }
 HEALTHY = {"finite": 1.0, "effective_rank": 20.0}
 
@@ -38,7 +42,7 @@ def test_a_good_candidate_is_accepted():
         ({"precision_at_5": 0.04}, ["min_precision", "min_popular_ratio"]),
         ({"precision_at_5": 0.104}, ["min_popular_ratio"]),
         ({"coverage_at_10": 0.0001}, ["max_never_shown"]),
-        ({"effective_rank": 1.0}, ["effective_rank"]),
+        ({"effective_rank": 1.0}, ["min_effective_rank"]),
         ({"finite": 0.0}, ["finite_embeddings"]),
     ],
 )
@@ -59,7 +63,15 @@ def test_what_is_not_a_number_fails_and_is_recorded_as_nothing(value):
 @given(st.floats(allow_nan=True, allow_infinity=True))
 def test_a_precision_passes_only_from_its_floor_up(value):
     passed = {rule.name: rule.passed for rule in judged(precision_at_5=value).rules}
-    assert passed["min_precision"] == (value >= 0.05)
+    assert passed["min_precision"] == (0.05 <= value < float("inf"))
+
+
+def test_a_popular_list_that_finds_nothing_is_beaten_by_anything_but_nothing():
+    metrics = copy.deepcopy(GOOD)
+    metrics["baselines"]["popular"]["test_served"]["precision_at_5"] = 0.0
+    assert judge(metrics, HEALTHY, GateSettings()).accepted
+    metrics["test_served"]["precision_at_5"] = 0.0
+    assert "min_popular_ratio" in failed(judge(metrics, HEALTHY, GateSettings(min_precision=0)))
 
 
 def test_reasons_give_the_numbers():
@@ -73,3 +85,63 @@ def test_the_document_is_the_manifests_gate():
     document = judged().document()
     assert document["accepted"] is True
     assert {"name", "value", "bound", "passed"} <= set(document["rules"][0])
+
+
+def ruled(**rule):
+    gate = GateSettings(rules=(GateRule(name="mine", **rule),))
+    return {result.name: result for result in judge(GOOD, HEALTHY, gate).rules}["mine"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "passed"),
+    [
+        ({"metric": "test_served.coverage_at_10", "bound": 0.05}, True),
+        ({"metric": "test_served.coverage_at_10", "bound": 0.06}, False),
+        ({"metric": "test_served.coverage_at_10", "bound": 0.04, "comparison": "at_most"}, False),
+        ({"metric": "ndcg_at_10", "slice": "users.1-4", "bound": 0.1}, True),
+        ({"metric": "ndcg_at_10", "slice": "items.cold", "bound": 0.0}, False),
+        ({"metric": "test.auc", "bound": 0.0}, False),
+    ],
+)
+def test_a_rule_of_the_settings_is_judged_and_nothing_measured_fails_it(rule, passed):
+    assert ruled(**rule).passed is passed
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"metric": "test_served.precison_at_5", "bound": 0},
+        {"metric": "ndcg_at_10", "slice": "users.young", "bound": 0},
+        {"metric": "auc", "slice": "users.1-4", "bound": 0},
+    ],
+)
+def test_a_rule_that_names_nothing_measured_is_a_settings_error(rule):
+    with pytest.raises(SettingsError, match="mine"):
+        ruled(**rule)
+
+
+def versus(champion, candidate):
+    ids = np.arange(len(candidate), dtype=np.int64)
+    verdict = judge(
+        GOOD,
+        HEALTHY,
+        GateSettings(max_champion_loss=0.01),
+        Judged(ids, candidate.astype(np.float32)),
+        Judged(ids[5:], champion[5:].astype(np.float32)),
+    )
+    return verdict.rules[-1]
+
+
+def test_a_candidate_surely_worse_than_the_champion_fails():
+    champion = np.random.default_rng(0).random(400)
+    assert versus(champion, champion - 0.005).passed
+    rule = versus(champion, champion - 0.05)
+    assert (rule.name, rule.passed) == ("max_champion_loss", False)
+    assert "over 395 users" in rule.reason
+
+
+def test_a_champion_without_a_user_in_common_cannot_be_beaten():
+    mine, its = (Judged(np.array([n]), np.ones(1, dtype=np.float32)) for n in (1, 2))
+    rule = judge(GOOD, HEALTHY, GateSettings(), mine, its).rules[-1]
+    assert not rule.passed
+    assert "no test user in common" in rule.reason

@@ -4,7 +4,8 @@ Source: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ class CopiedRows:
         self._cut()
         if bytes(self._rest) != TRAILER:
             raise ValueError("COPY BINARY did not send records of the expected width")
-        return {name: np.concatenate(blocks) for name, blocks in self._columns.items()}
+        return {name: np.concatenate(self._columns.pop(name)) for name in self._read}
 
     def _cut(self) -> None:
         count = len(self._rest) // self._record.itemsize
@@ -68,18 +69,39 @@ class CopiedRows:
 
 
 class ByteSource:
-    """Pieces of bytes as the file that ``copy_expert`` reads from."""
+    """Pieces of bytes as a file, the next piece being made while Postgres takes this one.
+
+    Args:
+        pieces: made in a thread of their own, one ahead; the with block's end waits for it.
+    """
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
         self._piece = memoryview(b"")
+        self._maker = ThreadPoolExecutor(1)
+        self._next = self._make()
 
-    def read(self, size: int) -> bytes:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._maker.shutdown()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What went wrong in making the pieces; the driver only says that reading failed."""
+        return self._next.exception()
+
+    def read(self, size: int = BLOCK_BYTES, /) -> bytes:
         """Up to ``size`` bytes; none at the end."""
         while not self._piece:
-            following = next(self._pieces, None)
-            if following is None:
+            piece = self._next.result()
+            if piece is None:
                 return b""
-            self._piece = memoryview(following)
+            self._next = self._make()
+            self._piece = memoryview(piece)
         taken, self._piece = self._piece[:size], self._piece[size:]
         return bytes(taken)
+
+    def _make(self) -> "Future[bytes | None]":
+        return self._maker.submit(next, self._pieces, None)

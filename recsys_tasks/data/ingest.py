@@ -6,11 +6,14 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 
@@ -158,14 +161,18 @@ class Load:
         return counts
 
     def _take_ratings(self, file: SourceFile, file_id: int, aside: AsideRows) -> Counts:
-        counts = Counts()
+        """Straight into the empty table when the rows are in order; else by way of the stage."""
         known = self._tables.known_movies(staged_only=self._settings.replace and bool(self._movies))
-        latest = int(datetime.now(UTC).timestamp())
-        with file.open() as stream:
-            header, blocks = self._open_csv(file, stream)
-            reader = RatingsReader(header, self._settings, known, latest)
-            ordered = self._tables.stage_ratings(_good_ratings(reader, blocks, aside, counts))
-        if not ordered:
+        read = partial(self._good_ratings, file, known, aside)
+        if not self._tables.holds_ratings():
+            counts = Counts()
+            filled = self._tables.fill_ratings(read(counts), file_id)
+            if filled is not None:
+                counts.loaded = filled
+                return counts
+            aside.clear()
+        counts = Counts()
+        if not self._tables.stage_ratings(read(counts)):
             undecidable, counts.duplicate = self._tables.settle_ratings()
             for row in undecidable:
                 aside.add(row)
@@ -189,6 +196,19 @@ class Load:
                 continue
             self._note(file, row)
             yield row
+
+    def _good_ratings(
+        self, file: SourceFile, known: NDArray[np.int64], aside: AsideRows, counts: Counts
+    ) -> Iterator[Ratings]:
+        latest = int(datetime.now(UTC).timestamp())
+        with file.open() as stream:
+            header, blocks = self._open_csv(file, stream)
+            reader = RatingsReader(header, self._settings, known, latest)
+            for rows, odd in map(reader.read, blocks):
+                for row in odd:
+                    counts.unknown += row.reason.startswith(UNKNOWN_MOVIE)
+                    aside.add(row)
+                yield rows
 
     def _note(self, file: SourceFile, movie: Movie) -> None:
         room = SHOWN - len(self._notes)
@@ -287,18 +307,13 @@ class Load:
         )
 
     def _stamp(self) -> None:
-        """Gives the load's files the moment at which they appear, just before the commit."""
+        """Gives the load's files the moment at which they appear, just before the commit.
+
+        Readers of a past moment wait for the lock, so that none misses a load stamped before it.
+        """
+        key = lock_key(f"commit:{self._dataset}")
+        self._tables.select("SELECT pg_advisory_xact_lock(%(key)s)", key=key)
         self._tables.run(
             "UPDATE ingested_files SET loaded_at = clock_timestamp()"
             " WHERE xmin::text = pg_current_xact_id()::xid::text"
         )
-
-
-def _good_ratings(
-    reader: RatingsReader, blocks: Iterator[Block], aside: AsideRows, counts: Counts
-) -> Iterator[Ratings]:
-    for rows, odd in map(reader.read, blocks):
-        for row in odd:
-            counts.unknown += row.reason.startswith(UNKNOWN_MOVIE)
-            aside.add(row)
-        yield rows

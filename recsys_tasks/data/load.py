@@ -6,13 +6,20 @@ between two ratings of one pair, and whatever leaves a table goes to its history
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
+import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 
-from recsys_tasks.data.copy_binary import HEADER, POSTGRES_EPOCH, TRAILER, ByteSource
+from recsys_tasks.data.copy_binary import (
+    HEADER,
+    POSTGRES_EPOCH,
+    TRAILER,
+    ByteSource,
+    Records,
+)
 from recsys_tasks.data.movies_csv import Movie
 from recsys_tasks.data.ratings_csv import Ratings
 from recsys_tasks.data.rejections import Aside, copy_text
@@ -39,8 +46,22 @@ STAGED_RATING = np.dtype(
 )
 """A COPY BINARY record of ``staged_ratings``; the rating is a numeric of two base-10000 digits."""
 
+FILLED_RATING = np.dtype(
+    [field for field in STAGED_RATING.descr if not field[0].startswith("line")]
+    + [("file_length", ">i4"), ("file_id", ">i4")]
+)
+"""A COPY BINARY record of ``ratings`` itself: the same, with the file in the line's place."""
+
+SORT_MEMORY = "256MB"
+"""What Postgres may use to sort rows for the primary key."""
+
 BULK_ROWS = 100_000
-"""From so many new rows on, the keys are taken off for the load and made anew after it."""
+"""From so many new rows on, their movies are checked by one join and not row by row."""
+
+PIECE_BYTES = 1 << 18
+
+SAMPLE_ROWS = 2000
+"""Rows of a full snapshot that are looked up to see how much of it the table holds already."""
 
 STAGES = """
     CREATE TEMPORARY TABLE staged_movies (
@@ -122,6 +143,13 @@ REMOVE_GONE_RATINGS = """
     INSERT INTO ratings_history SELECT *, %(file)s FROM gone
 """
 
+LOOK_UP_SAMPLE = """
+    SELECT count(*), count(r.user_id)
+    FROM (SELECT * FROM staged_ratings TABLESAMPLE SYSTEM (5) LIMIT %(rows)s) AS s
+    LEFT JOIN ratings r ON (r.user_id, r.movie_id, r.rating, r.rated_at)
+        = (s.user_id, s.movie_id, s.rating, s.rated_at)
+"""
+
 MERGE_MOVIES = """
     INSERT INTO movies_history
     SELECT m.id, m.title, m.genres, m.file_id, %(file)s
@@ -167,23 +195,43 @@ class TableLoad:
             cursor.execute(query, values or None)
             return cursor.fetchall()
 
-    def copy(self, target: str, source: Any) -> None:
+    def copy(self, target: str, source: IO[bytes]) -> None:
         """Streams a file-like object into a table, by COPY."""
         with self._connection.cursor() as cursor:
             cursor.copy_expert(f"COPY {target}", source, size=1 << 20)
 
+    def holds_ratings(self) -> bool:
+        """Whether the table has any row."""
+        return bool(self.select("SELECT FROM ratings LIMIT 1"))
+
+    def fill_ratings(self, blocks: Iterable[Ratings], file_id: int) -> int | None:
+        """Streams ratings into the empty table itself, its keys made afterwards.
+
+        Returns:
+            how many; None when they were not in strict order, so that they must be staged and
+            settled first: then the table is empty as before.
+        """
+        self.run("SAVEPOINT fill")
+        self.run("SELECT ratings_begin_fill()")
+        order = StrictOrder(file_id)
+        try:
+            self._stream("ratings FROM STDIN (FORMAT binary, FREEZE)", _framed(order.fill(blocks)))
+        except OutOfOrderError:
+            self.run("ROLLBACK TO SAVEPOINT fill")
+            return None
+        self._end_fill()
+        return order.rows
+
     def stage_ratings(self, blocks: Iterable[Ratings]) -> bool:
         """Streams ratings into the stage; whether they came in strict order of (user, movie)."""
         order = StrictOrder()
-        records = (_encode(order.watch(block)) for block in blocks)
-        stream = ByteSource(_framed(records))
-        self.copy("staged_ratings FROM STDIN (FORMAT binary)", stream)
+        self._stream("staged_ratings FROM STDIN (FORMAT binary)", _framed(order.stage(blocks)))
         self.run("ANALYZE staged_ratings")
         return order.holds
 
     def stage_movies(self, movies: Iterable[Movie]) -> None:
         """Streams movies into the stage."""
-        self.copy("staged_movies FROM STDIN", ByteSource(_movie_line(movie) for movie in movies))
+        self._stream("staged_movies FROM STDIN", _joined(map(_movie_line, movies)))
         self.run("ANALYZE staged_movies")
 
     def settle_ratings(self) -> tuple[list[Aside], int]:
@@ -215,8 +263,12 @@ class TableLoad:
     def merge_ratings(self, file_id: int) -> tuple[int, int]:
         """Puts the staged ratings into the table: how many it holds, how many were outdated."""
         staged = self._count("staged_ratings")
-        if not self.select("SELECT FROM ratings LIMIT 1"):
-            self._fill_ratings(file_id, staged)
+        if self._replace and self.holds_ratings() and not self._mostly_known():
+            self.run("SELECT ratings_unlink()")
+            self.run("SELECT ratings_retire(%(file)s)", file=file_id)
+            self.run("SELECT ratings_link()")
+        if not self.holds_ratings():
+            self._fill_from_stage(file_id)
             return staged, 0
         self.run(FIND_CHANGED_RATINGS)
         outdated = 0
@@ -225,9 +277,7 @@ class TableLoad:
         else:
             outdated = self.run("DELETE FROM changed WHERE outdated")
         self.run("ANALYZE changed")
-        self.run(KEEP_OLD_RATINGS, file=file_id)
-        self.run(UPDATE_RATINGS, file=file_id)
-        self.run(INSERT_NEW_RATINGS, file=file_id)
+        self._apply_changed(file_id)
         return staged - outdated, outdated
 
     def remove_gone_movies(self, file_id: int) -> list[int]:
@@ -255,20 +305,48 @@ class TableLoad:
             [row[0] for row in self.select(f"SELECT id FROM {table} ORDER BY id")], np.int64
         )
 
-    def _fill_ratings(self, file_id: int, rows: int) -> None:
-        """Into the empty table, with the keys made afterwards where that is quicker."""
-        bulk = rows >= BULK_ROWS
+    def _stream(self, target: str, pieces: Iterable[bytes]) -> None:
+        """COPY of what is made on the way; what goes wrong there is raised as it is."""
+        with ByteSource(pieces) as source:
+            try:
+                self.copy(target, cast(IO[bytes], source))
+            except psycopg2.Error:
+                if source.failure:
+                    raise source.failure from None
+                raise
+
+    def _mostly_known(self) -> bool:
+        """Whether the table holds at least half of a sample of the staged rows, unchanged.
+
+        Then only the difference is applied; else the whole old generation is retired. Both end in
+        the same tables, as of any moment: this decides the time and the space that it takes.
+        """
+        rows, known = self.select(LOOK_UP_SAMPLE, rows=SAMPLE_ROWS)[0]
+        return bool(2 * known >= rows)
+
+    def _apply_changed(self, file_id: int) -> None:
+        """History, updates and new rows; the movies of many rows are checked by one join."""
+        bulk = self._count("changed") >= BULK_ROWS
         if bulk:
-            self.run("SELECT ratings_unlink(), ratings_unkey()")
+            self.run("SELECT ratings_unlink()")
+        self.run(KEEP_OLD_RATINGS, file=file_id)
+        self.run(UPDATE_RATINGS, file=file_id)
+        self.run(INSERT_NEW_RATINGS, file=file_id)
+        if bulk:
+            self.run("SELECT ratings_link()")
+
+    def _fill_from_stage(self, file_id: int) -> None:
+        self.run("SELECT ratings_begin_fill()")
         self.run(
             "INSERT INTO ratings SELECT user_id, movie_id, rating, rated_at, %(file)s"
             " FROM staged_ratings",
             file=file_id,
         )
-        if bulk:
-            self.run("SET LOCAL maintenance_work_mem = '256MB'")
-            self.run("SELECT ratings_key()")
-            self.run("SELECT ratings_link()")
+        self._end_fill()
+
+    def _end_fill(self) -> None:
+        self.run(f"SET LOCAL maintenance_work_mem = '{SORT_MEMORY}'")
+        self.run("SELECT ratings_end_fill()")
 
     def _take_judged(self, stage: str, columns: str) -> tuple[list[tuple[Any, ...]], int]:
         names = {"stage": sql.Identifier(stage), "columns": sql.SQL(columns)}
@@ -282,17 +360,44 @@ class TableLoad:
 
 
 class StrictOrder:
-    """Watches blocks go by: do they stay in strictly ascending order of (user, movie)?
+    """Turns blocks into records and watches: are they in strictly ascending order of (user, movie)?
 
     Such rows hold no pair twice, so that nothing needs to be settled.
+
+    Args:
+        file_id: the file that filled rows came from.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, file_id: int = 0) -> None:
         self.holds = True
+        self.rows = 0
+        self._file_id = file_id
         self._last = (-1, -1)
 
-    def watch(self, rows: Ratings) -> Ratings:
-        """Takes note of a block and hands it on."""
+    def stage(self, blocks: Iterable[Ratings]) -> Iterator[bytes]:
+        """Records of ``staged_ratings``, in whatever order."""
+        for rows in blocks:
+            self._watch(rows)
+            records = _records(rows, STAGED_RATING)
+            records["line_length"], records["line"] = 8, rows.line
+            yield records.tobytes()
+
+    def fill(self, blocks: Iterable[Ratings]) -> Iterator[bytes]:
+        """Records of ``ratings``.
+
+        Raises:
+            OutOfOrderError: a row does not follow the one before it.
+        """
+        for rows in blocks:
+            self._watch(rows)
+            if not self.holds:
+                raise OutOfOrderError
+            records = _records(rows, FILLED_RATING)
+            records["file_length"], records["file_id"] = 4, self._file_id
+            yield records.tobytes()
+
+    def _watch(self, rows: Ratings) -> None:
+        self.rows += len(rows)
         if self.holds and len(rows):
             user, movie = rows.user_id, rows.movie_id
             ascending = (user[1:] > user[:-1]) | (
@@ -301,29 +406,41 @@ class StrictOrder:
             follows = (int(user[0]), int(movie[0])) > self._last
             self.holds = follows and bool(ascending.all())
             self._last = (int(user[-1]), int(movie[-1]))
-        return rows
 
 
-def _encode(rows: Ratings) -> bytes:
-    """COPY BINARY records of ``staged_ratings``."""
-    records = np.empty(len(rows), STAGED_RATING)
+class OutOfOrderError(Exception):
+    """The ratings of a file do not ascend by user and movie; caught where they are filled in."""
+
+
+def _records(rows: Ratings, record: np.dtype[Any]) -> Records:
+    """COPY BINARY records with the columns that both tables share."""
+    records = np.empty(len(rows), record)
     records["fields"] = 5
-    for length in ("user_length", "movie_length", "time_length", "line_length"):
-        records[length] = 8
+    records["user_length"] = records["movie_length"] = records["time_length"] = 8
     records["rating_length"] = 12
     records["digits"], records["weight"], records["sign"], records["scale"] = 2, 0, 0, 1
     records["user_id"], records["movie_id"] = rows.user_id, rows.movie_id
     records["whole"] = rows.half_stars // 2
     records["tenthousandths"] = rows.half_stars % 2 * 5000
     records["rated_at"] = (rows.rated_at - POSTGRES_EPOCH) * 1_000_000
-    records["line"] = rows.line
-    return records.tobytes()
+    return records
 
 
 def _framed(records: Iterator[bytes]) -> Iterator[bytes]:
     yield HEADER
     yield from records
     yield TRAILER
+
+
+def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines in pieces that are worth a hand-over."""
+    piece = bytearray()
+    for line in lines:
+        piece += line
+        if len(piece) >= PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
 
 
 def _movie_line(movie: Movie) -> bytes:

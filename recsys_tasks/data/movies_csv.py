@@ -19,6 +19,7 @@ KNOWN_GENRES = (
 )
 """The labels of MovieLens 25M; others are loaded and noted."""
 
+IN_LOWER_CASE = {genre.lower(): genre for genre in KNOWN_GENRES}
 TITLE_CHARACTERS = 10_000
 GENRES_CHARACTERS = 65_536
 
@@ -97,9 +98,8 @@ def _notes(text: str, genres: tuple[str, ...]) -> Iterator[str]:
     """What is odd about the genres of a movie that is loaded all the same."""
     if NO_GENRES in text and genres != (NO_GENRES,):
         yield f"{NO_GENRES} beside {', '.join(genres)[:80]}: dropped"
-    known = {genre.lower(): genre for genre in KNOWN_GENRES}
     for genre in genres:
         if genre not in KNOWN_GENRES:
-            alike = known.get(genre.lower())
+            alike = IN_LOWER_CASE.get(genre.lower())
             tail = f"differs from {alike} in case only" if alike else "is no MovieLens genre"
             yield f"genre {genre[:40]!r} {tail}"

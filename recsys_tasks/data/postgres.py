@@ -15,6 +15,7 @@ import sqlalchemy
 from numpy.typing import NDArray
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.pool import NullPool
 
@@ -143,23 +144,29 @@ class Database:
                 connection.execute(sqlalchemy.schema.CreateSchema(schema))
             return migrations.upgrade(connection, schema)
 
-    def read_ratings(self, dataset: str, as_of: datetime | None = None) -> RatingTable:
+    def read_ratings(
+        self, dataset: str, as_of: datetime | None = None, at_least: float | None = None
+    ) -> RatingTable:
         """The ratings, ordered by (user_id, movie_id).
 
         Args:
             dataset: name of the dataset.
             as_of: what was rated and loaded up to this moment, whatever came later; None: all.
+            at_least: only ratings of so many stars or more; None: all.
+
+        Raises:
+            SettingsError: ``as_of`` lies in the future, or has no time zone.
         """
         rows = self._select(dataset, RATINGS_NOW, RATINGS_AS_OF, as_of)
         query = sql.SQL(
             "COPY (SELECT user_id, movie_id, rating::text, rated_at FROM ({rows}) AS rows"
-            " ORDER BY user_id, movie_id) TO STDOUT (FORMAT binary)"
-        ).format(rows=rows)
+            " WHERE rating >= {at_least}) TO STDOUT (FORMAT binary)"
+        ).format(rows=rows, at_least=sql.Literal(at_least or 0))
         copied = CopiedRows(RATING_RECORD, RATING_COLUMNS)
-        with self.connect() as connection, connection.cursor() as cursor:
-            cursor.execute("SET LOCAL max_parallel_workers_per_gather = 0")
-            cursor.copy_expert(query.as_string(connection), copied, size=1 << 20)
-        return RatingTable(**copied.columns())
+        with self._reading(dataset, as_of) as cursor:
+            cursor.execute("SET LOCAL synchronize_seqscans = off")
+            cursor.copy_expert(query.as_string(cursor), copied, size=1 << 20)
+        return RatingTable(**copied.columns()).ordered()
 
     def read_movies(self, dataset: str, as_of: datetime | None = None) -> MovieTable:
         """The catalogue, ordered by movie_id.
@@ -172,7 +179,9 @@ class Database:
         query = sql.SQL("SELECT id, title, genres FROM ({rows}) AS rows ORDER BY id").format(
             rows=rows
         )
-        found = self.fetch(query)
+        with self._reading(dataset, as_of) as cursor:
+            cursor.execute(query)
+            found = cursor.fetchall()
         return MovieTable(
             movie_id=np.array([row[0] for row in found], dtype=np.int64),
             title=tuple(row[1] for row in found),
@@ -189,13 +198,35 @@ class Database:
             " (SELECT file_id FROM ({ratings}) AS r UNION SELECT file_id FROM ({movies}) AS m)"
             " ORDER BY id"
         ).format(schema=sql.Identifier(validated(dataset)), ratings=ratings, movies=movies)
-        return tuple(FileAccount(*row) for row in self.fetch(query))
+        with self._reading(dataset, as_of) as cursor:
+            cursor.execute(query)
+            return tuple(FileAccount(*row) for row in cursor.fetchall())
 
-    def fetch(self, query: sql.Composable, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    def fetch(
+        self, query: str | sql.Composable, values: tuple[Any, ...] = ()
+    ) -> list[tuple[Any, ...]]:
         """All rows of a query, in a transaction of its own."""
         with self.connect() as connection, connection.cursor() as cursor:
             cursor.execute(query, values or None)
             return cursor.fetchall()
+
+    @contextmanager
+    def _reading(self, dataset: str, as_of: datetime | None) -> Iterator[Cursor]:
+        """A cursor for one reading.
+
+        With ``as_of`` it waits for a load that has stamped its moment and is about to commit, and
+        refuses a moment that is still to come: what is read is all there will ever be.
+        """
+        with self.connect() as connection, connection.cursor() as cursor:
+            if as_of is not None:
+                key = lock_key(f"commit:{dataset}")
+                cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (key,))
+                cursor.execute("SELECT %s > clock_timestamp()", (as_of,))
+                if cursor.fetchone() == (True,):
+                    raise SettingsError(
+                        f"as_of {as_of.isoformat()} lies in the future: more may be loaded until then"
+                    )
+            yield cursor
 
     def _select(self, dataset: str, now: str, past: str, as_of: datetime | None) -> sql.Composed:
         schema = sql.Identifier(validated(dataset))

@@ -57,6 +57,12 @@ class AsideRows:
         fields = (self._sha256, str(aside.line), aside.reason.replace("\0", "\\0"), raw)
         self._spool.write(("\t".join(map(copy_text, fields)) + "\n").encode())
 
+    def clear(self) -> None:
+        """Forgets all rows: the file is read once more."""
+        self._spool.seek(0)
+        self._spool.truncate()
+        self.count, self.first = 0, []
+
     def copy_lines(self) -> IO[bytes]:
         """All rows as COPY text of ``rejected_rows``, from the start."""
         self._spool.seek(0)

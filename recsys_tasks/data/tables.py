@@ -25,6 +25,15 @@ class RatingTable:
     def __len__(self) -> int:
         return len(self.user_id)
 
+    def ordered(self) -> "RatingTable":
+        """The same rows by (user_id, movie_id); rows that lie so already are not moved."""
+        order = pair_order(self.user_id, self.movie_id)
+        if order is None:
+            return self
+        return RatingTable(
+            self.user_id[order], self.movie_id[order], self.rating[order], self.rated_at[order]
+        )
+
 
 @dataclass(frozen=True)
 class MovieTable:
@@ -98,3 +107,22 @@ class LoadAccount:
 
     notes: tuple[Rejection, ...] = ()
     """Rows that were loaded and deserve a look, such as a genre that differs in case only."""
+
+
+def pair_order(user_id: NDArray[np.int64], movie_id: NDArray[np.int64]) -> NDArray[np.intp] | None:
+    """The permutation that sorts pairs of positive ids; None when they are in order.
+
+    Args:
+        user_id: shape ``(n,)``.
+        movie_id: shape ``(n,)``.
+
+    Returns:
+        shape ``(n,)``. Runs that are in order make it quick: a stable sort merges them.
+    """
+    if not len(user_id):
+        return None
+    span = int(movie_id.max()) + 1
+    if int(user_id.max()) < (1 << 63) // span:
+        key = user_id * span + movie_id
+        return None if bool((key[1:] >= key[:-1]).all()) else np.argsort(key, kind="stable")
+    return np.lexsort((movie_id, user_id))

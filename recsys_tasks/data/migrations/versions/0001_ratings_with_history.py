@@ -11,29 +11,47 @@ down_revision = None
 
 
 KEYS = """
+    CREATE FUNCTION ratings_begin_fill() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+    BEGIN
+        IF EXISTS (SELECT FROM ratings) THEN
+            RAISE EXCEPTION 'ratings is not empty';
+        END IF;
+        ALTER TABLE ratings DROP CONSTRAINT ratings_movie_id_fkey, DROP CONSTRAINT ratings_pkey;
+        TRUNCATE ratings;
+    END $$;
+    CREATE FUNCTION ratings_end_fill() RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
+        ALTER TABLE ratings ADD CONSTRAINT ratings_pkey PRIMARY KEY (user_id, movie_id);
+        ALTER TABLE ratings ADD CONSTRAINT ratings_movie_id_fkey
+            FOREIGN KEY (movie_id) REFERENCES movies;
+        ANALYZE ratings;
+    $$;
+    CREATE FUNCTION ratings_retire(file integer) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
+        INSERT INTO ratings_history SELECT *, file FROM ratings;
+        TRUNCATE ratings;
+    $$;
+    CREATE FUNCTION ratings_unlink() RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
+        ALTER TABLE ratings DROP CONSTRAINT ratings_movie_id_fkey;
+    $$;
+    CREATE FUNCTION ratings_link() RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
+        ALTER TABLE ratings ADD CONSTRAINT ratings_movie_id_fkey
+            FOREIGN KEY (movie_id) REFERENCES movies;
+    $$;
     DO $outer$
     DECLARE
-        action record;
+        made record;
     BEGIN
-        FOR action IN SELECT * FROM (VALUES
-            ('ratings_unlink', 'DROP CONSTRAINT ratings_movie_id_fkey'),
-            ('ratings_link',
-             'ADD CONSTRAINT ratings_movie_id_fkey FOREIGN KEY (movie_id) REFERENCES movies'),
-            ('ratings_unkey', 'DROP CONSTRAINT ratings_pkey'),
-            ('ratings_key', 'ADD CONSTRAINT ratings_pkey PRIMARY KEY (user_id, movie_id)')
-        ) AS actions (name, clause) LOOP
-            EXECUTE format(
-                'CREATE FUNCTION %I() RETURNS void LANGUAGE sql SECURITY DEFINER'
-                ' SET search_path = %I, pg_temp AS %L',
-                action.name, current_schema(), 'ALTER TABLE ratings ' || action.clause);
-            EXECUTE format('REVOKE ALL ON FUNCTION %I() FROM PUBLIC', action.name);
+        FOR made IN SELECT oid::regprocedure AS signature FROM pg_proc
+            WHERE pronamespace = current_schema()::regnamespace LOOP
+            EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp',
+                           made.signature, current_schema());
+            EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', made.signature);
         END LOOP;
-    END
-    $outer$;
+    END $outer$;
 """
-"""Functions that take the keys of ``ratings`` off and put them on again around a large load.
+"""What a large load needs of the schema's owner: keys off and on, and an old generation retired.
 
-They run as the schema's owner, so that the loader can do this much and still not drop a table.
+The functions run as the owner, so that the loader can do this much and still not drop a table. A
+row leaves ``ratings`` by them only into the history.
 """
 
 

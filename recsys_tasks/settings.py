@@ -127,6 +127,46 @@ class PositiveSettings(Frozen):
     """Train on what was rated and loaded up to this UTC time (ISO 8601); empty: everything."""
 
 
+class CheckSettings(Frozen):
+    """What the tables must hold before anything is trained on them."""
+
+    min_ratings: int = Field(default=1, ge=0)
+    """Floor of the number of ratings."""
+
+    min_users: int = Field(default=1, ge=0)
+    """Floor of the number of users."""
+
+    min_movies: int = Field(default=1, ge=0)
+    """Floor of the number of movies in the catalogue."""
+
+    min_positives: int = Field(default=1, ge=0)
+    """Floor of the number of ratings at or above the threshold."""
+
+    min_of_champion: float = Field(default=0.5, ge=0, le=1)
+    """Floor of ratings, users, movies and positives, each as a share of the champion's; 0: none."""
+
+    max_of_champion: float = Field(default=0.0, ge=0)
+    """Ceiling of the same four, as a multiple of the champion's; 0: none."""
+
+    min_density: float = Field(default=0.0, ge=0, le=1)
+    """Floor of ratings as a share of all pairs of user and movie."""
+
+    min_positive_share: float = Field(default=0.0, ge=0, le=1)
+    """Floor of positives as a share of the ratings."""
+
+    max_positive_share: float = Field(default=1.0, ge=0, le=1)
+    """Ceiling of positives as a share of the ratings."""
+
+    max_age_days: float = Field(default=0.0, ge=0)
+    """Days that the newest rating may be older than the moment of training; 0: any age."""
+
+    max_unrated_movies: float = Field(default=1.0, ge=0, le=1)
+    """Ceiling of movies without a rating, as a share of the catalogue."""
+
+    max_single_rating_users: float = Field(default=1.0, ge=0, le=1)
+    """Ceiling of users with one rating, as a share of the users."""
+
+
 class SplitSettings(Frozen):
     """How interactions are divided into train, validation and test."""
 
@@ -289,6 +329,7 @@ class Settings(Frozen):
 
     source: SourceSettings = SourceSettings()
     positives: PositiveSettings = PositiveSettings()
+    checks: CheckSettings = CheckSettings()
     split: SplitSettings = SplitSettings()
     train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()

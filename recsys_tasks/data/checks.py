@@ -1,0 +1,155 @@
+"""Data checks: numbers about the tables, each against its bound, before a model is made of them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import numpy as np
+
+from recsys_tasks.data.tables import MovieTable, RatingTable
+from recsys_tasks.errors import DataCheckFailed
+from recsys_tasks.settings import CheckSettings
+
+SECONDS_A_DAY = 86_400
+SIZES = ("ratings", "users", "items", "positives")
+"""The counts that are compared with the champion's; ``items`` are the movies of the catalogue."""
+
+
+class TableFacts(TypedDict):
+    """Numbers about one reading of the tables; the manifest's ``data`` has the first four too."""
+
+    ratings: int
+    users: int
+    items: int
+    positives: int
+    density: float
+    """Ratings as a share of all pairs of user and movie."""
+
+    positive_share: float
+    """Positives as a share of the ratings."""
+
+    newest_rating: int
+    """Unix seconds; 0 without ratings."""
+
+    unrated_movies: int
+    single_rating_users: int
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One number beside its bound."""
+
+    name: str
+    """What was looked at, such as ``users`` or ``users_of_champion``."""
+
+    value: float
+    """What was found."""
+
+    bound: float
+    """What was asked for."""
+
+    passed: bool
+    """Whether the value keeps to the bound; a value that is no number does not."""
+
+    reason: str
+    """One sentence for the report."""
+
+
+def table_facts(ratings: RatingTable, movies: MovieTable, threshold: float) -> TableFacts:
+    """What the checks look at.
+
+    Args:
+        ratings: as read for training.
+        movies: the catalogue of the same moment.
+        threshold: stars from which on a rating is a positive.
+    """
+    _, per_user = np.unique(ratings.user_id, return_counts=True)
+    rated = len(np.unique(ratings.movie_id))
+    count, users, items = len(ratings), len(per_user), len(movies)
+    positives = int((ratings.rating >= threshold).sum())
+    return {
+        "ratings": count,
+        "users": users,
+        "items": items,
+        "positives": positives,
+        "density": count / max(users * items, 1),
+        "positive_share": positives / max(count, 1),
+        "newest_rating": int(ratings.rated_at.max(initial=0)),
+        "unrated_movies": items - rated,
+        "single_rating_users": int((per_user == 1).sum()),
+    }
+
+
+def check_data(
+    facts: TableFacts, champion: Mapping[str, Any] | None, settings: CheckSettings, now: int
+) -> tuple[CheckResult, ...]:
+    """Each number against its bound.
+
+    Args:
+        facts: of what is about to be trained on.
+        champion: ``data`` of the champion's manifest; None while there is no champion.
+        settings: the bounds.
+        now: Unix seconds of the run.
+    """
+    users, items = max(facts["users"], 1), max(facts["items"], 1)
+    return (
+        _at_least("ratings", facts["ratings"], settings.min_ratings),
+        _at_least("users", facts["users"], settings.min_users),
+        _at_least("items", facts["items"], settings.min_movies),
+        _at_least("positives", facts["positives"], settings.min_positives),
+        _at_least("density", facts["density"], settings.min_density),
+        _at_least("positive_share", facts["positive_share"], settings.min_positive_share),
+        _at_most("positive_share", facts["positive_share"], settings.max_positive_share),
+        _at_most("unrated_movies", facts["unrated_movies"] / items, settings.max_unrated_movies),
+        _at_most(
+            "single_rating_users",
+            facts["single_rating_users"] / users,
+            settings.max_single_rating_users,
+        ),
+        *_age(facts, settings, now),
+        *_against_champion(facts, champion or {}, settings),
+    )
+
+
+def refuse_broken(results: tuple[CheckResult, ...]) -> None:
+    """Stops the run when a bound is broken.
+
+    Raises:
+        DataCheckFailed: with the sentence of each broken one.
+    """
+    broken = tuple(result.reason for result in results if not result.passed)
+    if broken:
+        raise DataCheckFailed(broken)
+
+
+def _age(facts: TableFacts, settings: CheckSettings, now: int) -> Iterator[CheckResult]:
+    if settings.max_age_days:
+        age = (now - facts["newest_rating"]) / SECONDS_A_DAY
+        yield _at_most("newest_rating_age_days", age, settings.max_age_days)
+
+
+def _against_champion(
+    facts: TableFacts, champion: Mapping[str, Any], settings: CheckSettings
+) -> Iterator[CheckResult]:
+    """The four sizes as shares of the champion's."""
+    sizes: Mapping[str, Any] = facts
+    for size in SIZES:
+        before = champion.get(size)
+        if not before:
+            continue
+        share, name = sizes[size] / before, f"{size}_of_champion"
+        yield _at_least(name, share, settings.min_of_champion)
+        if settings.max_of_champion:
+            yield _at_most(name, share, settings.max_of_champion)
+
+
+def _at_least(name: str, value: float, bound: float) -> CheckResult:
+    passed = value >= bound
+    words = "reaches" if passed else "is below"
+    return CheckResult(name, value, bound, passed, f"{name} {value:.6g} {words} {bound:.6g}")
+
+
+def _at_most(name: str, value: float, bound: float) -> CheckResult:
+    passed = value <= bound
+    words = "keeps to" if passed else "is above"
+    return CheckResult(name, value, bound, passed, f"{name} {value:.6g} {words} {bound:.6g}")

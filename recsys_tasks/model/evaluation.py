@@ -94,9 +94,11 @@ class Question:
     train: Interactions
 
     @classmethod
-    def of(cls, train: Interactions, test: Interactions, seen: Csr) -> "Question":
-        """The question whether what was trained on ``train`` finds ``test``."""
-        parts = Parts.of(train, test, seen)
+    def of(
+        cls, train: Interactions, test: Interactions, seen: Csr, unknown: Interactions | None = None
+    ) -> "Question":
+        """The question whether what was trained on ``train`` finds ``test``; see ``Parts.of``."""
+        parts = Parts.of(train, test, seen, unknown)
         return cls(parts, slice_masks(parts, train, test), train)
 
 

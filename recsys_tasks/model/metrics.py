@@ -81,11 +81,12 @@ def auc(ranks: Ranks) -> FloatArray:
 
     Source:
         ``lightfm.evaluation.auc_score``: the positives that stand before a positive are taken off
-        its rank, which leaves the negatives that do.
+        its rank, which leaves the negatives that do. Where positives tie with each other LightFM
+        counts them as negatives, and can fall below 0; here they are taken off as well.
     """
     negatives = np.maximum(ranks.n_negatives, 1)
-    before = np.maximum(ranks.values - _order(ranks), 0)
-    mean_before = _summed(ranks, before.astype(np.float64)) / np.diff(ranks.indptr)
+    before = (ranks.values - _last_of_its_tie(ranks)).astype(np.float64)
+    mean_before = _summed(ranks, before) / np.diff(ranks.indptr)
     return np.where(ranks.n_negatives > 0, 1.0 - mean_before / negatives, 0.5)
 
 
@@ -167,6 +168,15 @@ def _order(ranks: Ranks) -> NDArray[np.int64]:
     """Place of each positive among its user's own: 0 for the best."""
     counts = np.diff(ranks.indptr)
     return np.arange(len(ranks.values)) - np.repeat(ranks.indptr[:-1], counts)
+
+
+def _last_of_its_tie(ranks: Ranks) -> NDArray[np.int64]:
+    """Place, among its user's own, of the last positive that ties with each: how many stand before it."""
+    owner = np.repeat(np.arange(len(ranks.users)), np.diff(ranks.indptr))
+    ends = np.ones(len(ranks.values), dtype=np.bool_)
+    ends[:-1] = (np.diff(ranks.values) != 0) | (np.diff(owner) != 0)
+    group: NDArray[np.int64] = np.cumsum(ends) - ends
+    return np.asarray(_order(ranks)[np.flatnonzero(ends)[group]])
 
 
 def _exposure(lists: NDArray[np.int32], n_items: int) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Csr, Interactions
 
 NOBODY = -1
@@ -96,13 +97,19 @@ class Parts:
             seen: CSR, every rated item whatever the rating.
             unknown: ratings that this question must not know of (the test part, where the question
                 is about validation): their items stay in the lists like any unrated one.
+
+        Raises:
+            TrainingRefused: an interaction is both trained on and to be found.
         """
-        positives = test.positives().csr()
+        positives, trained = test.positives().csr(), train.csr()
+        leaked = trained.multiply(positives).nnz
+        if leaked:
+            raise TrainingRefused(f"{leaked} interactions are both trained on and tested")
         hidden = positives if unknown is None else positives + unknown.csr()
         return cls(
             test=positives,
             train=train.positives().csr(),
-            trained=_without(train.csr(), positives),
+            trained=trained,
             unserved=_without(seen, hidden),
         )
 

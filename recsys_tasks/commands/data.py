@@ -58,7 +58,18 @@ def add_commands(commands: Subcommands) -> None:
     )
     generating.add_argument("--seed", type=int, default=42, metavar="N", help="default: 42")
     generating.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder")
-    add_command(commands, "migrate", migrate, "make or upgrade the dataset's tables")
+    migrating = add_command(
+        commands,
+        "migrate",
+        migrate,
+        "make or upgrade the dataset's tables",
+        "example:\n  recsys migrate --dataset mls --create-roles\n\n"
+        "The roles recsys_migrator, recsys_loader and recsys_reader have no login: grant them to\n"
+        "the accounts that connect. Where they exist, each migration gives them their rights.",
+    )
+    migrating.add_argument(
+        "--create-roles", action="store_true", help="make the three roles first, if missing"
+    )
     _add_source_options(
         add_command(
             commands, "ingest", ingest_files, "load movies and ratings, atomically", INGEST_EXAMPLES
@@ -121,7 +132,8 @@ def migrate(arguments: Namespace) -> Answer:
     """Makes or upgrades the schema."""
     from recsys_tasks.data.postgres import Database
 
-    revision = Database(Connections.find().database_url()).migrate(arguments.dataset)
+    database = Database(Connections.find().database_url())
+    revision = database.migrate(arguments.dataset, with_roles=arguments.create_roles)
     document = {"dataset": arguments.dataset, "revision": revision}
     return Answer(document, f"schema {arguments.dataset} is at revision {revision}")
 

@@ -19,7 +19,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.pool import NullPool
 
-from recsys_tasks.data import migrations
+from recsys_tasks.data import migrations, roles
 from recsys_tasks.data.copy_binary import POSTGRES_EPOCH, CopiedRows, Records
 from recsys_tasks.data.tables import FileAccount, MovieTable, RatingTable
 from recsys_tasks.errors import DatabaseUnavailable, SettingsError
@@ -124,10 +124,19 @@ class Database:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (lock_key(name),))
             yield
 
-    def migrate(self, dataset: str) -> str:
+    def migrate(self, dataset: str, with_roles: bool = False) -> str:
         """Makes or upgrades the dataset's schema and returns its revision.
 
-        Two at once queue on an advisory lock, so the second finds nothing to do.
+        Two at once queue on an advisory lock, so the second finds nothing to do. The rights of the
+        roles in ``roles`` are given where the roles exist.
+
+        Args:
+            dataset: name of the dataset.
+            with_roles: make the roles first, which takes an account that may.
+
+        Raises:
+            SettingsError: no such name, or the account lacks a right.
+            DatabaseUnavailable: Postgres is away.
         """
         schema = validated(dataset)
         engine = sqlalchemy.create_engine(
@@ -140,9 +149,15 @@ class Database:
                 sqlalchemy.text("SELECT pg_advisory_xact_lock(:key)"),
                 {"key": lock_key(f"load:{dataset}")},
             )
-            if not sqlalchemy.inspect(connection).has_schema(schema):
-                connection.execute(sqlalchemy.schema.CreateSchema(schema))
-            return migrations.upgrade(connection, schema)
+            driver: Connection = connection.connection.driver_connection  # type: ignore[assignment]
+            with driver.cursor() as cursor:
+                if with_roles:
+                    roles.create_roles(cursor)
+                if not sqlalchemy.inspect(connection).has_schema(schema):
+                    connection.execute(sqlalchemy.schema.CreateSchema(schema))
+                revision = migrations.upgrade(connection, schema)
+                roles.grant_rights(cursor, schema)
+            return revision
 
     def read_ratings(
         self, dataset: str, as_of: datetime | None = None, at_least: float | None = None
@@ -259,9 +274,18 @@ def validated(dataset: str) -> str:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Postgres away or breaking off as ``DatabaseUnavailable``, the driver's text in one line."""
+    """The driver's errors as the project's own, its text in one line.
+
+    Away or breaking off is ``DatabaseUnavailable``; a missing right is the caller's to mend.
+    """
     try:
         yield
+    except psycopg2.errors.InsufficientPrivilege as error:
+        raise SettingsError(f"{_one_line(error)}: this account lacks a right") from error
+    except sqlalchemy.exc.ProgrammingError as error:
+        if not isinstance(error.orig, psycopg2.errors.InsufficientPrivilege):
+            raise
+        raise SettingsError(f"{_one_line(error.orig)}: this account lacks a right") from error
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise DatabaseUnavailable(_one_line(error)) from error
     except sqlalchemy.exc.OperationalError as error:

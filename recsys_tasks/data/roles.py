@@ -1,0 +1,58 @@
+"""Three roles of least privilege: who may change the schema, who may load, who may read.
+
+They are groups without a login: grant one to each account that connects. The names are the
+cluster's; the rights are given for each database and each dataset's schema.
+"""
+
+from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
+
+MIGRATOR, LOADER, READER = "recsys_migrator", "recsys_loader", "recsys_reader"
+ROLES = (MIGRATOR, LOADER, READER)
+
+READER_RIGHTS = """
+    GRANT USAGE ON SCHEMA {schema} TO {role};
+    GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role};
+"""
+
+LOADER_RIGHTS = (
+    READER_RIGHTS
+    + """
+    GRANT INSERT, UPDATE, DELETE ON {schema}.movies, {schema}.ratings TO {role};
+    GRANT INSERT ON {schema}.movies_history, {schema}.ratings_history TO {role};
+    GRANT INSERT, UPDATE ON {schema}.ingested_files TO {role};
+    GRANT INSERT, DELETE ON {schema}.rejected_rows TO {role};
+    GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role};
+"""
+)
+
+
+def create_roles(cursor: Cursor) -> None:
+    """Makes the roles that are missing and lets the migrator make schemas in this database.
+
+    The account needs the right to make roles (CREATEROLE) and owns the database.
+    """
+    for role in _missing(cursor):
+        cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
+    cursor.execute("SELECT current_database()")
+    database = cursor.fetchall()[0][0]
+    cursor.execute(
+        sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
+            sql.Identifier(database), sql.Identifier(MIGRATOR)
+        )
+    )
+
+
+def grant_rights(cursor: Cursor, schema: str) -> None:
+    """Gives loader and reader their rights in a dataset's schema, where these roles exist."""
+    missing = _missing(cursor)
+    for role, rights in ((LOADER, LOADER_RIGHTS), (READER, READER_RIGHTS)):
+        if role not in missing:
+            names = {"schema": sql.Identifier(schema), "role": sql.Identifier(role)}
+            cursor.execute(sql.SQL(rights).format(**names))
+
+
+def _missing(cursor: Cursor) -> list[str]:
+    cursor.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", (list(ROLES),))
+    found = {row[0] for row in cursor.fetchall()}
+    return [role for role in ROLES if role not in found]

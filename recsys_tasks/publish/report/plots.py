@@ -11,7 +11,11 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +30,7 @@ SERIES = {
 """Colour and marker of each thing that is compared."""
 
 MODEL = SERIES["model"][0]
-MARK = SERIES["champion"][0]
+MARK, MARKER = SERIES["champion"]
 
 VARIABLES = {
     INK: "ink",
@@ -39,6 +43,7 @@ Interval = tuple[float, float]
 """A value and half the width of its 95 % interval, 0 where none is known."""
 
 STYLE: dict[Any, Any] = {
+    "date.converter": "concise",
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -130,6 +135,39 @@ def epochs(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     return canvas.svg
 
 
+def over_time(
+    series: Mapping[str, Sequence[tuple[datetime, float]]], champion: datetime | None
+) -> str:
+    """A metric of one version after the other.
+
+    Args:
+        series: by name (``SERIES``), pairs of a run's moment and its value, in order of time.
+        champion: moment of the version that consumers get, which is marked.
+    """
+    with _canvas("over_time", height=2.6) as canvas:
+        axes = canvas.axes
+        for name, points in series.items():
+            colour, marker = SERIES[name]
+            axes.plot(
+                _days([moment for moment, _ in points]),
+                [value for _, value in points],
+                "-",
+                marker=marker,
+                color=colour,
+                label=name,
+                markersize=3.5,
+            )
+        marked = [value for moment, value in series["model"] if moment == champion]
+        if champion and marked:
+            axes.plot(
+                _days([champion]), marked[:1], MARKER, color=MARK, markersize=9, label="champion"
+            )
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("precision@5, as served")
+        axes.figure.legend(loc="outside upper left", ncols=4, frameon=False, handletextpad=0.4)
+    return canvas.svg
+
+
 def recall_curve(
     points: Sequence[tuple[float, float]], chosen: int, wanted: float | None, unit: str
 ) -> str:
@@ -148,7 +186,7 @@ def recall_curve(
             axes.axhline(wanted, color=INK, linewidth=1, linestyle=(0, (4, 3)))
             axes.annotate(f"aim {wanted:g}", (0.01, wanted), (0, 4), **OVER_X)
         if chosen >= 0:
-            axes.plot(*points[chosen], "D", color=MARK, markersize=8)
+            axes.plot(*points[chosen], MARKER, color=MARK, markersize=8)
             axes.annotate("chosen", points[chosen], (4, -18), textcoords="offset points")
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -202,6 +240,11 @@ def _canvas(name: str, height: float) -> Iterator[Canvas]:
         file = io.StringIO()
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     canvas.svg = _inline(file.getvalue())
+
+
+def _days(moments: Sequence[datetime]) -> NDArray[np.datetime64]:
+    """Moments as the plot's axis takes them, in UTC."""
+    return np.array([moment.astimezone(UTC).replace(tzinfo=None) for moment in moments], "M8[s]")
 
 
 def _digit(value: float) -> int:

@@ -1,0 +1,150 @@
+"""Who may see the pages, who may move the champion, and that a move was meant.
+
+A request without a valid login gets 401, whatever it asks for, before any route is looked up. To
+read, one must be allowed to read the DAG that trains; to promote, to edit it.
+"""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import (
+    DagAccessEntity,
+    DagDetails,
+)
+from airflow.api_fastapi.core_api.security import bearer_scheme, get_user
+from airflow.configuration import conf
+from fastapi import HTTPException, Request
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.responses import PlainTextResponse, Response
+
+DAG_ID = "recsys_train"
+TOKEN_SECONDS = 3600
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline'; "
+    "script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""On every answer; a route that sets one of them itself keeps its own."""
+
+
+class Guard:
+    """Lets only those in who are logged in and may read the DAG; adds ``HEADERS`` to every answer.
+
+    Args:
+        app: the ASGI application behind it.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answers 401 or 403 itself, or hands the request on with its user."""
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        answer = await self._refusal(request) or self.app
+        await answer(scope, receive, _with_headers(send))
+
+    async def _refusal(self, request: Request) -> Response | None:
+        try:
+            user = await get_user(request, None, await bearer_scheme(request))
+        except HTTPException:
+            return PlainTextResponse("Log in to Airflow first.", 401)
+        if not await run_in_threadpool(may_read, user):
+            return PlainTextResponse(f"This needs the right to read the DAG {DAG_ID}.", 403)
+        request.state.reader = user
+        return None
+
+
+def reader(request: Request) -> Any:
+    """The user whom the guard let in."""
+    return request.state.reader
+
+
+def may_read(user: Any) -> bool:
+    """Whether the user may read the DAG that trains."""
+    return _may("GET", user)
+
+
+def may_move(user: Any) -> bool:
+    """Whether the user may edit the DAG that trains, and so promote and roll back."""
+    return _may("PUT", user)
+
+
+def may_read_run(user: Any, dag_id: str) -> bool:
+    """Whether the user may read the runs of a DAG."""
+    return bool(
+        get_auth_manager().is_authorized_dag(
+            method="GET",
+            access_entity=DagAccessEntity.RUN,
+            details=DagDetails(id=dag_id),
+            user=user,
+        )
+    )
+
+
+def require_mover(request: Request) -> Any:
+    """The user, who may move the champion.
+
+    Raises:
+        HTTPException: 403 for everyone else.
+    """
+    user = reader(request)
+    if not may_move(user):
+        raise HTTPException(403, f"Moving the champion needs the right to edit the DAG {DAG_ID}.")
+    return user
+
+
+def intent(user: Any, action: str) -> str:
+    """What a form carries to show, when it comes back, that this user saw it on this site."""
+    return _signer().dumps([str(user.get_id()), action])
+
+
+def require_intent(request: Request, user: Any, action: str, token: str) -> None:
+    """Refuses a form that another site sent, or that was made for another user, action or time.
+
+    Raises:
+        HTTPException: 403.
+    """
+    try:
+        said = _signer().loads(token, max_age=TOKEN_SECONDS)
+    except BadSignature:
+        said = None
+    if said != [str(user.get_id()), action] or _is_foreign(request):
+        raise HTTPException(403, "This form is stale or was not made here: open the page again.")
+
+
+def _is_foreign(request: Request) -> bool:
+    """Whether the browser says that another site sent the request."""
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    origin = request.headers.get("origin")
+    host = request.headers.get("host")
+    return site != "same-origin" or (origin is not None and urlsplit(origin).netloc != host)
+
+
+def _may(method: Any, user: Any) -> bool:
+    details = DagDetails(id=DAG_ID)
+    return bool(get_auth_manager().is_authorized_dag(method=method, details=details, user=user))
+
+
+def _signer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(conf.get_mandatory_value("api", "secret_key"), salt="recsys")
+
+
+def _with_headers(send: Any) -> Any:
+    async def send_with_headers(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return send_with_headers

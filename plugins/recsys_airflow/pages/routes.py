@@ -1,0 +1,303 @@
+"""The pages' routes: each reads, asks whether it may, and fills a template.
+
+Handlers are plain functions, so FastAPI runs them in threads: reading the bucket blocks nobody.
+Unknown paths come behind the guard too, so they tell an anonymous caller nothing.
+"""
+
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.sdk.exceptions import AirflowNotFoundException
+from fastapi import APIRouter, FastAPI, Form, HTTPException, Request
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from recsys_airflow.current import database
+from recsys_airflow.pages import access, runs, views
+from recsys_airflow.pages.catalogue import Catalogue, catalogue, recommender, titles_with
+from recsys_tasks.errors import (
+    GateRejected,
+    NotFound,
+    PermanentError,
+    PublishConflict,
+    RecsysError,
+    SettingsError,
+    TransientError,
+)
+from recsys_tasks.publish import channels, keys
+
+STATIC = {
+    "report.css": "text/css",
+    "pages.css": "text/css",
+    "leave.js": "text/javascript",
+}
+EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+
+REPORT_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+    "frame-ancestors 'self'; sandbox"
+}
+"""A report runs nothing and fetches nothing, and the browser is told to hold it to that."""
+
+STATUS = {
+    NotFound: 404,
+    SettingsError: 400,
+    GateRejected: 409,
+    PublishConflict: 409,
+    PermanentError: 502,
+    TransientError: 503,
+}
+"""HTTP status of each of the core's errors; the first class that fits decides."""
+
+router = APIRouter()
+
+
+@cache
+def application() -> access.Guard:
+    """The pages behind their guard."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.include_router(router)
+    app.add_exception_handler(RecsysError, _say_error)
+    app.add_exception_handler(AirflowNotFoundException, _say_connection)
+    app.add_exception_handler(StarletteHTTPException, _say_refusal)
+    return access.Guard(app)
+
+
+@router.get("/")
+def show_datasets(request: Request) -> Response:
+    """Every dataset and its champion."""
+    return _page(request, "datasets.html", datasets=catalogue().datasets())
+
+
+@router.get("/datasets/{dataset}")
+def show_dataset(request: Request, dataset: str, every: bool = False) -> Response:
+    """A dataset's versions, newest first, their quality over time, and the champion's last moves."""
+    published = catalogue()
+    champion = published.champion(dataset)
+    rows = published.rows(dataset)
+    if not rows and champion is None:
+        raise NotFound(f"nothing is published for the dataset {dataset}")
+    return _page(
+        request,
+        "dataset.html",
+        dataset=dataset,
+        champion=champion,
+        shown=rows if every else rows[: views.PAGE],
+        total=len(rows),
+        plot=views.quality_over_time(rows, champion),
+        moves=published.moves(dataset, champion),
+        may_move=access.may_move(access.reader(request)),
+    )
+
+
+@router.get("/datasets/{dataset}/versions/{version}")
+def show_version(
+    request: Request, dataset: str, version: str, user: str = "", film: str = "", title: str = ""
+) -> Response:
+    """One version: its verdict, its files, and what it answers."""
+    published = catalogue()
+    manifest = published.manifest(dataset, version)
+    champion = published.champion(dataset)
+    return _page(
+        request,
+        "version.html",
+        dataset=dataset,
+        version=version,
+        manifest=manifest,
+        is_champion=champion is not None and champion.version == version,
+        rules=[views.rule(rule) for rule in manifest.gate.rules],
+        files=views.files(manifest),
+        answer=_ask(dataset, version, user, film, title),
+        asked={"user": user, "film": film, "title": title},
+        may_move=access.may_move(access.reader(request)),
+    )
+
+
+@router.get("/datasets/{dataset}/versions/{version}/report")
+def show_report(dataset: str, version: str) -> Response:
+    """The report that was published with a version."""
+    document = catalogue().store.get(keys.version(dataset, version) + "report.html")
+    return HTMLResponse(document, headers=REPORT_HEADERS)
+
+
+@router.get("/datasets/{dataset}/versions/{version}/files/{name}")
+def download(dataset: str, version: str, name: str) -> Response:
+    """One file of a version, checked against the manifest on the way."""
+    published = catalogue()
+    facts = published.manifest(dataset, version).files.get(name)
+    if facts is None:
+        raise NotFound(f"version {version} of {dataset} has no file {name}")
+    folder = tempfile.TemporaryDirectory(prefix="recsys-download-")
+    path = Path(folder.name) / name
+    published.store.download_file(keys.version(dataset, version) + name, path, facts.sha256)
+    return FileResponse(
+        path,
+        media_type="application/octet-stream",
+        filename=name,
+        background=BackgroundTask(folder.cleanup),
+    )
+
+
+@router.get("/run")
+def show_run(request: Request, session: SessionDep, dag_id: str, run_id: str) -> Response:
+    """The report of a DAG run, for the tab that Airflow shows on it."""
+    if not access.may_read_run(access.reader(request), dag_id):
+        raise HTTPException(403, f"This needs the right to read the runs of the DAG {dag_id}.")
+    if dag_id != access.DAG_ID:
+        raise HTTPException(404, f"Only runs of {access.DAG_ID} have a report; this is {dag_id}.")
+    run = runs.run_of(session, dag_id, run_id)
+    try:
+        document = runs.report_of(catalogue().store, run)
+    except NotFound:
+        raise HTTPException(
+            404,
+            f"Version {run.version} of {run.dataset} has no report yet: its last task writes it.",
+        ) from None
+    return HTMLResponse(document, headers=REPORT_HEADERS)
+
+
+@router.get("/datasets/{dataset}/versions/{version}/promote")
+def ask_promotion(request: Request, dataset: str, version: str) -> Response:
+    """What a promotion would change, and a form that makes it happen."""
+    user = access.require_mover(request)
+    published = catalogue()
+    manifest = published.manifest(dataset, version)
+    return _confirmation(request, user, published, dataset, version, manifest.gate.accepted)
+
+
+@router.post("/datasets/{dataset}/versions/{version}/promote")
+def promote(
+    request: Request,
+    dataset: str,
+    version: str,
+    token: Annotated[str, Form()] = "",
+    reason: Annotated[str, Form(max_length=500)] = "",
+    force: Annotated[bool, Form()] = False,
+) -> Response:
+    """Points the champion at a version."""
+    user = _meant(request, f"promote {dataset} {version}", token, reason)
+    lock = database().advisory_lock(channels.lock_name(dataset))
+    channels.promote(catalogue().store, lock, dataset, version, user.get_name(), reason, force)
+    return RedirectResponse(f"{_root(request)}/datasets/{dataset}", 303)
+
+
+@router.get("/datasets/{dataset}/rollback")
+def ask_rollback(request: Request, dataset: str) -> Response:
+    """What a rollback would change, and a form that makes it happen."""
+    user = access.require_mover(request)
+    published = catalogue()
+    champion = published.champion(dataset)
+    if champion is None or champion.previous is None:
+        raise NotFound(f"the champion of {dataset} has no predecessor")
+    return _confirmation(request, user, published, dataset, champion.previous, None)
+
+
+@router.post("/datasets/{dataset}/rollback")
+def roll_back(
+    request: Request,
+    dataset: str,
+    token: Annotated[str, Form()] = "",
+    reason: Annotated[str, Form(max_length=500)] = "",
+) -> Response:
+    """Points the champion back at its predecessor."""
+    user = _meant(request, f"rollback {dataset}", token, reason)
+    lock = database().advisory_lock(channels.lock_name(dataset))
+    channels.rollback(catalogue().store, lock, dataset, user.get_name(), reason)
+    return RedirectResponse(f"{_root(request)}/datasets/{dataset}", 303)
+
+
+@router.get("/static/{name}")
+def static(name: str) -> Response:
+    """The pages' styles and their one script."""
+    if name not in STATIC:
+        raise HTTPException(404, "There is no such page.")
+    return Response(views.static(name), media_type=STATIC[name])
+
+
+@router.api_route("/{path:path}", methods=EVERY_METHOD)
+def nothing() -> Response:
+    """Whatever else is asked for."""
+    raise HTTPException(404, "There is no such page.")
+
+
+def _ask(dataset: str, version: str, user: str, film: str, title: str) -> dict[str, Any] | None:
+    """What a version answers to the one of its three questions that was asked."""
+    if not (user or film or title):
+        return None
+    version_asked = recommender(dataset, version)
+    if title:
+        found = titles_with(title, version_asked.artifacts.movies)
+        return {"heading": f"Titles with “{title}”", "movies": found}
+    if film:
+        near = version_asked.similar(views.identifier(film, "film"), 10)
+        return {"heading": f"Films like {film}", "movies": near.items}
+    best = version_asked.recommend(views.identifier(user, "user"), 10)
+    tier = best.tier.replace("_", "-")
+    return {"heading": f"For user {user} (tier: {tier})", "movies": best.items}
+
+
+def _confirmation(
+    request: Request,
+    user: Any,
+    published: Catalogue,
+    dataset: str,
+    version: str,
+    accepted: bool | None,
+) -> Response:
+    """The page between the wish and the deed; ``accepted`` None marks a rollback."""
+    action = f"rollback {dataset}" if accepted is None else f"promote {dataset} {version}"
+    return _page(
+        request,
+        "move.html",
+        dataset=dataset,
+        version=version,
+        champion=published.champion(dataset),
+        accepted=accepted,
+        token=access.intent(user, action),
+    )
+
+
+def _meant(request: Request, action: str, token: str, reason: str) -> Any:
+    """The user who may move the champion, meant to, and said why."""
+    user = access.require_mover(request)
+    access.require_intent(request, user, action, token)
+    if not reason.strip():
+        raise SettingsError("a reason is needed: it stays in the champion's history")
+    return user
+
+
+def _page(request: Request, template: str, status: int = 200, **facts: Any) -> Response:
+    text = views.template(template).render(
+        root=_root(request),
+        airflow=_root(request).removesuffix("/recsys"),
+        dag_id=access.DAG_ID,
+        **facts,
+    )
+    return HTMLResponse(text, status)
+
+
+def _root(request: Request) -> str:
+    """Path under which the pages are mounted, without a last slash."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def _message(request: Request, status: int, text: str) -> Response:
+    return _page(request, "message.html", status, text=text)
+
+
+def _say_error(request: Request, error: Exception) -> Response:
+    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
+    return _message(request, status, str(error))
+
+
+def _say_connection(request: Request, error: Exception) -> Response:
+    return _message(request, 503, f"A connection is missing in Airflow: {error}")
+
+
+def _say_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StarletteHTTPException)
+    return _message(request, error.status_code, str(error.detail))

@@ -1,0 +1,40 @@
+"""From a DAG run to its report: the version that the run works on, and where its report lies."""
+
+from typing import Any
+
+from airflow.models.dagrun import DagRun
+from sqlalchemy import select
+
+from recsys_airflow.settings_form import settings_of
+from recsys_tasks.errors import NotFound
+from recsys_tasks.publish import keys
+from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.run import Run
+
+
+def run_of(session: Any, dag_id: str, run_id: str) -> Run:
+    """The core's run of a DAG run.
+
+    Raises:
+        NotFound: there is no such DAG run.
+        SettingsError: its conf is not one that the steps would accept.
+    """
+    wanted = select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
+    found = session.scalar(wanted)
+    if found is None:
+        raise NotFound(f"there is no run {run_id} of the DAG {dag_id}")
+    dataset = settings_of(found.conf).dataset
+    return Run(dataset, dag_id, run_id, found.run_after)
+
+
+def report_of(store: ObjectStore, run: Run) -> bytes:
+    """The run's own report, or the published one where the run's files are gone.
+
+    Raises:
+        NotFound: neither is there, as before the run's last task.
+    """
+    name = "report.html"
+    try:
+        return store.get(keys.runs(run.dataset, run.version) + name)
+    except NotFound:
+        return store.get(keys.version(run.dataset, run.version) + name)

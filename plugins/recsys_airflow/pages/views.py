@@ -1,0 +1,101 @@
+"""From facts to what a template shows: plots, words for numbers, the templates themselves."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from recsys_airflow.pages.catalogue import Row
+from recsys_tasks.errors import SettingsError
+from recsys_tasks.publish import report
+from recsys_tasks.publish.channels import Pointer
+from recsys_tasks.publish.manifest import Manifest
+from recsys_tasks.publish.report import plots, wording
+from recsys_tasks.publish.report.page import Rule, rule_of
+
+TEMPLATES = Path(__file__).parent / "templates"
+STYLES = Path(report.__file__).parent / "templates"
+"""Where the report's style lies, which the pages share."""
+
+PAGE = 100
+"""Versions that a list shows before it is asked for every one."""
+
+
+def quality_over_time(rows: Sequence[Row], champion: Pointer | None) -> str:
+    """A plot of precision@5 as served, version by version; empty while there are fewer than two."""
+    dated = [row for row in reversed(rows) if row.moment]
+    series = {
+        name: [
+            (row.moment, value)
+            for row in dated
+            if row.moment and wording.is_number(value := getattr(row, field))
+        ]
+        for name, field in (("model", "precision"), ("popular", "popular"))
+    }
+    if len(series["model"]) < 2:
+        return ""
+    marked = [row.moment for row in dated if champion and row.version == champion.version]
+    drawn = {name: points for name, points in series.items() if points}
+    return plots.over_time(drawn, marked[0] if marked else None)
+
+
+def rule(facts: Any) -> Rule:
+    """A rule of the gate with its bar."""
+    return rule_of(facts.model_dump(mode="json"))
+
+
+def files(manifest: Manifest) -> list[dict[str, str]]:
+    """Name, size, shape and sha256 of each file of a version, in words."""
+    return [
+        {
+            "name": name,
+            "size": wording.memory(facts.bytes / 1e6) if facts.bytes > 1e6 else _kilobytes(facts),
+            "shape": " x ".join(str(length) for length in facts.shape or ()),
+            "sha256": facts.sha256,
+        }
+        for name, facts in sorted(manifest.files.items())
+    ]
+
+
+def identifier(text: str, what: str) -> int:
+    """A number that somebody typed.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        raise SettingsError(f"{text!r} is not the number of a {what}") from None
+
+
+@cache
+def static(name: str) -> str:
+    """A style sheet or a script."""
+    folder = STYLES if name == "report.css" else TEMPLATES
+    return (folder / name).read_text(encoding="utf-8")
+
+
+@cache
+def template(name: str) -> Template:
+    """One of the templates; everything that goes into it is escaped."""
+    return _environment().get_template(name)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"measure": wording.measure, "count": wording.count}
+    return environment
+
+
+def _kilobytes(facts: Any) -> str:
+    return f"{facts.bytes / 1000:.1f} kB"

@@ -1,0 +1,351 @@
+"""The recommender's pages in Airflow's own application: who may see what, and what they then see.
+
+Airflow's API server, its simple auth manager with an administrator and a viewer, the test run's own
+S3 server and Postgres; no browser.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_version import DATASET, make_version
+
+from recsys_tasks.connections import StoreAccess
+from recsys_tasks.publish import channels, keys, publisher
+from recsys_tasks.publish.object_store import ObjectStore
+
+pytestmark = [pytest.mark.airflow, pytest.mark.services]
+
+FIRST, SECOND = "20261124T030000Z-00000001", "20261125T030000Z-00000002"
+REJECTED = "20261126T030000Z-00000003"
+HOSTILE = "<script>alert('x')</script>"
+PATHS = (
+    "/",
+    f"/datasets/{DATASET}",
+    f"/datasets/{DATASET}/versions/{FIRST}",
+    f"/datasets/{DATASET}/versions/{FIRST}/report",
+    f"/datasets/{DATASET}/versions/{FIRST}/files/items.jsonl",
+    f"/datasets/{DATASET}/versions/{FIRST}/promote",
+    f"/datasets/{DATASET}/rollback",
+    "/run?dag_id=recsys_train&run_id=x",
+    "/static/pages.css",
+    "/no/such/page",
+    "/docs",
+    "/openapi.json",
+)
+Get = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def airflow_app() -> Iterator[Any]:
+    """Airflow's application with the plugins folder's plugins."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "anna:admin,vera:viewer")
+        patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "0" * 64)
+        patch.setenv("AIRFLOW__API__SECRET_KEY", "1" * 32)
+        from airflow.api_fastapi.app import create_app
+        from airflow.utils.db import initdb
+
+        initdb()
+        yield create_app(apps="core")
+
+
+@pytest.fixture
+def ask(airflow_app: Any) -> Callable[[str | None], Any]:
+    """A client for a user's role, or for nobody."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+    from fastapi.testclient import TestClient
+
+    def client(role: str | None) -> TestClient:
+        found = TestClient(airflow_app, base_url="http://testserver", follow_redirects=False)
+        if role:
+            user = SimpleAuthManagerUser(username=f"{role}-user", role=role)
+            found.cookies["_token"] = get_auth_manager().generate_jwt(user)
+        return found
+
+    return client
+
+
+@pytest.fixture(scope="module")
+def published(
+    s3: StoreAccess, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ObjectStore]:
+    """A bucket with three versions, one of them rejected; the second is the champion."""
+    access = replace(s3, bucket="pages")
+    store = ObjectStore(access)
+    store.ensure_bucket()
+    for version, accepted in ((FIRST, True), (SECOND, True), (REJECTED, False)):
+        folder = tmp_path_factory.mktemp("version") / version
+        manifest = make_version(folder, version, accepted=accepted)
+        publisher.publish(store, DATASET, version, folder, manifest)
+        store.put(keys.version(DATASET, version) + "report.html", b"<h1>a report</h1>")
+    from contextlib import nullcontext
+
+    channels.promote(store, nullcontext(), DATASET, FIRST, "test/first")
+    channels.promote(store, nullcontext(), DATASET, SECOND, HOSTILE)
+    with pytest.MonkeyPatch.context() as patch:
+        connect(patch, access, postgres_url)
+        yield store
+
+
+def connect(patch: pytest.MonkeyPatch, access: StoreAccess, postgres_url: str) -> None:
+    """Airflow's two connections, as its environment gives them."""
+    extra = {"endpoint_url": access.endpoint, "bucket": access.bucket}
+    keys_of = {"login": access.access_key, "password": access.secret_key}
+    patch.setenv(
+        "AIRFLOW_CONN_RECSYS_S3",
+        json.dumps({"conn_type": "generic", **keys_of, "extra": extra}),
+    )
+    patch.setenv("AIRFLOW_CONN_RECSYS_DB", postgres_url.replace("postgresql://", "postgres://"))
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
+def test_nobody_gets_nothing_but_401(ask: Get, path: str, method: str) -> None:
+    answer = ask(None).request(method, f"/recsys{path}")
+    assert answer.status_code == 401
+    assert FIRST not in answer.text
+
+
+def test_a_forged_login_is_no_login(ask: Get) -> None:
+    client = ask(None)
+    client.cookies["_token"] = "eyJhbGciOiJIUzUxMiJ9.eyJzdWIiOiJhbm5hIn0.x"
+    assert client.get("/recsys/").status_code == 401
+
+
+def test_every_answer_tells_the_browser_what_it_may_do(ask: Get, published: ObjectStore) -> None:
+    for role in (None, "viewer"):
+        for path in PATHS:
+            headers = ask(role).get(f"/recsys{path}").headers
+            assert headers["x-content-type-options"] == "nosniff"
+            assert "default-src 'none'" in headers["content-security-policy"]
+            assert "frame-ancestors 'self'" in headers["content-security-policy"]
+
+
+def test_a_viewer_sees_datasets_versions_verdicts_and_who_promoted(
+    ask: Get, published: ObjectStore
+) -> None:
+    viewer = ask("viewer")
+    assert SECOND in viewer.get("/recsys/").text
+    page = viewer.get(f"/recsys/datasets/{DATASET}").text
+    places = [page.index(f"{version}/report") for version in (REJECTED, SECOND, FIRST)]
+    assert places == sorted(places)
+    assert "rejected" in page
+    assert "test/first" in page
+    assert "<svg" in page
+
+
+def test_what_others_wrote_is_shown_as_text(ask: Get, published: ObjectStore) -> None:
+    page = ask("viewer").get(f"/recsys/datasets/{DATASET}").text
+    assert HOSTILE not in page
+    assert "&lt;script&gt;" in page
+    assert len(re.findall("<script", page)) == 1
+
+
+def test_a_version_shows_its_files_with_hashes_and_gives_them(
+    ask: Get, published: ObjectStore
+) -> None:
+    viewer, manifest = ask("viewer"), publisher.read_manifest(published, DATASET, FIRST)
+    page = viewer.get(f"/recsys/datasets/{DATASET}/versions/{FIRST}").text
+    assert all(file.sha256 in page for file in manifest.files.values())
+    answer = viewer.get(f"/recsys/datasets/{DATASET}/versions/{FIRST}/files/items.jsonl")
+    assert len(answer.content) == manifest.files["items.jsonl"].bytes
+    assert "attachment" in answer.headers["content-disposition"]
+
+
+@pytest.mark.parametrize("name", ["../../secret", "%2e%2e%2fmanifest.json", "nothing.npy"])
+def test_only_files_that_the_manifest_names_are_given(
+    ask: Get, published: ObjectStore, name: str
+) -> None:
+    answer = ask("viewer").get(f"/recsys/datasets/{DATASET}/versions/{FIRST}/files/{name}")
+    assert answer.status_code in (400, 404)
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [("user=8", "For user 8"), ("film=9", "Films like 9"), ("title=№12", "Film №12")],
+)
+def test_a_version_answers_from_its_own_files(
+    ask: Get,
+    published: ObjectStore,
+    question: str,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    answer = ask("viewer").get(f"/recsys/datasets/{DATASET}/versions/{FIRST}?{question}")
+    assert answer.status_code == 200, answer.text
+    assert told in answer.text
+    assert answer.text.count("?film=") >= 1
+
+
+def test_a_question_that_makes_no_sense_is_answered_in_words(
+    ask: Get, published: ObjectStore
+) -> None:
+    answer = ask("viewer").get(f"/recsys/datasets/{DATASET}/versions/{FIRST}?user=me")
+    assert answer.status_code == 400
+    assert "not the number of a user" in answer.text
+
+
+def test_a_report_may_run_nothing(ask: Get, published: ObjectStore) -> None:
+    answer = ask("viewer").get(f"/recsys/datasets/{DATASET}/versions/{FIRST}/report")
+    assert answer.text == "<h1>a report</h1>"
+    assert answer.headers["content-security-policy"].endswith("sandbox")
+
+
+def test_what_is_not_there_is_404(ask: Get, published: ObjectStore) -> None:
+    viewer = ask("viewer")
+    assert viewer.get("/recsys/no/such/page").status_code == 404
+    assert viewer.get("/recsys/datasets/nothing").status_code == 404
+    missing = "20200101T000000Z-00000000"
+    assert viewer.get(f"/recsys/datasets/{DATASET}/versions/{missing}").status_code == 404
+
+
+def test_the_tab_of_a_run_shows_that_runs_report(ask: Get, published: ObjectStore) -> None:
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.types import DagRunType
+
+    from recsys_tasks.run import Run
+
+    moment = datetime(2026, 11, 27, 3, tzinfo=UTC)
+    run = Run("movielens", "recsys_train", "manual__one+1", moment)
+    with create_session() as session:
+        session.add(
+            DagRun(
+                dag_id=run.dag_id,
+                run_id=run.run_id,
+                run_after=moment,
+                run_type=DagRunType.MANUAL,
+                conf={},
+            )
+        )
+    viewer, where = ask("viewer"), {"dag_id": run.dag_id, "run_id": run.run_id}
+    assert "no report yet" in viewer.get("/recsys/run", params=where).text
+    published.put(keys.runs(run.dataset, run.version) + "report.html", b"of this run")
+    assert viewer.get("/recsys/run", params=where).text == "of this run"
+    other = viewer.get("/recsys/run", params={"dag_id": "other", "run_id": "x"})
+    assert other.status_code == 404
+
+
+def test_a_viewer_cannot_promote_nor_roll_back(ask: Get, published: ObjectStore) -> None:
+    viewer = ask("viewer")
+    for path in (f"/datasets/{DATASET}/versions/{FIRST}/promote", f"/datasets/{DATASET}/rollback"):
+        assert viewer.get(f"/recsys{path}").status_code == 403
+        assert viewer.post(f"/recsys{path}", data={"reason": "x"}).status_code == 403
+    assert "Promote …" not in viewer.get(f"/recsys/datasets/{DATASET}/versions/{FIRST}").text
+
+
+def token_in(page: str) -> str:
+    return re.search(r'name="token" value="([^"]+)"', page)[1]  # type: ignore[index]
+
+
+def test_a_promotion_needs_a_token_of_its_own_form_and_a_reason(
+    ask: Get, published: ObjectStore
+) -> None:
+    admin, path = ask("admin"), f"/recsys/datasets/{DATASET}/versions/{FIRST}/promote"
+    token = token_in(admin.get(path).text)
+    other = token_in(admin.get(f"/recsys/datasets/{DATASET}/rollback").text)
+    before = channels.read_pointer(published, DATASET)
+    form = {"token": token, "reason": "better films"}
+    foreign = {"sec-fetch-site": "cross-site"}, {"origin": "https://elsewhere.example"}
+    refused = [
+        admin.post(path, data={"reason": "x"}),
+        admin.post(path, data=form | {"token": other}),
+        admin.post(path, data=form | {"token": token + "x"}),
+        *(admin.post(path, data=form, headers=headers) for headers in foreign),
+    ]
+    assert [answer.status_code for answer in refused] == [403] * 5
+    assert admin.post(path, data=form | {"reason": " "}).status_code == 400
+    assert channels.read_pointer(published, DATASET) == before
+
+
+def test_an_editor_rolls_back_and_promotes_with_name_and_reason(
+    ask: Get, published: ObjectStore
+) -> None:
+    admin, back = ask("admin"), f"/recsys/datasets/{DATASET}/rollback"
+    form = {"token": token_in(admin.get(back).text), "reason": "odd films"}
+    answer = admin.post(back, data=form, headers={"origin": "http://testserver"})
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"/recsys/datasets/{DATASET}"
+    now = channels.read_pointer(published, DATASET)
+    assert now is not None
+    assert (now.version, now.promoted_by, now.reason) == (FIRST, "admin-user", "odd films")
+    again = f"/recsys/datasets/{DATASET}/versions/{SECOND}/promote"
+    form = {"token": token_in(admin.get(again).text), "reason": "they were fine"}
+    assert admin.post(again, data=form).status_code == 303
+    assert channels.read_pointer(published, DATASET).version == SECOND  # type: ignore[union-attr]
+
+
+def test_a_rejected_version_is_promoted_only_with_a_second_yes(
+    ask: Get, published: ObjectStore
+) -> None:
+    admin, path = ask("admin"), f"/recsys/datasets/{DATASET}/versions/{REJECTED}/promote"
+    page = admin.get(path).text
+    assert "The gate rejected this version" in page
+    answer = admin.post(path, data={"token": token_in(page), "reason": "hotfix"})
+    assert answer.status_code == 409
+    assert channels.read_pointer(published, DATASET).version == SECOND  # type: ignore[union-attr]
+
+
+def test_the_pages_stay_up_and_say_so_when_the_store_is_away(
+    ask: Get, published: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = replace(published.access, endpoint="http://127.0.0.1:9")
+    connect(monkeypatch, away, "postgresql://nobody:x@127.0.0.1:9/none")
+    answer = ask("viewer").get("/recsys/")
+    assert answer.status_code == 503
+    assert "127.0.0.1:9" in answer.text
+    assert published.access.secret_key not in answer.text
+
+
+def test_a_promotion_says_so_when_postgres_is_away(
+    ask: Get, published: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin, path = ask("admin"), f"/recsys/datasets/{DATASET}/versions/{FIRST}/promote"
+    form = {"token": token_in(admin.get(path).text), "reason": "x"}
+    connect(monkeypatch, published.access, "postgresql://nobody:x@127.0.0.1:9/none")
+    assert admin.post(path, data=form).status_code == 503
+    assert channels.read_pointer(published, DATASET).version == SECOND  # type: ignore[union-attr]
+
+
+def test_a_version_is_read_once_however_often_its_page_is_asked_for(
+    ask: Get, published: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from recsys_airflow.pages import catalogue
+
+    read: list[str] = []
+    real = catalogue.read_manifest
+    monkeypatch.setattr(
+        catalogue, "read_manifest", lambda *asked: read.append(asked[2]) or real(*asked)
+    )
+    monkeypatch.setattr(catalogue, "_rows", {})
+    viewer = ask("viewer")
+    for _ in range(3):
+        assert viewer.get(f"/recsys/datasets/{DATASET}").status_code == 200
+    assert sorted(read) == [FIRST, SECOND, REJECTED]
+
+
+def test_parsing_the_plugin_imports_nothing_heavy(project: Path) -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import airflow.plugins_manager, sys; before = set(sys.modules); import recommender_pages; "
+        "print(sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project / "plugins",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "['recommender_pages']"

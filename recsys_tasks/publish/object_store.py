@@ -11,11 +11,13 @@ import logging
 import os
 import random
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +27,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from recsys_tasks.connections import StoreAccess
 from recsys_tasks.errors import (
@@ -43,9 +46,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_MAKING_CLIENT = threading.Lock()  # a boto3 session is not safe to share while it makes a client
 
 CHUNK = 2**20
 """Bytes that a download holds in memory at a time."""
+
+BROKEN = (BotoCoreError, ClientError, ResponseParserError, HTTPError)
+"""What boto3 raises; the last two escape it when an answer is cut short or is not XML."""
 
 _ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 _CONFLICT = {"412", "PreconditionFailed"}
@@ -306,7 +313,7 @@ class ObjectStore:
         for attempt in count(1):
             try:
                 return action()
-            except (BotoCoreError, ClientError, ResponseParserError, RecsysError) as error:
+            except (*BROKEN, RecsysError) as error:
                 reason = _translated(error, what, self.access)
                 pause = self._pause(attempt)
                 spent = time.monotonic() - started
@@ -334,26 +341,31 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@cache
+def _session() -> boto3.session.Session:
+    """One for all clients: it holds the description of S3, which takes far longer to read than to use."""
+    return boto3.session.Session()
+
+
 def _client(access: StoreAccess, patience: Patience) -> "S3Client":
     """A client for any S3-compatible server, old ones included: no checksum trailers, path style."""
-    session = boto3.session.Session(
-        aws_access_key_id=access.access_key,
-        aws_secret_access_key=access.secret_key,
-        region_name="us-east-1",
-    )
-    return session.client(
-        "s3",
-        endpoint_url=access.endpoint,
-        config=Config(
-            signature_version="s3v4",
-            s3={"addressing_style": "path"},
-            connect_timeout=patience.connect_timeout,
-            read_timeout=patience.read_timeout,
-            retries={"total_max_attempts": 1},
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        ),
-    )
+    with _MAKING_CLIENT:
+        return _session().client(
+            "s3",
+            endpoint_url=access.endpoint,
+            aws_access_key_id=access.access_key,
+            aws_secret_access_key=access.secret_key,
+            region_name="us-east-1",
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                connect_timeout=patience.connect_timeout,
+                read_timeout=patience.read_timeout,
+                retries={"total_max_attempts": 1},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
 
 
 def _code(error: ClientError) -> str:
@@ -368,7 +380,7 @@ def _translated(error: Exception, what: str, access: StoreAccess) -> RecsysError
         return StoreUnavailable(f"{what}: {access.endpoint} {type(error).__name__}")
     code = _code(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in _ABSENT:
+    if code in _ABSENT or status == 404:
         return NotFound(f"{what} is not in the bucket {access.bucket}")
     if code in _CONFLICT:
         return PublishConflict(f"{what}: someone else wrote it first")

@@ -4,7 +4,6 @@ It needs nothing but the bucket. A rejected run promotes nobody, so it wakes nob
 """
 
 import logging
-from datetime import UTC, datetime
 
 from airflow.sdk import dag, get_current_context
 
@@ -15,7 +14,6 @@ log = logging.getLogger(__name__)
 
 @dag(
     schedule=[CHAMPION],
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     tags=["recsys"],

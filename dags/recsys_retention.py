@@ -4,9 +4,9 @@ Never the champion, its predecessor, or what the pointer named within the time t
 """
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from airflow.sdk import Param, dag, get_current_context
+from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context
 
 from recsys_airflow import bucket, database, step
 
@@ -14,8 +14,7 @@ log = logging.getLogger(__name__)
 
 
 @dag(
-    schedule="0 5 * * 0",
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    schedule=CronTriggerTimetable("0 5 * * 0", timezone="UTC"),
     catchup=False,
     max_active_runs=1,
     params={

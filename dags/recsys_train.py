@@ -6,16 +6,15 @@ the form: every setting is a field. A run that the gate rejects leaves the champ
 """
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from airflow.sdk import chain, dag, get_current_context
+from airflow.sdk import CronTriggerTimetable, chain, dag, get_current_context
 
 from recsys_airflow import CHAMPION, settings_form, step, steps
 
 
 @dag(
-    schedule=os.environ.get("RECSYS_SCHEDULE", "0 3 * * *"),
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    schedule=CronTriggerTimetable(os.environ.get("RECSYS_SCHEDULE", "0 3 * * *"), timezone="UTC"),
     catchup=False,
     max_active_runs=1,
     params=settings_form(),

@@ -56,6 +56,11 @@ def test_one_run_at_a_time_no_catch_up_and_a_time_limit_for_each_task(nightly):
     assert all(task.retries == 3 and task.retry_exponential_backoff for task in nightly.tasks)
 
 
+def test_unpausing_the_dag_waits_for_the_next_hour_instead_of_making_up_the_last(nightly):
+    assert nightly.start_date is None
+    assert nightly.timetable.run_immediately is False
+
+
 def test_every_task_explains_itself(nightly):
     assert [task.task_id for task in nightly.tasks if not task.doc_md] == []
 

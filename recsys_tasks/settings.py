@@ -225,6 +225,9 @@ class TrainSettings(Frozen):
     refit: bool = True
     """After stopping early, fit once more on train and validation together for the best number of epochs."""
 
+    memory_megabytes: int = Field(default=0, ge=0)
+    """Memory that training and evaluation may take, by estimate; 0: what the machine has free."""
+
     threads: int = Field(default=1, ge=1, le=256)
     """Threads of the fit; with one, the same seed gives the same bytes."""
 

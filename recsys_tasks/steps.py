@@ -20,7 +20,14 @@ import numpy as np
 
 from recsys_tasks.data.ingest import ingest
 from recsys_tasks.data.postgres import Database
-from recsys_tasks.errors import DataCheckFailed, GateRejected, NotFound, RecsysError
+from recsys_tasks.errors import (
+    DataCheckFailed,
+    GateRejected,
+    NotFound,
+    RecsysError,
+    TrainingRefused,
+)
+from recsys_tasks.machine import available_memory
 from recsys_tasks.matrices.interactions import (
     Interactions,
     ItemFeatures,
@@ -34,6 +41,7 @@ from recsys_tasks.matrices.interactions import (
 from recsys_tasks.matrices.split import Split, split
 from recsys_tasks.model.evaluation import evaluate_all, validator
 from recsys_tasks.model.fit import Fitted, Model, fit
+from recsys_tasks.model.memory import estimate_memory
 from recsys_tasks.model.quality_gate import judge
 from recsys_tasks.model.representations import embedding_facts, fold
 from recsys_tasks.publish import canonical_json, channels, keys, publisher
@@ -82,6 +90,10 @@ def recorded(step: Callable[["Steps"], Reference]) -> Callable[["Steps"], Refere
         log.info("%s: dataset %s, version %s", name, self.run.dataset, self.run.version)
         try:
             made = step(self)
+        except MemoryError as error:
+            refused = TrainingRefused(f"{name}: out of memory at {_peak_mb()} MB ({error})")
+            self.note(name, time.monotonic() - began, failure=str(refused))
+            raise refused from error
         except RecsysError as error:
             self.note(name, time.monotonic() - began, failure=str(error))
             raise
@@ -185,10 +197,11 @@ class Steps:
     @recorded
     def train(self) -> Reference:
         """Fits the model, resuming from a checkpoint that an earlier try left."""
-        parts, features = self._split(), self._features().matrix
+        parts, features, seen = self._split(), self._features().matrix, self._seen()
         wanted = self.settings.train
+        self._refuse_without_memory(parts, features.shape[1], seen.nnz)
         validate = (
-            validator(parts, features, self._seen(), self.settings.evaluate, wanted.validate_on)
+            validator(parts, features, seen, self.settings.evaluate, wanted.validate_on)
             if parts.validation is not None
             else None
         )
@@ -379,6 +392,23 @@ class Steps:
             return self.files.get_json(name)
         except NotFound:
             return None
+
+    def _refuse_without_memory(self, parts: Split, n_features: int, n_ratings: int) -> None:
+        """Refuses a training that the machine cannot carry, before it takes anything down."""
+        wanted = self.settings.train
+        estimate = estimate_memory(
+            parts.train.shape,
+            n_features,
+            len(parts.train_and_validation()) + len(parts.test),
+            n_ratings,
+            wanted,
+            self.settings.evaluate,
+        )
+        free = wanted.memory_megabytes * 1_000_000 or available_memory()
+        log.info(
+            "needs about %.0f MB of memory, %.0f MB are free", estimate.total / 1e6, free / 1e6
+        )
+        estimate.refuse_beyond(free)
 
     @contextmanager
     def _exchange(self, *names: str) -> Iterator[Path]:

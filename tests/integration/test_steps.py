@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from recsys_tasks.data.postgres import Database
-from recsys_tasks.errors import DataCheckFailed, GateRejected
+from recsys_tasks.errors import DataCheckFailed, GateRejected, TrainingRefused
 from recsys_tasks.publish import channels, keys
 from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import read_manifest
@@ -73,6 +73,17 @@ def test_any_step_runs_again_and_the_version_stays_the_same_byte_for_byte(
     before = steps.store.get(keys.manifest("mls", steps.run.version))
     run_all(steps)
     assert steps.store.get(keys.manifest("mls", steps.run.version)) == before
+
+
+def test_a_training_that_the_machine_cannot_carry_is_refused_before_it_starts(
+    database_url, bucket, source
+):
+    steps = steps_of(database_url, bucket, **source, **{"train.memory_megabytes": 100})
+    for name in ORDER[: ORDER.index("train")]:
+        getattr(steps, name)()
+    with pytest.raises(TrainingRefused, match="100 MB are free"):
+        steps.train()
+    assert not steps.files.has("checkpoint.npz")
 
 
 def test_a_rejected_candidate_leaves_the_champion_and_says_why(database_url, bucket, source):

@@ -1,0 +1,33 @@
+"""What the machine under a run has to give."""
+
+from pathlib import Path
+
+LIMIT = Path("/sys/fs/cgroup/memory.max")
+USED = Path("/sys/fs/cgroup/memory.current")
+MEMINFO = Path("/proc/meminfo")
+
+
+def available_memory() -> int:
+    """Bytes that a process may still take: the kernel's estimate, or less under a container's limit.
+
+    Unlimited (2**63) where neither can be read, as on a machine that is not Linux.
+    """
+    return min(_of_machine(), _of_container())
+
+
+def _of_machine() -> int:
+    try:
+        lines = MEMINFO.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 2**63
+    kilobytes = dict(line.split()[:2] for line in lines)["MemAvailable:"]
+    return int(kilobytes) * 1024
+
+
+def _of_container() -> int:
+    """What is left below a cgroup v2 limit."""
+    try:
+        limit, used = (place.read_text(encoding="ascii").strip() for place in (LIMIT, USED))
+    except OSError:
+        return 2**63
+    return 2**63 if limit == "max" else max(0, int(limit) - int(used))

@@ -1,0 +1,87 @@
+"""How much memory a training and its evaluation take, before they take it."""
+
+from dataclasses import dataclass
+
+from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.settings import EvaluateSettings, TrainSettings
+
+BYTES_PER_INTERACTION = 90
+"""Rows, columns, weights, times, the shuffled order, LightFM's look-up of positives and the split's copies."""
+
+BYTES_PER_RATING = 40
+"""Everything rated, as CSR, and the masks made of it for the views."""
+
+COPIES_OF_PARAMETERS = 9
+"""Embeddings, gradients and momenta, the best epoch's copy, and a checkpoint under way with its bytes."""
+
+METRICS_PER_USER = 150
+"""Values that an evaluation keeps for each user: every metric, view and baseline."""
+
+BASE = 400_000_000
+"""Python, numpy, scipy, numba and LightFM themselves, in bytes."""
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes at the peak of the fit or of the evaluation, by what holds them."""
+
+    base: int
+    interactions: int
+    ratings: int
+    parameters: int
+    evaluation: int
+
+    @property
+    def total(self) -> int:
+        """Bytes in all."""
+        return self.base + self.interactions + self.ratings + self.parameters + self.evaluation
+
+    def refuse_beyond(self, available: int) -> None:
+        """Passes where the estimate fits.
+
+        Args:
+            available: bytes that may be taken.
+
+        Raises:
+            TrainingRefused: it does not; the message gives the numbers and what to turn down.
+        """
+        if self.total > available:
+            raise TrainingRefused(
+                f"training would take about {self.total / 1e6:,.0f} MB and {available / 1e6:,.0f} MB "
+                f"are free: parameters {self.parameters / 1e6:,.0f} MB (train.components), "
+                f"interactions {self.interactions / 1e6:,.0f} MB, ratings {self.ratings / 1e6:,.0f} MB, "
+                f"evaluation {self.evaluation / 1e6:,.0f} MB (evaluate.block_megabytes, "
+                "evaluate.threads, evaluate.ease_megabytes)"
+            )
+
+
+def estimate_memory(
+    shape: tuple[int, int],
+    n_features: int,
+    n_interactions: int,
+    n_ratings: int,
+    train: TrainSettings,
+    evaluate: EvaluateSettings,
+) -> MemoryEstimate:
+    """An estimate that errs upwards, by half at most on data of MovieLens' kind.
+
+    Args:
+        shape: users and items.
+        n_features: columns of the item features.
+        n_interactions: positives and weaker positives.
+        n_ratings: ratings of any value.
+        train, evaluate: the settings of both.
+    """
+    n_users, n_items = shape
+    row = 4 * (train.components + 2)
+    smaller = min(n_users, n_items)
+    ease = min(8 * smaller * n_items, evaluate.ease_megabytes * 1_000_000)
+    blocks = 2 * evaluate.threads * max(evaluate.block_megabytes * 1_000_000, 4 * n_items)
+    vectors = row * (n_users + n_items)
+    return MemoryEstimate(
+        base=BASE,
+        interactions=BYTES_PER_INTERACTION * n_interactions,
+        ratings=BYTES_PER_RATING * n_ratings,
+        parameters=COPIES_OF_PARAMETERS * row * (n_users + n_features),
+        evaluation=blocks + ease + vectors + 4 * METRICS_PER_USER * n_users,
+    )

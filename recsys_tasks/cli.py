@@ -7,13 +7,15 @@ refused; 4 a service could not be reached.
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from recsys_tasks.commands import Answer
 from recsys_tasks.errors import RecsysError
 
-THEMES = ("stack", "demo", "data", "train", "versions", "ask", "bench")
+THEMES = ("stack", "demo", "data", "train", "versions", "ask", "bench", "doctor")
 """Modules of ``recsys_tasks.commands``, in the order in which ``--help`` lists their commands."""
 
 
@@ -21,8 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; a refused input or model is one line on stderr."""
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # seven lines at import
     try:
         answer = arguments.handler(arguments)
+        _print(answer, as_json=arguments.json)
     except RecsysError as error:
         print(f"recsys: {error}", file=sys.stderr)
         return error.exit_code
@@ -30,13 +34,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("recsys: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
+        # The reader has seen enough, as `head` does; nothing may be written when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    if arguments.json:
-        print(json.dumps(answer.document, ensure_ascii=False, allow_nan=False, indent=1))
-    elif answer.text:
-        print(answer.text)
     return int(answer.exit_code)
+
+
+def _print(answer: Answer, as_json: bool) -> None:
+    if as_json:
+        print(
+            json.dumps(answer.document, ensure_ascii=False, allow_nan=False, indent=1), flush=True
+        )
+    elif answer.text:
+        print(answer.text, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 Both servers start when the first test asks, hold nothing from other runs, and die with pytest.
 """
 
+import os
 import secrets
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from recsys_tasks.connections import StoreAccess
@@ -23,6 +25,12 @@ from recsys_tasks.local.postgres import (
 from recsys_tasks.local.s3 import make_bucket, start_s3
 
 PROJECT = Path(__file__).parents[1]
+STATE = PROJECT / ".recsys"
+
+# A test reads no connection, and writes no file, of whoever runs it.
+for variable in [name for name in os.environ if name.startswith(("RECSYS_", "AWS_", "AIRFLOW"))]:
+    del os.environ[variable]
+os.environ["RECSYS_HOME"] = str(STATE / "no-stack-runs-here")
 
 
 @pytest.fixture(scope="session")
@@ -37,11 +45,20 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def service_home() -> Iterator[Path]:
     """Folder for this run's servers that the database's account can reach; gone afterwards."""
-    home = database_home(state_folder(PROJECT / ".recsys"))
-    folder = Path(tempfile.mkdtemp(prefix="test-", dir=home))
+    home = database_home(state_folder(STATE))
+    _sweep(home)
+    folder = Path(tempfile.mkdtemp(prefix=f"test-{os.getpid()}-", dir=home))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder)
+
+
+def _sweep(home: Path) -> None:
+    """Removes what killed test runs left."""
+    for folder in home.glob("test-*-*"):
+        owner = folder.name.split("-")[1]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

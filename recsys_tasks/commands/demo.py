@@ -138,7 +138,7 @@ def _whereabouts(demo: "Demo", home: Path) -> list[str]:
     key = f"{manifest.dataset}/versions/{manifest.version}/"
     lines = [
         f"Artifacts: {len(manifest.files) + 1} files at s3://{env['RECSYS_S3_BUCKET']}/{key}",
-        f"           (kept by the S3 server below {home / 'objects'})",
+        f"Report:    {home / 'objects' / env['RECSYS_S3_BUCKET'] / key / 'report.html'}",
     ]
     if demo.left_running:
         return [*lines, f"Airflow:   {env['AIRFLOW_API_URL']}; `recsys env` prints the login"]

@@ -27,6 +27,21 @@ API_SERVER, SCHEDULER, DAG_PROCESSOR = (
     "Airflow DAG processor",
 )
 LONGEST_TASK_SECONDS = 24 * 3600
+PRELOADED = (
+    "airflow.executors.local_executor",
+    "airflow.sdk.execution_time.task_runner",
+    *(
+        "numpy",
+        "scipy.sparse",
+        "numba",
+        "psycopg2",
+        "sqlalchemy",
+        "alembic.command",
+        "boto3",
+        "pydantic",
+    ),
+)
+"""Libraries that every task would import anew; tasks are forked from a process that has them."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +205,12 @@ def _settings(plan: AirflowPlan) -> dict[str, dict[str, object]]:
         # A long fit does not answer while it computes; its token and its heartbeat must outlast it.
         "execution_api": {"jwt_expiration_time": LONGEST_TASK_SECONDS},
         "workers": {"max_failed_heartbeats": 60, "execution_api_timeout": 30},
-        "scheduler": {"scheduler_idle_sleep_time": 0.5, "task_instance_heartbeat_timeout": 1800},
+        "scheduler": {
+            "scheduler_idle_sleep_time": 0.5,
+            "task_instance_heartbeat_timeout": 1800,
+            "mp_start_method": "forkserver",
+            "mp_forkserver_preload": ",".join(PRELOADED),
+        },
         "dag_processor": {
             "refresh_interval": 10,
             "min_file_process_interval": 30,

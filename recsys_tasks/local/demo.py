@@ -158,9 +158,17 @@ def _follow(api: AirflowApi, run: TriggeredRun, voice: Voice) -> dict[str, float
 def _account(api: AirflowApi, run: TriggeredRun, task: TaskState, place: int, of: int) -> str:
     head = f"  {place:>2}/{of} {task.name:<18} {task.state:<16} {task.seconds:6.1f} s"
     returned = api.returned(run, task.name) if task.state == "success" else None
-    if not isinstance(returned, dict):
-        return head
-    return head + "  " + ", ".join(f"{name} {value}" for name, value in returned.items())[:120]
+    return head + "  " + _in_short(returned) if isinstance(returned, dict) else head
+
+
+def _in_short(returned: dict[str, Any]) -> str:
+    """A step's reference on one line: no nested values, no hashes, numbers as a person writes them."""
+    told = {
+        name: f"{value:.4g}" if isinstance(value, float) else str(value)
+        for name, value in returned.items()
+        if not isinstance(value, dict) and "sha256" not in name
+    }
+    return ", ".join(f"{name} {value}" for name, value in told.items())[:120]
 
 
 def _failure(api: AirflowApi, run: TriggeredRun, tasks: tuple[TaskState, ...]) -> str:

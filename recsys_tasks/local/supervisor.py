@@ -142,14 +142,16 @@ class Supervisor:
         ):
             create_role(server, role, password)
             create_database(server.url, role, owner=role)
-        self._ready(server.child, f"{LOOPBACK}:{server.port}")
+        address = self._address("postgres", server.port, f"{LOOPBACK}:{server.port}")
+        self._ready(server.child, address)
         return server
 
     def _start_s3(self) -> StoreAccess:
         keys = (self.credentials.s3_access_key, self.credentials.s3_secret_key)
-        server = start_s3(self.home, *keys, "recsys", self._port("s3"))
+        port = self._port("s3")
+        server = start_s3(self.home, *keys, "recsys", port)
         self.children.append(server.child)
-        self._ready(server.child, server.access.endpoint)
+        self._ready(server.child, self._address("s3", port, server.access.endpoint))
         return server.access
 
     def _start_airflow(self, database_port: int, store: StoreAccess) -> AirflowPlan:
@@ -195,7 +197,8 @@ class Supervisor:
                     f"no sign of life from {names}; see the logs in {self.home}"
                 )
             for name in airflow_services.healthy_servers(plan, since) & set(waiting):
-                address = plan.url if name == airflow_services.API_SERVER else "healthy"
+                is_api = name == airflow_services.API_SERVER
+                address = self._address("airflow", plan.port, plan.url) if is_api else "healthy"
                 self._ready(waiting.pop(name), address)
             time.sleep(0.2)
 
@@ -217,6 +220,11 @@ class Supervisor:
         if part in self.options.ports:
             return self.options.ports[part]
         return USUAL_PORTS[part] if is_free(USUAL_PORTS[part]) else free_port()
+
+    def _address(self, part: str, port: int, address: str) -> str:
+        """The address, with a word on why it is not the usual one."""
+        is_usual = part in self.options.ports or port == USUAL_PORTS[part]
+        return address if is_usual else f"{address} ({USUAL_PORTS[part]} is taken)"
 
     def _ready(self, child: Child, address: str) -> None:
         seconds = round(time.time() - self.status.started, 1)

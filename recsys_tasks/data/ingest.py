@@ -109,6 +109,7 @@ class Load:
                     f"dataset {dataset} has no tables yet: run `recsys migrate --dataset {dataset}`"
                 )
         self._tables = TableLoad(connection, settings.replace)
+        self._file_ids: list[int] = []
         self._accounts: list[FileAccount] = []
         self._rejections: list[Rejection] = []
         self._notes: list[Rejection] = []
@@ -253,6 +254,7 @@ class Load:
             read_as=self._read_as(),
         )
         file_id = int(row[0][0])
+        self._file_ids.append(file_id)
         if self._settings.replace:
             self._tables.run(
                 "UPDATE ingested_files SET ended_by = %(id)s"
@@ -314,6 +316,6 @@ class Load:
         key = lock_key(f"commit:{self._dataset}")
         self._tables.select("SELECT pg_advisory_xact_lock(%(key)s)", key=key)
         self._tables.run(
-            "UPDATE ingested_files SET loaded_at = clock_timestamp()"
-            " WHERE xmin::text = pg_current_xact_id()::xid::text"
+            "UPDATE ingested_files SET loaded_at = clock_timestamp() WHERE id = ANY(%(ids)s)",
+            ids=self._file_ids,
         )

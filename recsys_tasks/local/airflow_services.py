@@ -192,6 +192,8 @@ def _settings(plan: AirflowPlan) -> dict[str, dict[str, object]]:
             "simple_auth_manager_passwords_file": plan.folder / "passwords.json",
             "execution_api_server_url": f"{plan.url}/execution/",
             "min_serialized_dag_update_interval": 5,
+            # The other syntax makes Airflow's own library warn in every task's log.
+            "dag_ignore_file_syntax": "regexp",
         },
         "database": {"sql_alchemy_conn": database.replace("postgresql:", "postgresql+psycopg2:")},
         "api": {

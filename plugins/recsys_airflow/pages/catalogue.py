@@ -20,8 +20,8 @@ from recsys_tasks.recommend.recommender import Recommender
 BRIEF = Patience(tries=2, deadline=4.0, connect_timeout=2.0, read_timeout=10.0)
 """A person waits for the page: better to say soon that the store is away."""
 
-AT_ONCE = 12
-"""Manifests that are read at the same time."""
+AT_ONCE = 8
+"""Manifests that are read at the same time; the client keeps ten connections."""
 
 LAST_MOVES = 20
 

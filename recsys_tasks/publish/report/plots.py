@@ -29,6 +29,9 @@ SERIES = {
 }
 """Colour and marker of each thing that is compared."""
 
+MARKED = 60
+"""Points of a line up to which each has its marker."""
+
 MODEL = SERIES["model"][0]
 MARK, MARKER = SERIES["champion"]
 
@@ -152,7 +155,7 @@ def over_time(
                 _days([moment for moment, _ in points]),
                 [value for _, value in points],
                 "-",
-                marker=marker,
+                marker=marker if len(points) <= MARKED else "",
                 color=colour,
                 label=name,
                 markersize=3.5,

@@ -41,7 +41,8 @@ def add_commands(commands: Subcommands) -> None:
 
 def show(arguments: Namespace) -> Answer:
     """``recsys demo``."""
-    from recsys_tasks.local.demo import interruptible, run_demo
+    from recsys_tasks.local.demo import run_demo
+    from recsys_tasks.local.interruption import interruptible
     from recsys_tasks.settings import parse_assignments
 
     began = time.monotonic()

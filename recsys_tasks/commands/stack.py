@@ -59,13 +59,15 @@ def add_stack_options(parser: ArgumentParser) -> None:
 
 def start(arguments: Namespace) -> Answer:
     """``recsys up``."""
+    from recsys_tasks.local.interruption import interruptible
     from recsys_tasks.local.stack import AlreadyRuns, start_stack
     from recsys_tasks.local.status import read_env
 
     home = stack_home().absolute()
     print(f"Starting the stack in {home}", file=sys.stderr)
     try:
-        env = start_stack(stack_options(arguments, home), report_part)
+        with interruptible():
+            env = start_stack(stack_options(arguments, home), report_part)
     except AlreadyRuns:
         known = read_env(home)
         if known is None:

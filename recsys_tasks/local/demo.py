@@ -1,13 +1,11 @@
 """The main job, as a newcomer sees it: start what is needed, train in Airflow, show the result, stop."""
 
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from recsys_tasks.connections import Connections
 from recsys_tasks.data.postgres import Database
@@ -80,22 +78,6 @@ def run_demo(options: Options, dataset: str, conf: Mapping[str, Any], voice: Voi
             version,
         )
     return Demo(run, showcase, seconds, env, left_running=was_up)
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt, even where a shell had SIGINT ignored."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, _interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 @contextmanager

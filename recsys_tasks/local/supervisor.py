@@ -51,7 +51,7 @@ from recsys_tasks.local.status import (
 
 PR_SET_CHILD_SUBREAPER = 36
 USUAL_PORTS = {"postgres": 55432, "s3": 9000, "airflow": 8080}
-AIRFLOW_SECONDS = 180.0
+AIRFLOW_SECONDS = 300.0
 SignalHandler = Callable[[int, FrameType | None], None] | signal.Handlers
 ALREADY_RUNS = 75
 """Exit code when another supervisor has the folder."""

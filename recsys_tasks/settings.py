@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -23,6 +23,11 @@ from recsys_tasks.errors import SettingsError
 
 DatasetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 """Name of a dataset: its schema in Postgres and its prefix in the bucket."""
+
+
+_Value = TypeVar("_Value")
+Values = Annotated[tuple[_Value, ...], Field(min_length=1, max_length=100)]
+"""Values to choose from: at least one."""
 
 
 class Frozen(BaseModel):
@@ -225,6 +230,15 @@ class TrainSettings(Frozen):
     refit: bool = True
     """After stopping early, fit once more on train and validation together for the best number of epochs."""
 
+    tuned: bool = False
+    """Take the winner of the dataset's last recsys_tune in place of the fields that it searched."""
+
+    warm_start: bool = False
+    """Go on from the champion's parameters, row by row as ids match, instead of from nothing."""
+
+    anchor_every: int = Field(default=7, ge=1, le=1000)
+    """With warm starts: one run in this many trains from nothing, so that drift has an end."""
+
     memory_megabytes: int = Field(default=0, ge=0)
     """Memory that training and evaluation may take, by estimate; 0: what the machine has free."""
 
@@ -233,6 +247,37 @@ class TrainSettings(Frozen):
 
     seed: int = Field(default=42, ge=0, le=2**32 - 1)
     """Seed of the initial embeddings and of the sampling."""
+
+
+class TuneSettings(Frozen):
+    """What recsys_tune searches: a list of values for each field, every one within its bounds."""
+
+    method: Literal["random", "grid"] = "random"
+    """random: so many different combinations; grid: all of them."""
+
+    trials: int = Field(default=12, ge=1, le=500)
+    """Combinations that are tried at most; a larger grid is refused."""
+
+    components: Values[Annotated[int, Field(ge=1, le=1024)]] = (32, 64, 128)
+    """Widths to try."""
+
+    learning_rate: Values[Annotated[float, Field(gt=0, le=1)]] = (0.03, 0.05, 0.1)
+    """Initial steps of Adagrad to try."""
+
+    max_sampled: Values[Annotated[int, Field(ge=1, le=1000)]] = (10, 30, 100)
+    """Bounds on the negatives drawn to try."""
+
+    item_alpha: Values[Annotated[float, Field(ge=0, le=1)]] = (0.0, 1e-6, 1e-5)
+    """L2 penalties on item features to try."""
+
+    user_alpha: Values[Annotated[float, Field(ge=0, le=1)]] = (0.0, 1e-6)
+    """L2 penalties on user features to try."""
+
+    genres: Values[bool] = (True, False)
+    """With and without genres as item features."""
+
+    seed: int = Field(default=42, ge=0, le=2**32 - 1)
+    """Seed of the random choice of combinations."""
 
 
 class EvaluateSettings(Frozen):
@@ -301,6 +346,9 @@ class GateSettings(Frozen):
     """How much less precision@5 as served than the champion's is tolerated; a candidate fails where
     the whole paired 95 % interval lies below."""
 
+    max_churn: float = Field(default=1.0, ge=0, le=1)
+    """Ceiling of the share of users whose top 10 changed by more than half against the champion."""
+
     rules: tuple[GateRule, ...] = ()
     """Further rules, judged beside those above."""
 
@@ -335,6 +383,7 @@ class Settings(Frozen):
     checks: CheckSettings = CheckSettings()
     split: SplitSettings = SplitSettings()
     train: TrainSettings = TrainSettings()
+    tune: TuneSettings = TuneSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     gate: GateSettings = GateSettings()
     index: IndexSettings = IndexSettings()

@@ -21,6 +21,7 @@ import numpy as np
 from recsys_tasks.data.ingest import ingest
 from recsys_tasks.data.postgres import Database
 from recsys_tasks.errors import (
+    ArtifactRefused,
     DataCheckFailed,
     GateRejected,
     NotFound,
@@ -28,7 +29,9 @@ from recsys_tasks.errors import (
     TrainingRefused,
 )
 from recsys_tasks.machine import available_memory
+from recsys_tasks.matrices.id_maps import IdMap
 from recsys_tasks.matrices.interactions import (
+    Csr,
     Interactions,
     ItemFeatures,
     build_id_maps,
@@ -39,11 +42,13 @@ from recsys_tasks.matrices.interactions import (
     csr_to_arrays,
 )
 from recsys_tasks.matrices.split import Split, split
-from recsys_tasks.model.evaluation import evaluate_all, validator
+from recsys_tasks.model.champion import Contender, compare
+from recsys_tasks.model.evaluation import block_rows, evaluate_all, validator
 from recsys_tasks.model.fit import Fitted, Model, fit
 from recsys_tasks.model.memory import estimate_memory
 from recsys_tasks.model.quality_gate import judge
-from recsys_tasks.model.representations import embedding_facts, fold
+from recsys_tasks.model.representations import Embeddings, embedding_facts, fold
+from recsys_tasks.model.warm_start import carry_over
 from recsys_tasks.publish import canonical_json, channels, keys, publisher
 from recsys_tasks.publish.embeddings import Features, Items, Users, write_version
 from recsys_tasks.publish.index import build_index
@@ -51,6 +56,7 @@ from recsys_tasks.publish.manifest import REQUIRED, IndexFacts
 from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.report import render_report
 from recsys_tasks.recommend import golden
+from recsys_tasks.reigning import Reigning
 from recsys_tasks.run import Checkpoint, Run, RunFiles
 from recsys_tasks.settings import Settings
 from recsys_tasks.version_facts import data_facts, lineage, manifest_sections
@@ -87,7 +93,8 @@ def recorded(step: Callable[["Steps"], Reference]) -> Callable[["Steps"], Refere
     @wraps(step)
     def run(self: "Steps") -> Reference:
         name, began = step.__name__, time.monotonic()
-        log.info("%s: dataset %s, version %s", name, self.run.dataset, self.run.version)
+        purpose = (step.__doc__ or "").partition("\n")[0]
+        log.info("%s: %s %s, version %s", name, purpose, self.run.dataset, self.run.version)
         try:
             made = step(self)
         except MemoryError as error:
@@ -197,7 +204,7 @@ class Steps:
     @recorded
     def train(self) -> Reference:
         """Fits the model, resuming from a checkpoint that an earlier try left."""
-        parts, features, seen = self._split(), self._features().matrix, self._seen()
+        parts, features, seen = self.training_inputs()
         wanted = self.settings.train
         self._refuse_without_memory(parts, features.shape[1], seen.nnz)
         validate = (
@@ -205,10 +212,10 @@ class Steps:
             if parts.validation is not None
             else None
         )
+        start, warm_starts = self._start()
         with self.fold("epochs"):
-            fitted = fit(
-                parts.train, features, wanted, validate, Checkpoint(self.files, "checkpoint.npz")
-            )
+            kept = Checkpoint(self.files, "checkpoint.npz")
+            fitted = fit(parts.train, features, wanted, validate, kept, start)
         model, history = fitted.model, _history(fitted)
         if parts.validation is not None and wanted.refit:
             log.info("fitting again on train and validation, %d epochs", fitted.epochs)
@@ -219,17 +226,20 @@ class Steps:
                     features,
                     once_more,
                     checkpoints=Checkpoint(self.files, "refit_checkpoint.npz"),
+                    start=start,
                 ).model
         self.files.put_arrays("model.npz", model.to_arrays())
-        self.files.put_json("training.json", {"epochs": fitted.epochs, "history": history})
+        facts = {"epochs": fitted.epochs, "history": history, "warm_starts": warm_starts}
+        self.files.put_json("training.json", facts)
         return {"model": self.files.key("model.npz"), "epochs": fitted.epochs}
 
     @recorded
     def evaluate(self) -> Reference:
-        """Measures the model and its baselines in every view."""
+        """Measures the model and its baselines in every view, and compares it with the champion."""
         embeddings = fold(self._model(), self._features().matrix)
         evaluation = evaluate_all(embeddings, self._split(), self._seen(), self.settings.evaluate)
-        self.files.put_json("metrics.json", evaluation.metrics)
+        compared = self._against_champion(embeddings)
+        self.files.put_json("metrics.json", evaluation.metrics | {"champion": compared})
         self.files.put_json("embedding_facts.json", embedding_facts(embeddings))
         self.files.put_arrays("per_user.npz", evaluation.per_user)
         served = evaluation.metrics["test_served"]
@@ -354,6 +364,10 @@ class Steps:
         log.info("report: wrote %s", key)
         return {"report": key}
 
+    def training_inputs(self) -> tuple[Split, Csr, Csr]:
+        """The split, the item features and what everyone has rated, as earlier steps left them."""
+        return self._split(), self._features().matrix, self._seen()
+
     def note(self, name: str, seconds: float, failure: str = "") -> None:
         """Leaves a step's time, peak memory and fate for the report."""
         fate = {"step": name, "seconds": round(seconds, 3), "peak_mb": _peak_mb()}
@@ -392,6 +406,64 @@ class Steps:
             return self.files.get_json(name)
         except NotFound:
             return None
+
+    def _start(self) -> tuple[Model | None, int]:
+        """What the fit goes on from, and how many warm starts in a row that makes."""
+        wanted = self.settings.train
+        try:
+            champion = self._champion() if wanted.warm_start else None
+            if champion is None:
+                return None, 0
+            if champion.warm_starts + 1 >= wanted.anchor_every:
+                log.info("%d warm starts in a row: training from nothing", champion.warm_starts)
+                return None, 0
+            previous = champion.named_model()
+        except (ArtifactRefused, NotFound) as error:
+            log.warning("training from nothing, the champion cannot be read: %s", error)
+            return None, 0
+        users = IdMap(self.files.get_arrays("ids.npz")["users"])
+        start = carry_over(previous, users, self._features().names, wanted)
+        return start, 0 if start is None else champion.warm_starts + 1
+
+    def _against_champion(self, embeddings: Embeddings) -> dict[str, Any]:
+        """The champion's version and the comparison with it, or why there is none."""
+        wanted, ids = self.settings.evaluate, self.files.get_arrays("ids.npz")
+        candidate = Contender(IdMap(ids["users"]), IdMap(ids["items"]), embeddings)
+        try:
+            champion = self._champion()
+            if champion is None:
+                return {"version": None, "not_compared": "there is no champion yet"}
+            found = compare(
+                candidate,
+                champion.contender(),
+                self._split().test,
+                self._seen(),
+                champion.trained(),
+                wanted.seed,
+                block_rows(wanted, embeddings.n_items),
+                wanted.threads,
+            )
+        except (ArtifactRefused, NotFound) as error:
+            log.warning("not compared with the champion: %s", error)
+            return {"version": self._champion_version(), "not_compared": str(error)}
+        version = {"version": champion.manifest.version}
+        if found is None:
+            return version | {"not_compared": "no test positive is new to the champion"}
+        return version | found.document()
+
+    def _champion(self) -> Reigning | None:
+        version = self._champion_version()
+        return Reigning.of(self.store, self.run.dataset, version) if version else None
+
+    def _champion_version(self) -> str | None:
+        """The version that was champion when this run first asked; a retry is told the same."""
+        if not self.files.has("champion.json"):
+            pointer = channels.read_pointer(self.store, self.run.dataset)
+            own = pointer is not None and pointer.version == self.run.version
+            found = pointer and (pointer.previous if own else pointer.version)
+            self.files.put_json("champion.json", {"version": found})
+        version = self.files.get_json("champion.json")["version"]
+        return str(version) if version else None
 
     def _refuse_without_memory(self, parts: Split, n_features: int, n_ratings: int) -> None:
         """Refuses a training that the machine cannot carry, before it takes anything down."""

@@ -79,6 +79,7 @@ def manifest_sections(
         "model": {
             **settings.train.model_dump(mode="json"),
             "epochs": training["epochs"],
+            "warm_starts": training["warm_starts"],
             "reproducible": settings.train.threads == 1,
         },
         "index": index,

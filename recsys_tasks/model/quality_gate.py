@@ -10,10 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recsys_tasks.errors import SettingsError
-from recsys_tasks.model.intervals import Interval, paired
 from recsys_tasks.settings import GateRule, GateSettings
 
 
@@ -48,44 +46,24 @@ class Verdict:
         return {"accepted": self.accepted, "rules": [asdict(rule) for rule in self.rules]}
 
 
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """A version's values for each test user, to compare two versions on the users they share.
-
-    Args:
-        user_ids: int64, shape ``(n,)``, ascending; external ids.
-        values: float32, shape ``(n,)``; precision@5 as served.
-    """
-
-    user_ids: NDArray[np.int64]
-    values: NDArray[np.float32]
-
-
 def judge(
     metrics: Mapping[str, Any],
     facts: Mapping[str, float],
     settings: GateSettings,
-    candidate: Judged | None = None,
-    champion: Judged | None = None,
-    seed: int = 42,
 ) -> Verdict:
     """Holds a candidate against every rule.
 
     Args:
-        metrics: ``Evaluation.metrics``.
+        metrics: ``Evaluation.metrics``; with ``champion``, where there is one to compare with.
         facts: ``embedding_facts``.
         settings: the bounds and further rules.
-        candidate, champion: both given, the candidate must not be worse than the champion by more
-            than ``max_champion_loss``.
-        seed: of the bootstrap that compares them.
 
     Raises:
         SettingsError: there is not one rule, or a rule names what is not measured.
     """
     results = [*_of_vectors(facts, settings), *_of_metrics(metrics, settings)]
     results += [_of_rule(metrics, rule) for rule in settings.rules]
-    if candidate is not None and champion is not None:
-        results.append(_of_champion(candidate, champion, settings, seed))
+    results += _of_champion(metrics.get("champion", {}), settings)
     if not results:
         raise SettingsError("the gate has no rule: it would let anything through")
     return Verdict(all(result.passed for result in results), tuple(results))
@@ -133,25 +111,23 @@ def _of_rule(metrics: Mapping[str, Any], rule: GateRule) -> RuleResult:
     return side(rule.name, _found(metrics, path), rule.bound, path)
 
 
-def _of_champion(
-    candidate: Judged, champion: Judged, settings: GateSettings, seed: int
-) -> RuleResult:
-    """The candidate against the champion on the users of both, by the interval's upper end.
+def _of_champion(champion: Mapping[str, Any], settings: GateSettings) -> Iterator[RuleResult]:
+    """Rules against the champion, where a ``Comparison`` was made.
 
-    The candidate fails where it is surely worse: where even the upper end of the interval is a
-    greater loss than allowed.
+    The candidate fails where it is surely worse: where even the interval's upper end is a loss.
     """
-    shared, ours, theirs = np.intersect1d(
-        candidate.user_ids, champion.user_ids, assume_unique=True, return_indices=True
+    gap = champion.get("precision_at_5")
+    if gap is None:
+        return
+    yield _at_least(
+        "max_champion_loss",
+        gap["high"],
+        -settings.max_champion_loss,
+        f"precision@5 as served less the champion's: {gap['difference']:+.4f} "
+        f"[{gap['low']:+.4f}, {gap['high']:+.4f}] over {gap['users']} users; its upper end",
     )
-    what = "precision@5 as served less the champion's"
-    bound = -settings.max_champion_loss
-    if not len(shared):
-        return _at_least("max_champion_loss", None, bound, f"{what}, with no test user in common,")
-    gap = paired(candidate.values[ours], champion.values[theirs], seed)
-    return _at_least(
-        "max_champion_loss", gap.high, bound, f"{what} {_interval(gap)}, its upper end,"
-    )
+    what = "share of users whose top 10 changed by more than half against the champion"
+    yield _at_most("max_churn", champion["churn"], settings.max_churn, what)
 
 
 def _is_measured(metrics: Mapping[str, Any], rule: GateRule) -> bool:
@@ -209,10 +185,6 @@ def _result(
 def _ratio(value: float | None, base: float | None) -> float | None:
     """Value over base; a base that found nothing counts as one in a billion."""
     return None if value is None or base is None else value / max(base, 1e-9)
-
-
-def _interval(gap: Interval) -> str:
-    return f"{gap.difference:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}] over {gap.users} users"
 
 
 def _in_words(value: float | None) -> str:

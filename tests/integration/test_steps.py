@@ -100,6 +100,25 @@ def test_a_rejected_candidate_leaves_the_champion_and_says_why(database_url, buc
     assert "0.99" in champion.store.get(report).decode()
 
 
+def test_a_warm_start_goes_on_from_the_champion_until_it_is_time_for_an_anchor(
+    database_url, bucket, source
+):
+    warm = {"train.warm_start": True, "train.anchor_every": 2, "gate.max_champion_loss": 1}
+    found = []
+    for night in (1, 2, 3):
+        steps = steps_of(database_url, bucket, run_id=f"manual__{night}", **source, **warm)
+        run_all(steps)
+        found.append(read_manifest(steps.store, "mls", steps.run.version))
+    assert [version.model.model_dump()["warm_starts"] for version in found] == [0, 1, 0]
+    first, second, third = (version.metrics["champion"] for version in found)
+    assert first == {"version": None, "not_compared": "there is no champion yet"}
+    assert second["version"] == found[0].version
+    assert second["precision_at_5"]["users"] > 400
+    rows = [version.files["user_embeddings.npy"].sha256 for version in found]
+    assert rows[0] == rows[2] != rows[1]
+    assert third["version"] == found[1].version
+
+
 def test_without_any_positive_rating_nothing_is_trained(database_url, bucket, shared):
     steps = steps_of(
         database_url,
@@ -126,5 +145,5 @@ def test_without_a_source_and_with_empty_tables_the_run_says_what_to_do(database
 
 def _hashes(steps):
     files = read_manifest(steps.store, "mls", steps.run.version).files
-    named_by_run = {"report.html"}
+    named_by_run = {"report.html", "metrics.json"}  # they name the champion that was compared with
     return {name: facts.sha256 for name, facts in files.items() if name not in named_by_run}

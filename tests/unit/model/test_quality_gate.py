@@ -2,13 +2,14 @@
 
 import copy
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_tasks.errors import SettingsError
-from recsys_tasks.model.quality_gate import Judged, judge
+from recsys_tasks.model.champion import Comparison
+from recsys_tasks.model.intervals import Interval
+from recsys_tasks.model.quality_gate import judge
 from recsys_tasks.settings import GateRule, GateSettings
 
 GOOD = {
@@ -120,28 +121,24 @@ def test_a_rule_that_names_nothing_measured_is_a_settings_error(rule):
         ruled(**rule)
 
 
-def versus(champion, candidate):
-    ids = np.arange(len(candidate), dtype=np.int64)
-    verdict = judge(
-        GOOD,
-        HEALTHY,
-        GateSettings(max_champion_loss=0.01),
-        Judged(ids, candidate.astype(np.float32)),
-        Judged(ids[5:], champion[5:].astype(np.float32)),
-    )
-    return verdict.rules[-1]
+def versus(high, churn=0.2):
+    comparison = Comparison(Interval(high - 0.01, high - 0.02, high, 395), churn, (7,))
+    gate = GateSettings(max_champion_loss=0.01, max_churn=0.5)
+    return judge(GOOD | {"champion": comparison.document()}, HEALTHY, gate).rules[-2:]
 
 
 def test_a_candidate_surely_worse_than_the_champion_fails():
-    champion = np.random.default_rng(0).random(400)
-    assert versus(champion, champion - 0.005).passed
-    rule = versus(champion, champion - 0.05)
+    assert versus(-0.005)[0].passed
+    rule = versus(-0.011)[0]
     assert (rule.name, rule.passed) == ("max_champion_loss", False)
     assert "over 395 users" in rule.reason
 
 
-def test_a_champion_without_a_user_in_common_cannot_be_beaten():
-    mine, its = (Judged(np.array([n]), np.ones(1, dtype=np.float32)) for n in (1, 2))
-    rule = judge(GOOD, HEALTHY, GateSettings(), mine, its).rules[-1]
-    assert not rule.passed
-    assert "no test user in common" in rule.reason
+def test_a_champion_that_could_not_be_compared_with_adds_no_rule():
+    metrics = GOOD | {"champion": {"version": None, "not_compared": "there is no champion yet"}}
+    assert len(judge(metrics, HEALTHY, GateSettings()).rules) == 5
+
+
+def test_a_candidate_that_turns_too_many_lists_over_fails():
+    assert versus(0.01, churn=0.5)[1].passed
+    assert not versus(0.01, churn=0.51)[1].passed

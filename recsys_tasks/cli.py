@@ -15,7 +15,7 @@ from importlib import import_module
 from recsys_tasks.commands import Answer
 from recsys_tasks.errors import RecsysError
 
-THEMES = ("stack", "demo", "data", "train", "versions", "ask", "bench", "doctor")
+THEMES = ("stack", "demo", "data", "train", "tune", "versions", "ask", "bench", "doctor")
 """Modules of ``recsys_tasks.commands``, in the order in which ``--help`` lists their commands."""
 
 

@@ -25,14 +25,14 @@ def airflow_errors() -> Iterator[None]:
         ) from None
 
 
-def step(minutes: int, **options: Any) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
-    """A task around a function without arguments, with an execution time limit in minutes."""
+def step(minutes: int, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """A task around a function, with an execution time limit in minutes."""
 
-    def decorate(function: Callable[[], Any]) -> Callable[[], Any]:
+    def decorate(function: Callable[..., Any]) -> Any:
         @wraps(function)
-        def run() -> Any:
+        def run(*arguments: Any, **keywords: Any) -> Any:
             with airflow_errors():
-                return function()
+                return function(*arguments, **keywords)
 
         limit = timedelta(minutes=minutes)
         return task(run, execution_timeout=limit, doc_md=function.__doc__, **options)

@@ -1,5 +1,6 @@
 """The steps of the run whose task is executing now, over the two connections that Airflow holds."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,21 +15,23 @@ if TYPE_CHECKING:
     from recsys_tasks.publish.object_store import ObjectStore
     from recsys_tasks.steps import Steps
 
+CHATTY = ("alembic", "matplotlib")
+"""Libraries whose lines at INFO a reader of a task's log cannot act on."""
+
 
 def steps() -> "Steps":
     """``Steps`` for the current task's run: its settings from the conf, its version from the run."""
     from recsys_tasks.run import Run
     from recsys_tasks.steps import Steps
+    from recsys_tasks.tuning import with_tuned
 
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     dag_run = get_current_context()["dag_run"]
     settings = settings_of(dag_run.conf)
-    return Steps(
-        settings=settings,
-        run=Run(settings.dataset, dag_run.dag_id, dag_run.run_id, dag_run.run_after),
-        database=database(),
-        store=bucket(),
-        fold=log_group,
-    )
+    run = Run(settings.dataset, dag_run.dag_id, dag_run.run_id, dag_run.run_after)
+    store = bucket()
+    return Steps(with_tuned(settings, store, run), run, database(), store, log_group)
 
 
 def database() -> "Database":

@@ -17,8 +17,11 @@ from recsys_tasks.settings import PRESETS, Settings
 BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "enum")
 
 
-def settings_form() -> dict[str, Param]:
-    """One field for each setting, by section, with its sentence, bounds and default."""
+def settings_form(with_tune: bool = False) -> dict[str, Param]:
+    """One field for each setting, by section, with its sentence, bounds and default.
+
+    The section ``tune`` is left out unless asked for: only the search reads it.
+    """
     schema = Settings.model_json_schema()
     defaults = _defaults()
     preset = Param(
@@ -29,7 +32,11 @@ def settings_form() -> dict[str, Param]:
         section="run",
         description="Starting point; fields left at their default take the preset's value.",
     )
-    fields = {name: _field(name, spec, defaults[name]) for name, spec in _leaves(schema, schema)}
+    fields = {
+        name: _field(name, spec, defaults[name])
+        for name, spec in _leaves(schema, schema)
+        if with_tune or not name.startswith("tune.")
+    }
     return {"preset": preset, **fields}
 
 

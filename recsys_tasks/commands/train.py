@@ -1,7 +1,7 @@
 """``recsys train``: the whole flow without Airflow, the same steps in the same order."""
 
 import logging
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from recsys_tasks.commands import Answer, Subcommands, add_command
 if TYPE_CHECKING:
     from recsys_tasks.run import Run
     from recsys_tasks.settings import Settings
+    from recsys_tasks.steps import Steps
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,12 @@ def add_commands(commands: Subcommands) -> None:
     parser = add_command(
         commands, "train", train, "run the whole flow here, without Airflow", EXAMPLES
     )
+    add_settings_options(parser)
+    parser.add_argument("--list-settings", action="store_true", help="print all settings and stop")
+
+
+def add_settings_options(parser: ArgumentParser) -> None:
+    """Options of a command that works with a run's settings."""
     parser.add_argument("--preset", default="nightly", help="nightly (default), article or quick")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="TOML with a table a section")
     parser.add_argument(
@@ -45,35 +52,50 @@ def add_commands(commands: Subcommands) -> None:
     )
     parser.add_argument("--run-id", help="name of the run (default: manual__ and the time)")
     parser.add_argument("--run-after", metavar="TIME", help="UTC time that the version begins with")
-    parser.add_argument("--list-settings", action="store_true", help="print all settings and stop")
+
+
+def settings_from(arguments: Namespace) -> "Settings":
+    """The settings that the options ask for.
+
+    Raises:
+        SettingsError: an unknown preset or field, or a value out of bounds.
+    """
+    from recsys_tasks.settings import Settings, parse_assignments
+
+    overrides = {"dataset": arguments.dataset, **parse_assignments(arguments.assignments)}
+    return Settings.load(arguments.preset, arguments.settings, overrides)
+
+
+def steps_for(
+    settings: "Settings", flow: str, run_id: str | None = None, run_after: str | None = None
+) -> "Steps":
+    """The steps of a run of ``flow`` over the services that the environment names."""
+    from recsys_tasks.connections import Connections
+    from recsys_tasks.data.postgres import Database
+    from recsys_tasks.publish.object_store import ObjectStore
+    from recsys_tasks.steps import Steps
+    from recsys_tasks.tuning import with_tuned
+
+    found = Connections.find()
+    store = ObjectStore(found.store())
+    run = _named_run(settings.dataset, flow, run_id, run_after)
+    tuned = with_tuned(settings, store, run)
+    return Steps(tuned, run, Database(found.database_url()), store)
 
 
 def train(arguments: Namespace) -> Answer:
     """Runs the steps; the report is written whatever happens."""
-    from recsys_tasks.settings import Settings, parse_assignments
-
-    overrides = {"dataset": arguments.dataset, **parse_assignments(arguments.assignments)}
-    settings = Settings.load(arguments.preset, arguments.settings, overrides)
+    settings = settings_from(arguments)
     if arguments.list_settings:
         return _listing(settings)
-    return _run(settings, _named_run(settings.dataset, arguments.run_id, arguments.run_after))
+    return _run(steps_for(settings, "recsys_cli", arguments.run_id, arguments.run_after))
 
 
-def _run(settings: "Settings", run: "Run") -> Answer:
-    from recsys_tasks.connections import Connections
-    from recsys_tasks.data.postgres import Database
+def _run(steps: "Steps") -> Answer:
     from recsys_tasks.errors import GateRejected
-    from recsys_tasks.publish.object_store import ObjectStore
-    from recsys_tasks.steps import ORDER, Steps
+    from recsys_tasks.steps import ORDER
 
-    found = Connections.find()
-    steps = Steps(
-        settings=settings,
-        run=run,
-        database=Database(found.database_url()),
-        store=ObjectStore(found.store()),
-    )
-    outcome = {"dataset": settings.dataset, "version": steps.run.version}
+    outcome = {"dataset": steps.run.dataset, "version": steps.run.version}
     try:
         for name in ORDER:
             getattr(steps, name)()
@@ -82,11 +104,11 @@ def _run(settings: "Settings", run: "Run") -> Answer:
         return Answer(outcome | {"accepted": False, "promoted": False}, f"rejected: {error}", 3)
     finally:
         steps.report()
-    text = f"version {steps.run.version} of {settings.dataset} is the champion"
+    text = f"version {steps.run.version} of {steps.run.dataset} is the champion"
     return Answer(outcome | {"accepted": True, "promoted": True}, text)
 
 
-def _named_run(dataset: str, run_id: str | None, run_after: str | None) -> "Run":
+def _named_run(dataset: str, flow: str, run_id: str | None, run_after: str | None) -> "Run":
     """A run by its name and moment: the same two give the same version, whenever they are given.
 
     A run without a name is called after the second in which it begins.
@@ -107,9 +129,7 @@ def _named_run(dataset: str, run_id: str | None, run_after: str | None) -> "Run"
             "version is made from both, so that running it again finishes the same version"
         ) from None
     log.info("run %s", run_id)
-    return Run(
-        dataset, "recsys_cli", run_id, moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    )
+    return Run(dataset, flow, run_id, moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def _listing(settings: "Settings") -> Answer:

@@ -5,7 +5,7 @@ from airflow.dag_processing.dagbag import DagBag
 
 pytestmark = pytest.mark.airflow
 
-EXPECTED = {"recsys_consumer_example", "recsys_retention", "recsys_train"}
+EXPECTED = {"recsys_consumer_example", "recsys_retention", "recsys_train", "recsys_tune"}
 
 
 @pytest.fixture(scope="module")
@@ -30,3 +30,15 @@ def test_a_dag_explains_itself_and_its_tasks_and_never_catches_up(dag_bag, dag_i
 
 def test_the_retention_is_a_dry_run_unless_told(dag_bag):
     assert dag_bag.dags["recsys_retention"].params["dry_run"] is True
+
+
+def test_the_search_tries_one_mapped_task_a_trial_and_one_at_a_time(dag_bag):
+    attempt = dag_bag.dags["recsys_tune"].get_task("attempt")
+    assert attempt.is_mapped
+    assert attempt.max_active_tis_per_dag == 1
+    assert attempt.upstream_task_ids == {"propose"}
+
+
+def test_the_search_has_fields_for_its_space(dag_bag):
+    params = dag_bag.dags["recsys_tune"].params
+    assert params["tune.components"] == [32, 64, 128]

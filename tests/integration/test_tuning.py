@@ -1,0 +1,78 @@
+"""A search over real ratings: its winner is a settings file that a run takes, whole, from its start."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from recsys_tasks.data.postgres import Database
+from recsys_tasks.errors import SettingsError
+from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.run import Run
+from recsys_tasks.settings import Settings
+from recsys_tasks.steps import Steps
+from recsys_tasks.tuning import attempt, choose, propose, with_tuned
+
+pytestmark = pytest.mark.services
+
+SPACE = {
+    "dataset": "mls",
+    "train.epochs": 3,
+    "tune.method": "grid",
+    "tune.components": [4, 8],
+    "tune.learning_rate": [0.05],
+    "tune.max_sampled": [10],
+    "tune.item_alpha": [0.0],
+    "tune.user_alpha": [0.0],
+    "tune.genres": [True, False],
+}
+
+
+@pytest.fixture
+def searching(database_url, bucket, shared):
+    folder = shared / "data" / "ml-latest-small"
+    source = {
+        "source.movies": str(folder / "movies.csv"),
+        "source.ratings": str(folder / "ratings.csv"),
+    }
+    run = Run("mls", "recsys_tune", "manual__1", datetime(2026, 11, 24, tzinfo=UTC))
+    settings = Settings.load("quick", overrides=SPACE | source)
+    return Steps(settings, run, Database(database_url), ObjectStore(bucket))
+
+
+def another_run(number):
+    return Run("mls", "recsys_train", f"manual__{number}", datetime(2026, 11, 25, tzinfo=UTC))
+
+
+def test_the_winner_of_a_search_is_what_a_tuned_run_trains_with(searching, tmp_path):
+    for prepare in ("migrate", "ingest", "fit_dataset", "split"):
+        getattr(searching, prepare)()
+    tried = [attempt(searching, overrides) for overrides in propose(searching)]
+    best = max(tried, key=lambda trial: trial["score"])
+    chosen = choose(searching, tried)
+    tuned = Settings.load(overrides={"dataset": "mls", "train.tuned": True})
+
+    flat = with_tuned(tuned, searching.store, another_run(1)).flat()
+    assert {name: flat[name] for name in best["overrides"]} == best["overrides"]
+    assert [trial["score"] for trial in searching.files.get_json("trials.json")] == sorted(
+        (trial["score"] for trial in tried), reverse=True
+    )
+    file = tmp_path / "nightly.toml"
+    file.write_text(chosen["document"])
+    from_file = Settings.load(file=file).flat()
+    assert {name: from_file[name] for name in best["overrides"]} == best["overrides"]
+
+
+def test_a_search_that_ends_in_between_changes_nothing_for_a_run_under_way(searching):
+    tuned = Settings.load(overrides={"dataset": "mls", "train.tuned": True})
+    store, key = searching.store, "mls/settings/tuned.toml"
+    store.put(key, b"[train]\ncomponents = 8\n")
+    assert with_tuned(tuned, store, another_run(1)).train.components == 8
+    store.put(key, b"[train]\ncomponents = 16\n")
+    assert with_tuned(tuned, store, another_run(1)).train.components == 8
+    assert with_tuned(tuned, store, another_run(2)).train.components == 16
+
+
+def test_without_a_search_a_tuned_run_says_what_to_run(searching):
+    tuned = Settings.load(overrides={"dataset": "mls", "train.tuned": True})
+    with pytest.raises(SettingsError, match="recsys_tune"):
+        with_tuned(tuned, searching.store, another_run(1))

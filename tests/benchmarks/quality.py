@@ -70,7 +70,17 @@ COMPARED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Preset and overrides of each model on the test part."""
 
+PAIRS = (
+    ("5.0 only, early stopping of 250", "article, 250 epochs"),
+    ("nightly", "article, 250 epochs"),
+    ("nightly", "popular, 5.0 only"),
+    ("article, 250 epochs", "popular, 5.0 only"),
+    ("nightly", "EASE, graded"),
+)
+"""Scorers whose difference is measured on the same splits."""
+
 VIEWS = ("test_served", "test", "test_unmasked")
+METRICS = ("precision_at_5", "ndcg_at_10")
 
 
 @dataclass(frozen=True)
@@ -138,30 +148,34 @@ def best_validation(tables: Tables, settings: Settings) -> dict[str, float]:
     }
 
 
-def trained(given: Prepared, settings: Settings) -> tuple[Model, int]:
-    """The model as a nightly run would publish it, and its epochs."""
+def trained(given: Prepared, settings: Settings) -> tuple[Model, int, int]:
+    """The model as a nightly run would publish it, its epochs, and those that chose their number."""
     parts, wanted = given.parts, settings.train
     if parts.validation is None:
-        return fit(parts.train, given.features, wanted).model, wanted.epochs
+        return fit(parts.train, given.features, wanted).model, wanted.epochs, 0
     validate = validator(parts, given.features, given.seen, settings.evaluate, wanted.validate_on)
-    epochs = fit(parts.train, given.features, wanted, validate).epochs
-    again = wanted.model_copy(update={"epochs": epochs, "patience": 0})
-    return fit(parts.train_and_validation(), given.features, again).model, epochs
+    searched = fit(parts.train, given.features, wanted, validate)
+    again = wanted.model_copy(update={"epochs": searched.epochs, "patience": 0})
+    model = fit(parts.train_and_validation(), given.features, again).model
+    return model, searched.epochs, len(searched.history)
 
 
-def scorers(tables: Tables, seed: int) -> Iterator[tuple[str, Scorer, Prepared, Interactions]]:
-    """Everything that ``compare`` measures, with what it was trained on."""
+def scorers(
+    tables: Tables, seed: int
+) -> Iterator[tuple[str, Scorer, Prepared, Interactions, tuple[int, int]]]:
+    """Everything that ``compare`` measures, what it was trained on, and its epochs as ``trained``'s."""
     for name, (preset, overrides) in COMPARED.items():
         settings = seeded(preset, overrides, seed)
         given = prepare(tables, settings)
         train = given.parts.train_and_validation()
-        model, epochs = trained(given, settings)
+        model, epochs, searched = trained(given, settings)
         print(f"seed {seed}: {name}, {epochs} epochs", file=sys.stderr)
-        yield name, fold(model, given.features), given, train
-        if name != "5.0 only, early stopping of 250":
+        yield name, fold(model, given.features), given, train, (epochs, searched)
+        if not overrides:
             kind = "5.0 only" if preset == "article" else "graded"
-            yield f"popular, {kind}", popular(train), given, train
-            yield f"EASE, {kind}", fit_ease(train, settings.evaluate.ease_l2), given, train
+            ease = fit_ease(train, settings.evaluate.ease_l2)
+            yield f"popular, {kind}", popular(train), given, train, (0, 0)
+            yield f"EASE, {kind}", ease, given, train, (0, 0)
 
 
 def presets(data: Path, seeds: list[int]) -> str:
@@ -195,24 +209,43 @@ def _compared(dataset: str, tables: Tables, seeds: list[int]) -> str:
     found: dict[str, dict[str, list[float]]] = {}
     settings = Settings().evaluate
     for seed in seeds:
-        for name, scorer, given, train in scorers(tables, seed):
+        for name, scorer, given, train, epochs in scorers(tables, seed):
             question = Question.of(train, given.parts.test, given.seen)
             measured, _ = measure_scorer(scorer, question, settings)
-            for view in VIEWS:
-                for metric in ("precision_at_5", "ndcg_at_10"):
-                    key = f"{view}.{metric}"
-                    found.setdefault(name, {}).setdefault(key, []).append(measured[view][metric])
-    columns = list(found["nightly"])
+            row = {
+                f"{view} {metric}": measured[view][metric] for view in VIEWS for metric in METRICS
+            }
+            for key, value in (*row.items(), ("epochs", epochs[0]), ("searched", epochs[1])):
+                found.setdefault(name, {}).setdefault(key, []).append(value)
+    return f"{dataset}, {len(seeds)} seeds:\n\n{_values(found)}\n\n{_differences(found)}"
+
+
+def _values(found: dict[str, dict[str, list[float]]]) -> str:
+    """Every scorer in every view, and over the popular list."""
+    columns = [f"{view} {metric}" for view in VIEWS for metric in METRICS]
     lines = [
-        f"{dataset}, {len(seeds)} seeds:\n",
-        "| scorer | " + " | ".join(columns) + " | served p@5 over popular, 5.0 only |",
-        "|---|" + "---|" * (len(columns) + 1),
+        f"| scorer | {' | '.join(columns)} | served p@5 over popular | epochs | to choose them |",
+        "|---|" + "---|" * (len(columns) + 3),
     ]
-    base = np.array(found["popular, 5.0 only"]["test_served.precision_at_5"])
+    base = np.array(found["popular, 5.0 only"]["test_served precision_at_5"])
     for name, values in found.items():
-        ratio = np.array(values["test_served.precision_at_5"]) / base
-        cells = [_with_interval(values[column]) for column in columns]
-        lines.append(f"| {name} | {' | '.join(cells)} | {_with_interval(list(ratio), 2)} |")
+        ratio = _with_interval(list(values["test_served precision_at_5"] / base), 2)
+        epochs = f"{np.mean(values['epochs']):.0f} | {np.mean(values['searched']):.0f}"
+        cells = " | ".join(_with_interval(values[column]) for column in columns)
+        lines.append(f"| {name} | {cells} | {ratio} | {epochs} |")
+    return "\n".join(lines)
+
+
+def _differences(found: dict[str, dict[str, list[float]]]) -> str:
+    """Differences on the same splits, as served."""
+    columns = [f"test_served {metric}" for metric in METRICS]
+    lines = [f"| difference | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
+    for first, second in PAIRS:
+        cells = [
+            _with_interval(list(np.subtract(found[first][column], found[second][column])))
+            for column in columns
+        ]
+        lines.append(f"| {first} − {second} | {' | '.join(cells)} |")  # noqa: RUF001 (a minus sign)
     return "\n".join(lines)
 
 

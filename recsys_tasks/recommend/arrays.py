@@ -90,4 +90,4 @@ def _mapped(
         raise ArtifactRefused(name, f"declares {shape} of {found.str} but holds {held} bytes")
     if held == 0:
         return np.empty(shape, found)
-    return np.memmap(path, found, "r", file.tell(), shape)
+    return np.asarray(np.memmap(path, found, "r", file.tell(), shape))

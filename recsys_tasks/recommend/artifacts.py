@@ -167,6 +167,12 @@ def rows_of(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int
     return np.where((rows < len(ids)) & (ids[found] == wanted), found, -1)
 
 
+def row_of(ids: NDArray[np.int64], wanted: int) -> int:
+    """As ``rows_of``, for one id."""
+    row = int(ids.searchsorted(wanted))
+    return row if row < len(ids) and int(ids[row]) == wanted else -1
+
+
 def _cached(store: ObjectStore, prefix: str, name: str, facts: FileFacts, cache: Path) -> Path:
     folder = cache / facts.sha256[:2]
     path = folder / facts.sha256

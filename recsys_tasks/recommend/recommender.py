@@ -8,8 +8,10 @@ between 0 and 1, and no probability.
 """
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -27,6 +29,7 @@ from recsys_tasks.recommend.artifacts import (
     default_cache,
     fetch,
     open_version,
+    row_of,
     rows_of,
 )
 from recsys_tasks.recommend.fold_in import FoldIn
@@ -36,6 +39,15 @@ Tier = Literal["model", "fold_in", "popular"]
 Filter = Callable[[Movie], bool]
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
+
+SPARE = 5
+"""Candidates beyond ``k`` that are scored exactly: the index may swap two that are nearly equal."""
+
+MOST_LEFT_OUT = 500
+"""Of a user who has seen more, candidates enough are found by asking again."""
+
+MORE_NODES = 2
+"""Nodes that the index inspects on top of search_k for each candidate beyond ten: measured."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +162,7 @@ class Recommender:
         """
         artifacts, fold_in = self._artifacts, self._fold_in
         _check_k(k)
-        user = int(rows_of(artifacts.user_ids, _as_ids([user_id]))[0])
+        user = row_of(artifacts.user_ids, _as_id(user_id))
         if user < 0:
             return _popular(artifacts, k, _NOTHING, filter, user_id)
         rated = _seen(artifacts, user)
@@ -220,13 +232,13 @@ class Recommender:
         """
         artifacts = self._artifacts
         _check_k(k)
-        row = int(rows_of(artifacts.item_ids, _as_ids([movie_id]))[0])
+        row = row_of(artifacts.item_ids, _as_id(movie_id))
         if row < 0:
             raise NotFound(f"there is no movie {movie_id} in {artifacts.version}")
         vectors = artifacts.item_embeddings[:, :-2]
         lengths = np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(np.float32).tiny)
         cosines = (vectors @ vectors[row]) / (lengths * lengths[row])
-        chosen = _take(artifacts, _descending(cosines), k, {row}, filter)
+        chosen = _take(artifacts, _descending(cosines).tolist(), k, {row}, filter)
         items = tuple(
             _place(artifacts, i, float(cosines[i]), (1 + float(cosines[i])) / 2) for i in chosen
         )
@@ -264,46 +276,59 @@ def _ranked(
 ) -> Recommendations:
     """The best ``k`` that are not barred, among ever more candidates until there are enough."""
     out = set(barred.tolist())
-    chosen: list[int] = []
-    for rows in _widening(artifacts, vector, k, len(barred), exact):
-        scores = artifacts.item_embeddings[rows] @ vector
-        order = rows[_descending(scores)]
-        chosen = _take(artifacts, order, k, out, filter)
-        if len(chosen) == k:
+    near: list[int] = []
+    for candidates in _widening(artifacts, vector, k, barred, exact, filter):
+        near = _take(artifacts, candidates, k + SPARE, out, filter)
+        if len(near) >= k:
             break
-    values = [float(artifacts.item_embeddings[row] @ vector) for row in chosen]
+    scores = artifacts.item_embeddings[np.array(near, np.int64)] @ vector
     items = tuple(
-        _place(artifacts, row, score, _strength(score))
-        for row, score in zip(chosen, values, strict=True)
+        _place(artifacts, near[i], score, _strength(score))
+        for i in _descending(scores)[:k].tolist()
+        for score in [float(scores[i])]
     )
     return Recommendations(artifacts.dataset, artifacts.version, tier, items, user_id)
 
 
 def _widening(
-    artifacts: Artifacts, vector: Floats, k: int, n_barred: int, exact: bool
-) -> Iterator[Rows]:
-    """Candidate rows: from the index, four times as many each time, and at last every item."""
-    n_items = len(artifacts.item_ids)
-    query = index_queries(vector[None, :], artifacts.index_facts.metric)[0]
-    wanted = k + n_barred
+    artifacts: Artifacts, vector: Floats, k: int, barred: Rows, exact: bool, filter: Filter | None
+) -> Iterator[list[int]]:
+    """Candidate rows, best first: from the index, four times as many each time, and at last all."""
+    n_items, facts = len(artifacts.item_ids), artifacts.index_facts
+    query = index_queries(vector[None, :], facts.metric)[0].tolist()
+    wanted = k + SPARE + min(len(barred), MOST_LEFT_OUT)
     while not exact and wanted < n_items // 8:
-        search_k = artifacts.index_facts.search_k * max(1, wanted // 10)
-        found = artifacts.index.get_nns_by_vector(query, wanted, search_k)
-        yield np.array(found, np.int64)
+        search_k = facts.search_k + MORE_NODES * (wanted - 10)
+        yield artifacts.index.get_nns_by_vector(query, wanted, search_k)
         wanted *= 4
-    yield np.arange(n_items)
+    yield _best_of_all(artifacts, vector, n_items if filter else k + SPARE, barred)
+
+
+def _best_of_all(artifacts: Artifacts, vector: Floats, n: int, barred: Rows) -> list[int]:
+    """The rows with the ``n`` highest scores, best first, the barred ones behind all others."""
+    scores = artifacts.item_embeddings @ vector
+    scores[barred] = -np.inf
+    if n >= len(scores):
+        order = _descending(scores)
+    else:
+        top = np.sort(np.argpartition(scores, -n)[-n:])
+        order = top[_descending(scores[top])]
+    return [int(row) for row in order]
 
 
 def _take(
-    artifacts: Artifacts, order: Rows, k: int, barred: set[int], filter: Filter | None
+    artifacts: Artifacts,
+    candidates: Iterable[int],
+    most: int,
+    barred: set[int],
+    filter: Filter | None,
 ) -> list[int]:
-    chosen: list[int] = []
-    for row in order.tolist():
-        if row not in barred and (filter is None or filter(artifacts.movies[row])):
-            chosen.append(row)
-            if len(chosen) == k:
-                break
-    return chosen
+    allowed = (
+        row
+        for row in candidates
+        if row not in barred and (filter is None or filter(artifacts.movies[row]))
+    )
+    return list(islice(allowed, most))
 
 
 def _popular(
@@ -311,7 +336,7 @@ def _popular(
 ) -> Recommendations:
     """The popular list; its score is the number of training positives, as a share of the first's."""
     most = max(1, artifacts.movies[int(artifacts.popular[0])].positives)
-    chosen = _take(artifacts, artifacts.popular, k, set(barred.tolist()), filter)
+    chosen = _take(artifacts, artifacts.popular.tolist(), k, set(barred.tolist()), filter)
     items = tuple(
         _place(artifacts, row, share, share)
         for row in chosen
@@ -331,7 +356,8 @@ def _descending(scores: NDArray[Any]) -> Rows:
 
 
 def _strength(score: float) -> float:
-    return float(1 / (1 + np.exp(-np.float64(score))))
+    """The logistic function, in the form that cannot overflow."""
+    return (1 + math.tanh(score / 2)) / 2
 
 
 def _seen(artifacts: Artifacts, user: int) -> Rows:
@@ -339,11 +365,14 @@ def _seen(artifacts: Artifacts, user: int) -> Rows:
     return np.asarray(artifacts.seen_indices[start:stop], np.int64)
 
 
+def _as_id(number: int) -> int:
+    if not -(2**63) <= number < 2**63:
+        raise SettingsError("an id is a whole number of at most 64 bits")
+    return number
+
+
 def _as_ids(ids: Iterable[int]) -> NDArray[np.int64]:
-    try:
-        return np.array(list(ids), np.int64)
-    except (OverflowError, ValueError, TypeError):
-        raise SettingsError("an id is a whole number of at most 64 bits") from None
+    return np.array([_as_id(number) for number in ids], np.int64)
 
 
 def _check_k(k: int) -> None:

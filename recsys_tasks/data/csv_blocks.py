@@ -71,7 +71,7 @@ def read_blocks(
             raise InputRejected(
                 name,
                 f"a record that begins here does not end within {len(rest)} bytes",
-                "each quote to be closed on the same record",
+                "a line end, and each quote closed in its record",
                 f"look for a stray {quote} on this line or just after it",
                 line=line + lines_used,
             )

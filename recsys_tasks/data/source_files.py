@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import zipfile
 import zlib
-from codecs import getincrementaldecoder
+from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,8 +23,9 @@ from recsys_tasks.settings import SourceSettings
 CHUNK = 1 << 20
 GZIP_MAGIC = b"\x1f\x8b"
 UNPACK = "Unpack it first, or pack it with gzip"
+UTF16 = b"\xff\xfe"
 MARKS = {
-    b"\xff\xfe": ("text in UTF-16", "Save the file as UTF-8"),
+    UTF16: ("text in UTF-16", "Save the file as UTF-8"),
     b"\xfe\xff": ("text in UTF-16", "Save the file as UTF-8"),
     b"PK\x03\x04": ("a zip archive", "Give it as --archive"),
     b"PK\x05\x06": ("an empty zip archive", "Give it as --archive"),
@@ -134,35 +135,58 @@ def fingerprint(file: SourceFile) -> str:
         InputRejected: the file is empty, cut, corrupt or in another encoding.
     """
     digest, decoder = hashlib.sha256(), getincrementaldecoder("utf-8")()
-    read = lines = 0
+    read = 0
     with file.open() as stream:
         while chunk := stream.read(CHUNK):
             _refuse_other_format(file, chunk if not read else b"")
             digest.update(chunk)
-            pending = len(decoder.getstate()[0])
-            try:
-                decoder.decode(chunk)
-            except UnicodeDecodeError as error:
-                raise _not_utf8(file.name, error, read - pending, lines) from None
+            _refuse_bytes(file, decoder, chunk, read)
             read += len(chunk)
-            lines += chunk.count(b"\n")
             _refuse_bomb(file, read)
-    try:
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        raise _not_utf8(file.name, error, read - len(error.object), lines) from None
+    _refuse_bytes(file, decoder, b"", read)
     if not read:
         raise InputRejected(file.name, "the file is empty", "a header and rows")
     return digest.hexdigest()
 
 
+def _refuse_bytes(file: SourceFile, decoder: IncrementalDecoder, chunk: bytes, read: int) -> None:
+    """Refuses bytes that do not go on as UTF-8; no bytes are the file's end."""
+    pending = len(decoder.getstate()[0])
+    try:
+        decoder.decode(chunk, final=not chunk)
+    except UnicodeDecodeError as error:
+        offset = read - pending + error.start
+        raise InputRejected(
+            file.name,
+            f"byte 0x{error.object[error.start]:02x} is not UTF-8",
+            "UTF-8 throughout",
+            "If it is Windows-1252 or Latin-1, convert it: iconv -f WINDOWS-1252 -t UTF-8",
+            line=_line_at(file, offset),
+            column=f"byte {offset}",
+        ) from None
+
+
+def _line_at(file: SourceFile, offset: int) -> int:
+    """The 1-based line that a byte is on."""
+    ends, before = 0, b""
+    with file.open() as stream:
+        while offset and (chunk := stream.read(min(CHUNK, offset))):
+            offset -= len(chunk)
+            ends += chunk.count(b"\n") + chunk.count(b"\r") - (before + chunk).count(b"\r\n")
+            before = chunk[-1:]
+    return ends + 1
+
+
 def _refuse_other_format(file: SourceFile, start: bytes) -> None:
     """Refuses bytes that are no UTF-8 text by their very beginning."""
-    for mark, (found, advice) in MARKS.items():
-        if start.startswith(mark):
-            raise InputRejected(
-                file.name, f"this is {found}", "CSV in UTF-8", advice, line=1, column="byte 0"
-            )
+    marks = [mark for mark in MARKS if start.startswith(mark)]
+    if not marks and b"\0" in start[:4]:
+        marks = [UTF16]
+    if marks:
+        found, advice = MARKS[marks[0]]
+        raise InputRejected(
+            file.name, f"this is {found}", "CSV in UTF-8", advice, line=1, column="byte 0"
+        )
 
 
 def _refuse_bomb(file: SourceFile, read: int) -> None:
@@ -173,15 +197,3 @@ def _refuse_bomb(file: SourceFile, read: int) -> None:
             f"{file.stored_bytes()} bytes unpack to more than {read}: this looks like a bomb",
             f"at most {BOMB_RATIO} times the stored size",
         )
-
-
-def _not_utf8(name: str, error: UnicodeDecodeError, offset: int, lines: int) -> InputRejected:
-    found = error.object[error.start : error.start + 1]
-    return InputRejected(
-        name,
-        f"byte 0x{found.hex()} is not UTF-8",
-        "UTF-8 throughout",
-        "If it is Windows-1252 or Latin-1, convert the file: iconv -f WINDOWS-1252 -t UTF-8",
-        line=lines + error.object.count(b"\n", 0, error.start) + 1,
-        column=f"byte {offset + error.start}",
-    )

@@ -1,26 +1,27 @@
 """The page itself: the verdict, the sections that the facts allow, and the template they go into."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from recsys_tasks.publish.report import sections, wording
+from recsys_tasks.publish.report import making, material, quality, wording
 
 ORDER = (
-    sections.quality,
-    sections.slices,
-    sections.views,
-    sections.training,
-    sections.index,
-    sections.data,
-    sections.changes,
+    quality.quality,
+    quality.differences,
+    quality.slices,
+    quality.views,
+    making.training,
+    making.index,
+    material.data,
+    material.changes,
 )
 """Sections above the example users, in order."""
 
-AFTER = (sections.neighbours, sections.timings, sections.settings, sections.lineage)
+AFTER = (material.neighbours, making.timings, making.settings, making.lineage)
 """Sections below them."""
 
 
@@ -43,6 +44,7 @@ class Rule:
     bound: str
     passed: bool
     reason: str
+    start: float
     filled: float
     mark: float
 
@@ -73,11 +75,11 @@ def render_report(facts: Mapping[str, Any]) -> str:
         facts: a JSON-able dict. Every key may be missing:
             ``run``: dataset, version, dag_id, run_id, run_after;
             ``gate``, ``metrics``, ``index``, ``data``, ``code``, ``libraries``: as in the manifest;
-            a rule may have a ``reason``, a view ``standard_errors`` by metric;
+            ``metrics`` with standard_errors, intervals, slices, findings and the comparison with the
+            champion, as ``model.evaluation`` and ``model.champion`` make them; a rule may have a ``reason``;
             ``index_seconds``: seconds of a query at each point of the index's curve;
             ``champion``: its version and metrics;
             ``history``: a dict an epoch: epoch, seconds, validation and train (precision@5);
-            ``slices``: by name, dicts with label, users and metrics;
             ``examples``: dicts with user_id and the lists liked, recommended, champion, each of
             dicts with title, genres and score or rating;
             ``neighbours``: dicts with title, before, now; ``changes``: dicts with name, before, now;
@@ -111,18 +113,20 @@ def judge(facts: Mapping[str, Any]) -> Verdict:
 
 
 def rule_of(rule: Mapping[str, Any]) -> Rule:
-    """A rule with its bar: full width is a fifth more than the larger of value and bound."""
+    """A rule with its bar, which goes from zero to the value; the mark is at the bound."""
     value, bound = rule.get("value"), rule.get("bound")
-    known = [abs(number) for number in (value, bound) if wording.is_number(number)]
-    full = 1.2 * max(known, default=0) or 1.0
+    known = [number for number in (value, bound) if wording.is_number(number)]
+    place = _scale(known)
+    zero, end = place(0.0), place(value if wording.is_number(value) else 0.0)
     return Rule(
         name=wording.rule(str(rule.get("name", ""))),
         value=wording.measure(value),
         bound=wording.measure(bound),
         passed=bool(rule.get("passed")),
         reason=str(rule.get("reason", "")),
-        filled=_percent(value, full),
-        mark=_percent(bound, full),
+        start=min(zero, end),
+        filled=round(abs(end - zero), 1),
+        mark=place(bound if wording.is_number(bound) else 0.0),
     )
 
 
@@ -153,8 +157,11 @@ def _reasons(gate: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(rule.get("reason") or wording.rule(str(rule.get("name")))) for rule in failed)
 
 
-def _percent(number: Any, full: float) -> float:
-    return round(100 * abs(number) / full, 1) if wording.is_number(number) else 0.0
+def _scale(numbers: Sequence[float]) -> Callable[[float], float]:
+    """From a number to its place in per cent of a bar that holds zero, the numbers and some air."""
+    low, high = 1.2 * min(0.0, *numbers, 0.0), 1.2 * max(0.0, *numbers, 0.0)
+    width = high - low or 1.0
+    return lambda number: round(100 * (number - low) / width, 1)
 
 
 @cache

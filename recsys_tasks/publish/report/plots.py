@@ -25,6 +25,7 @@ SERIES = {
     "model": ("#0072b2", "o"),
     "champion": ("#d55e00", "D"),
     "popular": ("#009e73", "s"),
+    "ease": ("#cc79a7", "^"),
     "random": ("#767676", "x"),
 }
 """Colour and marker of each thing that is compared."""
@@ -112,7 +113,30 @@ def comparison(values: Mapping[str, Mapping[str, Interval]]) -> str:
         axes.set_xlim(left=0)
         axes.set_xlabel("mean over users, with 95 % interval")
         axes.grid(axis="y", visible=False)
-        axes.figure.legend(loc="outside upper left", ncols=4, frameon=False, handletextpad=0.2)
+        axes.figure.legend(
+            loc="outside upper left", ncols=5, frameon=False, handletextpad=0.2, columnspacing=1.0
+        )
+    return canvas.svg
+
+
+def differences(values: Mapping[str, tuple[float, float, float]], label: str) -> str:
+    """A row for each comparison: the mean difference, its 95 % interval, and the line of no difference.
+
+    Args:
+        values: by the other's name, the difference and both ends of its interval.
+        label: of what is compared.
+    """
+    with _canvas("differences", height=0.75 + 0.4 * len(values)) as canvas:
+        axes = canvas.axes
+        for row, (name, (middle, low, high)) in enumerate(values.items()):
+            colour, marker = SERIES.get(name, (MODEL, "o"))
+            axes.plot([low, high], [row, row], color=colour, linewidth=1.6)
+            axes.plot([middle], [row], marker, color=colour, markersize=7)
+        axes.axvline(0, color=INK, linewidth=1)
+        axes.set_yticks(range(len(values)), [f"less {name}" for name in values])
+        axes.set_ylim(len(values) - 0.5, -0.5)
+        axes.set_xlabel(f"difference in {label}; right of the line the model is better")
+        axes.grid(axis="y", visible=False)
     return canvas.svg
 
 

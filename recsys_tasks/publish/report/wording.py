@@ -25,12 +25,24 @@ VIEWS = {
     "train": "on the training items themselves",
 }
 
+KINDS = {"users.": "Users, by training positives", "items.": "Films"}
+"""What the groups of a slice are groups of, by the first part of their names."""
+
+GROUPS = {
+    "items.head": "head: best known, half of all positives",
+    "items.tail": "tail: the rest that were trained",
+    "items.cold": "cold: no training positive",
+    "items.newest": "newest: first liked of late",
+}
+
 RULES = {
     "finite_embeddings": "Vectors are finite",
-    "effective_rank": "Vectors have not collapsed",
+    "min_effective_rank": "Vectors have not collapsed",
     "min_precision": "Precision@5, as served",
     "min_popular_ratio": "Precision@5 over the popular list's",
     "max_never_shown": "Share of the catalogue never shown",
+    "max_champion_loss": "No worse than the champion",
+    "max_churn": "Users whose list changed by half",
 }
 
 
@@ -44,6 +56,18 @@ def metric(name: str) -> str:
 def view(name: str) -> str:
     """What a view of the test part leaves out."""
     return VIEWS.get(name, name.replace("_", " "))
+
+
+def group(name: str) -> str:
+    """``users.1-4`` as ``1-4``, ``items.head`` in words."""
+    return GROUPS.get(name, name.partition(".")[2])
+
+
+def rank(name: str) -> tuple[int, int]:
+    """Where a group stands among its kind: by its lower bound, or in the order of ``GROUPS``."""
+    bound = re.search(r"\d+", name)
+    known = list(GROUPS).index(name) if name in GROUPS else len(GROUPS)
+    return int(bound[0]) if bound else 0, known
 
 
 def rule(name: str) -> str:
@@ -70,6 +94,11 @@ def measure(value: Any, interval: float | None = None) -> str:
         return f"{value:.3g}" if abs(value) < 1000 else count(value)
     decimals = min(max(1 - math.floor(math.log10(interval)), 0), 3)
     return f"{value:.{decimals}f} ± {interval:.{decimals}f}"
+
+
+def signed(value: Any) -> str:
+    """A difference to four decimals, with its sign."""
+    return f"{value:+.4f}" if is_number(value) else NOTHING
 
 
 def share(value: Any) -> str:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_tasks.publish.report import render_report
+from recsys_tasks.publish.report.page import rule_of
 
 HOSTILE = "<script>alert('x')</script> & \"Co\" $\\alpha$"
 
@@ -28,6 +29,7 @@ def view(precision: float) -> dict[str, Any]:
     }
 
 
+DIFFERENCE = {"difference": 0.0272, "low": 0.0146, "high": 0.0406, "users": 599}
 VIEWS = {
     name: view(0.1337 - 0.02 * place)
     for place, name in enumerate(("test_served", "test", "test_unmasked", "train"))
@@ -46,7 +48,19 @@ FACTS: dict[str, Any] = {
             }
         ],
     },
-    "metrics": {**VIEWS, "baselines": {"popular": VIEWS, "random": {"test_served": {"users": 0}}}},
+    "metrics": {
+        **VIEWS,
+        "baselines": {"popular": VIEWS, "random": {"test_served": {"users": 0}}},
+        "findings": [HOSTILE],
+        "intervals": {"popular": {"precision_at_5": DIFFERENCE}, "random": {}},
+        "champion": {"version": "v", "churn": 0.25, "precision_at_5": DIFFERENCE},
+        "slices": {
+            "users.5-19": {"users": 12, "precision_at_5": 0.2},
+            "users.20+": {"users": 0},
+            "users.1-4": {"users": 9, "precision_at_5": 0.1},
+            "items.head": {"users": 12, "precision_at_5": 0.2},
+        },
+    },
     "champion": {"version": "20261123T020000Z-99887766", "metrics": VIEWS},
     "history": [
         {"epoch": epoch, "seconds": 0.3, "validation": 0.1 + 0.001 * epoch} for epoch in (1, 2, 3)
@@ -70,7 +84,6 @@ FACTS: dict[str, Any] = {
         "as_of": "2026-11-24",
     },
     "changes": [{"name": "ratings", "before": 99321, "now": 100004}],
-    "slices": {"activity": [{"label": HOSTILE, "users": 12, "precision_at_5": 0.2}]},
     "examples": [
         {
             "user_id": 15,
@@ -210,6 +223,28 @@ def test_the_index_is_drawn_against_time_where_it_was_measured_and_search_k_else
     assert "milliseconds a query" in Page(render_report(FACTS)).text
     untimed = {name: value for name, value in FACTS.items() if name != "index_seconds"}
     assert "search_k, nodes looked at by a query" in Page(render_report(untimed)).text
+
+
+def test_a_difference_stands_with_both_ends_of_its_interval(page: Page) -> None:
+    assert "+0.0272 +0.0146 +0.0406" in page.text
+    assert "more than half of the top 10 changed for 25 % of the users" in page.text
+
+
+def test_why_there_is_no_comparison_with_a_champion_is_said() -> None:
+    metrics = FACTS["metrics"] | {"champion": {"not_compared": "there is no champion yet"}}
+    text = Page(render_report(FACTS | {"metrics": metrics})).text
+    assert "there is no champion yet" in text
+
+
+def test_groups_of_users_stand_in_the_order_of_their_activity(page: Page) -> None:
+    assert page.text.index(" 1-4 ") < page.text.index(" 5-19 ") < page.text.index(" 20+ ")
+
+
+def test_a_bar_of_a_negative_value_ends_at_zero() -> None:
+    rule = {"name": "max_champion_loss", "value": -0.04, "bound": -0.01, "passed": False}
+    drawn = rule_of(rule)
+    assert drawn.start + drawn.filled == 100
+    assert drawn.start < drawn.mark < 100
 
 
 def test_colours_follow_the_page_by_day_and_night() -> None:

@@ -1,0 +1,122 @@
+"""How the model was made: epochs, index, time and memory, settings, lineage.
+
+Each public function takes all facts and returns its section, or None where they hold nothing to say.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from recsys_tasks.publish.report import plots, wording
+from recsys_tasks.publish.report.blocks import Facts, Figure, Section, Table, flat
+
+
+def training(facts: Facts) -> Section | None:
+    """Epochs: how long they took and what they brought."""
+    history = facts.get("history") or []
+    if not history:
+        return None
+    curves = {
+        name: [
+            (epoch["epoch"], epoch[name]) for epoch in history if wording.is_number(epoch.get(name))
+        ]
+        for name in ("validation", "train")
+    }
+    drawn = {name: points for name, points in curves.items() if len(points) > 1}
+    seconds = [epoch["seconds"] for epoch in history if wording.is_number(epoch.get("seconds"))]
+    took = (
+        f", {wording.duration(sum(seconds))} in all, "
+        f"{wording.duration(sum(seconds) / len(seconds))} each"
+        if seconds
+        else ""
+    )
+    figures = (Figure(plots.epochs(drawn), "Precision@5 by epoch"),) if drawn else ()
+    without = "" if drawn else " No validation part was held back, so no epoch was compared."
+    return Section("Training", f"{len(history)} epochs{took}.{without}", figures=figures)
+
+
+def index(facts: Facts) -> Section | None:
+    """What the approximate index finds, and what that costs."""
+    found = facts.get("index") or {}
+    if not found:
+        return None
+    recall = wording.share(found.get("recall_at_10"))
+    text = (
+        f"{recall} of the ten best films are found with search_k {found.get('search_k')}; "
+        f"{found.get('trees')} trees, metric {found.get('metric')}, width {found.get('width')}."
+    )
+    return Section("Index", text, figures=_recall_figures(facts, found))
+
+
+def timings(facts: Facts) -> Section | None:
+    """Seconds and memory of each step."""
+    notes = [note for note in facts.get("timings") or [] if note.get("step")]
+    if not notes:
+        return None
+    rows = tuple(
+        (
+            str(note["step"]),
+            wording.duration(note.get("seconds")),
+            wording.memory(note.get("peak_mb")),
+            "failed" if note.get("failure") else "done",
+        )
+        for note in notes
+    )
+    seconds = {
+        str(note["step"]): note["seconds"]
+        for note in notes
+        if wording.is_number(note.get("seconds"))
+    }
+    return Section(
+        "Time and memory",
+        f"{wording.duration(sum(seconds.values()))} in all.",
+        figures=(Figure(plots.durations(seconds), "Seconds of each step"),) if seconds else (),
+        tables=(Table(("Step", "time", "peak memory", "ended"), rows),),
+    )
+
+
+def settings(facts: Facts) -> Section | None:
+    """Every setting of the run."""
+    rows = tuple((name, wording.setting(value)) for name, value in flat(facts.get("settings")))
+    return Section("Settings", tables=(_two(rows),), folded=True) if rows else None
+
+
+def lineage(facts: Facts) -> Section | None:
+    """Which files, which code and which libraries this came from."""
+    files = (facts.get("data") or {}).get("files") or []
+    rows = tuple(
+        (
+            str(file.get("name", "")),
+            str(file.get("role", "")),
+            wording.count(file.get("loaded")),
+            wording.count(file.get("rejected")),
+            str(file.get("sha256", "")),
+        )
+        for file in files
+    )
+    head = ("File", "role", "rows loaded", "rows set aside", "sha256")
+    run = flat(facts.get("run"))
+    code = flat({"code": facts.get("code") or {}, "libraries": facts.get("libraries") or {}})
+    names = tuple((name, wording.setting(value)) for name, value in (*run, *code))
+    tables = (*((_two(names),) if names else ()), *((Table(head, rows),) if rows else ()))
+    return Section("Lineage", tables=tables, folded=True) if tables else None
+
+
+def _recall_figures(facts: Facts, found: Mapping[str, Any]) -> tuple[Figure, ...]:
+    """Recall against the time of a query where it was measured, against the nodes looked at else."""
+    curve = found.get("curve") or []
+    seconds = facts.get("index_seconds") or []
+    if len(curve) < 2:
+        return ()
+    timed = len(seconds) == len(curve)
+    cost = [1000 * each for each in seconds] if timed else [point["search_k"] for point in curve]
+    points = [(at, point["recall_at_10"]) for at, point in zip(cost, curve, strict=True)]
+    asked = [point["search_k"] for point in curve]
+    chosen = asked.index(found["search_k"]) if found.get("search_k") in asked else -1
+    wanted = dict(flat(facts.get("settings"))).get("index.min_recall")
+    unit = "milliseconds a query" if timed else "search_k, nodes looked at by a query"
+    svg = plots.recall_curve(points, chosen, wanted, unit)
+    return (Figure(svg, "Recall@10 against exact search, and what it costs"),)
+
+
+def _two(rows: tuple[tuple[str, str], ...]) -> Table:
+    return Table(("Name", "Value"), rows, wordy=True)

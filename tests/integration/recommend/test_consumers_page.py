@@ -1,0 +1,79 @@
+"""The page for consumers keeps its word: its ten lines run, alone, and agree with the recommender."""
+
+import os
+import re
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+from tiny_version import DATASET, make_version
+
+from recsys_tasks.connections import StoreAccess
+from recsys_tasks.publish import keys
+from recsys_tasks.publish.channels import promote
+from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.publish.publisher import access_variables, publish
+from recsys_tasks.recommend.recommender import Recommender
+
+pytestmark = pytest.mark.services
+
+PAGE = Path(__file__).parents[3] / "docs" / "consumers.md"
+
+
+def ten_lines(user_id: int) -> str:
+    code = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[0]
+    code = code.replace('"movielens", 42', f'"{DATASET}", {user_id}')
+    assert f'"{DATASET}", {user_id}' in code
+    return code
+
+
+@pytest.fixture
+def champion(bucket: StoreAccess, tmp_path: Path) -> ObjectStore:
+    store = ObjectStore(bucket)
+    manifest = make_version(tmp_path / "version")
+    publish(store, DATASET, manifest.version, tmp_path / "version", manifest)
+    promote(store, nullcontext(), DATASET, manifest.version, by="test")
+    return store
+
+
+def run(code: str, access: StoreAccess, folder: Path) -> subprocess.CompletedProcess[str]:
+    folder.mkdir()
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=folder,
+        env={**os.environ, **access_variables(access), "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_ten_lines_need_only_four_libraries() -> None:
+    imports = re.findall(r"^\s*(?:import|from) (.*)$", ten_lines(35), re.MULTILINE)
+    assert imports == ["hashlib, json, os, annoy, boto3, numpy as np"]
+
+
+def test_the_ten_lines_give_the_same_top_ten_as_the_recommender(
+    champion: ObjectStore, bucket: StoreAccess, tmp_path: Path
+) -> None:
+    recommender = Recommender.load(champion, DATASET, cache=tmp_path / "cache")
+    for user_id in (35, 65):
+        done = run(ten_lines(user_id), bucket, tmp_path / str(user_id))
+        assert done.returncode == 0, done.stderr
+        printed = [int(line.split()[0]) for line in done.stdout.splitlines()]
+        assert printed == [item.movie_id for item in recommender.recommend(user_id).items]
+
+
+def test_the_ten_lines_stop_at_a_flipped_byte(
+    champion: ObjectStore, bucket: StoreAccess, tmp_path: Path
+) -> None:
+    version = champion.list(keys.versions(DATASET))[0].key.split("/")[2]
+    key = keys.version(DATASET, version) + "seen.npz"
+    body = bytearray(champion.get(key))
+    body[-100] ^= 1
+    champion.put(key, bytes(body))
+    done = run(ten_lines(35), bucket, tmp_path / "run")
+    assert done.returncode == 1
+    assert "not what was published" in done.stderr

@@ -1,0 +1,103 @@
+"""The data commands as a person or a script runs them: answers, exit codes, one line for a refusal."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recsys_tasks.cli import main
+from recsys_tasks.data.postgres import Database
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture(autouse=True)
+def connection(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECSYS_DB_URL", database_url)
+
+
+def ingest(folder: Path, *more: str) -> list[str]:
+    files = ["--movies", str(folder / "movies.csv"), "--ratings", str(folder / "ratings.csv")]
+    return ["ingest", "--dataset", "mls", *files, *more]
+
+
+def test_ingest_answers_with_the_account(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = shared / "bad/good"
+    aside = str(shared / "bad/v12_unknown_movie.ratings.csv")
+    assert main([*ingest(good), "--ratings", aside, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["dataset"] == "mls"
+    movies, ratings = answer["files"]
+    assert set(movies) == {
+        *("role", "name", "sha256", "read", "loaded", "rejected", "duplicate", "already_loaded")
+    }
+    assert (ratings["read"], ratings["loaded"], ratings["rejected"]) == (62, 60, 2)
+    assert [(row["file"], row["line"]) for row in answer["rejections"]] == [
+        (aside, 62),
+        (aside, 63),
+    ]
+    assert "999999" in answer["rejections"][0]["reason"]
+
+
+def test_ingest_shows_a_person_the_account_and_the_rows_set_aside(
+    shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main([*ingest(shared / "bad/good"), "--movies", str(shared / "bad/m03_genres.movies.csv")])
+        == 0
+    )
+    assert main(ingest(shared / "bad/good")) == 0
+    text = capsys.readouterr().out
+    assert "already loaded: nothing done" in text
+    assert "genre 'Kaiju' is no MovieLens genre" in text
+
+
+def test_a_refused_file_exits_with_3_and_one_line(
+    shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = str(shared / "bad/h05_missing_column.ratings.csv")
+    assert main([*ingest(shared / "bad/good"), "--ratings", cut]) == 3
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f"recsys: {cut}, line 1: no column timestamp in the header")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["ingest"], "name the files"),
+        (["ingest", "--archive", "a.zip", "--set", "source.nonsense=1"], "no such setting"),
+        (["ingest", "--archive", "a.zip", "--dataset", "Bad Name"], "dataset"),
+        (["migrate", "--dataset", "1st"], "not a dataset's name"),
+        (["fetch", "no-such-set"], "neither an address nor one of"),
+    ],
+)
+def test_a_mistaken_call_exits_with_2(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_database_that_is_away_exits_with_4(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RECSYS_DB_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    assert main(["migrate"]) == 4
+    assert "Postgres" in capsys.readouterr().err
+
+
+def test_migrate_says_the_revision_and_finds_nothing_to_do_again(
+    database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["migrate", "--dataset", "mls", "--json"]) == 0
+    assert main(["migrate", "--dataset", "mls", "--json"]) == 0
+    assert capsys.readouterr().out.count('"revision": "0001"') == 2
+    versions = Database(database_url).fetch("SELECT version_num FROM mls.schema_version")
+    assert versions == [("0001",)]
+
+
+@pytest.mark.parametrize("command", ["fetch", "generate", "migrate", "ingest"])
+def test_help_teaches_by_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert f"recsys {command}" in capsys.readouterr().out.partition("options:")[2]

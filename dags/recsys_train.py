@@ -11,6 +11,8 @@ from datetime import timedelta
 from airflow.sdk import CronTriggerTimetable, chain, dag, get_current_context
 
 from recsys_airflow import CHAMPION, settings_form, step, steps
+from recsys_airflow.alerts import alert_of, deadline, report_failed
+from recsys_airflow.approval import approval
 
 
 @dag(
@@ -18,6 +20,7 @@ from recsys_airflow import CHAMPION, settings_form, step, steps
     catchup=False,
     max_active_runs=1,
     params=settings_form(),
+    deadline=deadline(),
     default_args={
         "retries": 3,
         "retry_delay": timedelta(seconds=20),
@@ -92,10 +95,12 @@ def recsys_train():
         get_current_context()["outlet_events"][CHAMPION].extra = promoted
         return promoted
 
-    @step(minutes=10)
+    @step(minutes=10, on_failure_callback=report_failed)
     def report():
-        """Write what a person reads about the run, whatever became of it."""
-        return steps().report()
+        """Write what a person reads about the run, whatever became of it, and tell of a failure."""
+        written = steps().report()
+        alert_of(written)
+        return written
 
     chain(
         migrate(),
@@ -109,6 +114,7 @@ def recsys_train():
         build_index(),
         publish(),
         verify(),
+        *approval(),
         promote(),
         report().as_teardown(),
     )

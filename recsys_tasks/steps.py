@@ -55,11 +55,12 @@ from recsys_tasks.publish.index import build_index
 from recsys_tasks.publish.manifest import REQUIRED, IndexFacts
 from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.report import render_report
+from recsys_tasks.publish.report.examples import Titles, beside_champion, example_facts
 from recsys_tasks.recommend import golden
 from recsys_tasks.reigning import Reigning
 from recsys_tasks.run import Checkpoint, Run, RunFiles
 from recsys_tasks.settings import Settings
-from recsys_tasks.version_facts import data_facts, lineage, manifest_sections
+from recsys_tasks.version_facts import data_facts, library_versions, lineage, manifest_sections
 
 log = logging.getLogger(__name__)
 
@@ -242,6 +243,7 @@ class Steps:
         self.files.put_json("metrics.json", evaluation.metrics | {"champion": compared})
         self.files.put_json("embedding_facts.json", embedding_facts(embeddings))
         self.files.put_arrays("per_user.npz", evaluation.per_user)
+        self.files.put_json("examples.json", self._examples(embeddings))
         served = evaluation.metrics["test_served"]
         popular = evaluation.metrics["baselines"]["popular"]["test_served"]
         return {
@@ -359,10 +361,10 @@ class Steps:
 
     def report(self) -> Reference:
         """Writes what a person reads about the run, with whatever the steps left."""
-        page = render_report(self._report_facts(timings=True))
-        key = self.files.put_bytes("report.html", page.encode())
+        facts = self._report_facts(timings=True)
+        key = self.files.put_bytes("report.html", render_report(facts).encode())
         log.info("report: wrote %s", key)
-        return {"report": key}
+        return {"report": key, "failure": self._what_failed(facts)}
 
     def training_inputs(self) -> tuple[Split, Csr, Csr]:
         """The split, the item features and what everyone has rated, as earlier steps left them."""
@@ -389,6 +391,10 @@ class Steps:
         ]
         found = {
             **facts,
+            **(self._maybe("examples.json") or {}),
+            **(self._beside_champion(facts["data"]) if facts["metrics"] else {}),
+            "libraries": library_versions(),
+            "index_seconds": self._maybe("index_seconds.json") if timings else None,
             "run": {
                 **self.run.document(),
                 "dataset": self.run.dataset,
@@ -400,6 +406,14 @@ class Steps:
             "failure": failed[-1] if failed else None,
         }
         return {name: value for name, value in found.items() if value}
+
+    def _what_failed(self, facts: dict[str, Any]) -> str:
+        """Why the run ended without a champion, in a sentence; empty if it did not."""
+        if "failure" in facts:
+            return f"{facts['failure']['step']}: {facts['failure']['failure']}"
+        done = {note["step"] for note in facts.get("timings", ())}
+        stopped = [name for name in ORDER if name not in done]
+        return f"stopped in {stopped[0]} without a word; see its log" if stopped else ""
 
     def _maybe(self, name: str) -> Any:
         try:
@@ -450,6 +464,28 @@ class Steps:
         if found is None:
             return version | {"not_compared": "no test positive is new to the champion"}
         return version | found.document()
+
+    def _examples(self, embeddings: Embeddings) -> dict[str, Any]:
+        """For the report: some users with their lists, and the films whose neighbours changed most."""
+        ids, movies = self.files.get_arrays("ids.npz"), self.files.get_json("movies.json")
+        candidate = Contender(IdMap(ids["users"]), IdMap(ids["items"]), embeddings)
+        titles = Titles(movies["titles"], movies["genres"])
+        try:
+            champion = self._champion()
+            rival = champion.contender() if champion else None
+        except (ArtifactRefused, NotFound) as error:
+            log.warning("no lists by the champion: %s", error)
+            rival = None
+        return example_facts(candidate, rival, self._trained_on(), self._seen(), titles)
+
+    def _beside_champion(self, data: dict[str, Any]) -> dict[str, Any]:
+        """For the report: the champion's metrics, and what changed in the data since."""
+        try:
+            champion = self._champion()
+        except (ArtifactRefused, NotFound):
+            champion = None
+        manifest = champion.manifest.model_dump(mode="json") if champion else None
+        return beside_champion(manifest, data) if manifest else {}
 
     def _champion(self) -> Reigning | None:
         version = self._champion_version()

@@ -1,0 +1,36 @@
+"""A person's word before a promotion, if ``RECSYS_APPROVAL_HOURS`` says how long to wait for it.
+
+Off by default. A rejection, and an answer that does not come in time, end the run with the champion
+where it was; the version stays published, and `recsys promote` can still choose it.
+"""
+
+import os
+from datetime import timedelta
+from typing import Any
+
+BODY = """
+The gate accepted version `{{ ti.xcom_pull(task_ids="publish")["manifest"] }}`.
+
+{% for name, value in ti.xcom_pull(task_ids="evaluate").items() %}
+- {{ name }}: {{ value }}
+{% endfor %}
+"""
+
+
+def approval() -> list[Any]:
+    """The task to put before ``promote``: one, or none where no person is asked."""
+    hours = float(os.environ.get("RECSYS_APPROVAL_HOURS", "0"))
+    if hours <= 0:
+        return []
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+    waiting = ApprovalOperator(
+        task_id="approve",
+        subject="Promote this version to champion?",
+        body=BODY,
+        fail_on_reject=True,
+        response_timeout=timedelta(hours=hours),
+        retries=0,
+        doc_md="Wait for a person's approval in Airflow's UI. A rejection fails the run at once.",
+    )
+    return [waiting]

@@ -229,7 +229,8 @@ def histogram(counts: Mapping[str, float], label: str, unit: str) -> str:
     """A bar for each value, in the order given, with its count."""
     with _canvas("histogram", height=2.6) as canvas:
         axes = canvas.axes
-        axes.bar(list(counts), list(counts.values()), color=MODEL, width=0.8)
+        axes.bar(range(len(counts)), list(counts.values()), color=MODEL, width=0.8)
+        axes.set_xticks(range(len(counts)), list(counts))
         axes.grid(axis="x", visible=False)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.set_xlabel(label)
@@ -241,7 +242,8 @@ def durations(seconds: Mapping[str, float]) -> str:
     """A bar for each step's seconds, first step on top."""
     with _canvas("durations", height=0.7 + 0.27 * len(seconds)) as canvas:
         axes = canvas.axes
-        axes.barh(list(seconds), list(seconds.values()), color=MODEL, height=0.66)
+        axes.barh(range(len(seconds)), list(seconds.values()), color=MODEL, height=0.66)
+        axes.set_yticks(range(len(seconds)), list(seconds))
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("seconds")

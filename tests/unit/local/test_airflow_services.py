@@ -1,0 +1,54 @@
+"""What Airflow's processes are told by their environment."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recsys_tasks.connections import StoreAccess
+from recsys_tasks.local.airflow_services import AirflowPlan, environment
+from recsys_tasks.local.credentials import Credentials
+
+
+@pytest.fixture
+def plan(tmp_path):
+    return AirflowPlan(
+        home=tmp_path,
+        dags=Path("/project/dags"),
+        plugins=Path("/project/plugins"),
+        port=8099,
+        database_port=55499,
+        store=StoreAccess("http://127.0.0.1:9099", "recsys", "key", "secret"),
+        credentials=Credentials(),
+    )
+
+
+def test_nothing_listens_beyond_loopback(plan):
+    environ = environment(plan)
+    assert environ["AIRFLOW__API__HOST"] == "127.0.0.1"
+    assert environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8099/execution/"
+
+
+def test_the_settings_of_another_airflow_do_not_leak_in(plan, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", "mysql://elsewhere")
+    environ = environment(plan)
+    assert environ["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
+    assert "AIRFLOW_CONN_OTHER" not in environ
+
+
+def test_the_two_connections_are_in_airflows_json_form(plan):
+    environ = environment(plan)
+    database = json.loads(environ["AIRFLOW_CONN_RECSYS_DB"])
+    store = json.loads(environ["AIRFLOW_CONN_RECSYS_S3"])
+    assert (database["conn_type"], database["port"], database["schema"]) == (
+        "postgres",
+        55499,
+        "recsys",
+    )
+    assert store["extra"] == {"endpoint_url": "http://127.0.0.1:9099", "bucket": "recsys"}
+
+
+def test_a_proxy_of_this_machine_is_not_asked_for_loopback(plan, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "intranet")
+    assert environment(plan)["NO_PROXY"] == "intranet,127.0.0.1,localhost"

@@ -1,0 +1,46 @@
+"""What the doctor says of what it finds."""
+
+import pytest
+
+from recsys_tasks.connections import Connections
+from recsys_tasks.local import doctor
+
+
+def test_too_little_memory_is_a_warning_with_both_numbers(monkeypatch):
+    monkeypatch.setattr(doctor, "available_memory", lambda: 1_000_000_000)
+    finding = doctor.check_memory(25_000_095)
+    assert (finding.state, finding.found) == (
+        "warning",
+        "1.0 GB free; 25,000,095 ratings need about 3.0 GB",
+    )
+
+
+def test_a_missing_compiler_is_named(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler -O3")
+    finding = doctor.check_compiler()
+    assert (finding.state, finding.found) == ("missing", "no no-such-compiler")
+
+
+def test_a_database_that_refuses_is_missing_and_one_not_set_is_a_warning():
+    (refused,) = doctor.check_database(
+        Connections({"RECSYS_DB_URL": "postgresql://a:b@127.0.0.1:1/c"})
+    )
+    (unset,) = doctor.check_database(Connections({}))
+    assert (refused.state, unset.state) == ("missing", "warning")
+
+
+@pytest.mark.services
+def test_the_embedded_store_ignores_conditions_and_keeps_no_probe(bucket):
+    from recsys_tasks.publish.object_store import ObjectStore
+
+    connections = Connections(
+        {
+            "RECSYS_S3_ENDPOINT": bucket.endpoint,
+            "RECSYS_S3_BUCKET": bucket.bucket,
+            "AWS_ACCESS_KEY_ID": bucket.access_key,
+            "AWS_SECRET_ACCESS_KEY": bucket.secret_key,
+        }
+    )
+    states = {finding.name: finding.state for finding in doctor.check_store(connections)}
+    assert states == {"S3": "ok", "S3 If-None-Match": "warning", "S3 If-Match": "warning"}
+    assert ObjectStore(bucket).list("") == ()

@@ -10,9 +10,9 @@ import logging
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 
 from recsys_tasks.errors import (
     ArtifactRefused,
@@ -35,6 +35,10 @@ def lock_name(dataset: str) -> str:
     return f"promote:{dataset}"
 
 
+Moment = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+"""UTC, ISO 8601, to the second."""
+
+
 class Pointer(Closed):
     """What a channel's file holds."""
 
@@ -47,8 +51,7 @@ class Pointer(Closed):
     move: int = Field(ge=1)
     """1 for the first promotion, one more each time the pointer moves."""
 
-    moved_at: str
-    """UTC, ISO 8601, to the second."""
+    moved_at: Moment
 
     reason: str = ""
     forced: bool = False

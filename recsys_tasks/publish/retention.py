@@ -8,6 +8,7 @@ import logging
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 
 from recsys_tasks.publish import keys
 from recsys_tasks.publish.channels import Lock, history, read_pointer
@@ -101,7 +102,7 @@ def _protected(store: ObjectStore, dataset: str, before: datetime) -> dict[str, 
     moves = history(store, dataset)
     since = [
         move
-        for move, following in zip(moves, (*moves[1:], None), strict=True)
+        for move, following in zip_longest(moves, moves[1:])
         if following is None or datetime.fromisoformat(following.moved_at) >= before
     ]
     protected = {move.version: f"champion until {before:%Y-%m-%d} or later" for move in since}

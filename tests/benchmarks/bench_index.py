@@ -88,7 +88,8 @@ def _features(genres: list[list[str]]) -> "NDArray[np.float32]":
 
     names = sorted({name for of_movie in genres for name in of_movie})
     pairs = [(row, names.index(name)) for row, of in enumerate(genres) for name in of]
-    tags = sp.coo_matrix((np.ones(len(pairs)), zip(*pairs, strict=True)), (len(genres), len(names)))
+    rows, columns = zip(*pairs, strict=True)
+    tags = sp.coo_matrix((np.ones(len(pairs)), (rows, columns)), (len(genres), len(names)))
     features = sp.hstack([sp.eye(len(genres)), tags]).tocsr()
     return (sp.diags(1 / np.asarray(features.sum(1)).ravel()) @ features).astype(np.float32).tocsr()
 

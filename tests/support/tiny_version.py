@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from recsys_tasks.publish import keys
 from recsys_tasks.publish.embeddings import Features, Items, Users, write_version
 from recsys_tasks.publish.index import build_index
 from recsys_tasks.publish.manifest import Manifest
+from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import seal
 from recsys_tasks.recommend.golden import write_golden
 
@@ -79,6 +81,13 @@ def make_version(
     facts = build_index(folder / "items.ann", items, users, trees=10, seed=3).facts
     write_golden(folder, facts)
     return seal(folder, sections(version, facts.model_dump(), accepted, n_users, n_items))
+
+
+def put_shell(store: ObjectStore, sealed: Manifest, version: str) -> None:
+    """As much of a version as moving a pointer and cleaning up look at: one file and a manifest."""
+    manifest = sealed.model_copy(update={"version": version})
+    store.put(keys.version(DATASET, version) + "seen.npz", b"a shell")
+    store.put(keys.manifest(DATASET, version), manifest.to_bytes())
 
 
 def sections(

@@ -1,0 +1,101 @@
+"""A clean-up removes what nobody needs and nothing else."""
+
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tiny_version import DATASET, make_version, put_shell
+
+from recsys_tasks.connections import StoreAccess
+from recsys_tasks.publish import keys
+from recsys_tasks.publish.channels import promote
+from recsys_tasks.publish.manifest import Manifest
+from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.publish.publisher import list_manifests
+from recsys_tasks.publish.retention import Retention, gc
+
+pytestmark = pytest.mark.services
+
+NAMES = [f"2026112{day}T030000Z-0000000{day}" for day in range(1, 6)]
+LATER = datetime.now(UTC) + timedelta(days=100)
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return make_version(tmp_path_factory.mktemp("version"), n_users=12, n_items=30)
+
+
+@pytest.fixture
+def store(bucket: StoreAccess, sealed: Manifest) -> ObjectStore:
+    """Five versions; the second, then the third became champion."""
+    store = ObjectStore(bucket)
+    for version in NAMES:
+        put_shell(store, sealed, version)
+    for version in NAMES[1:3]:
+        promote(store, nullcontext(), DATASET, version, by="test")
+    return store
+
+
+def clean(store: ObjectStore, keep: int = 0, days: int = 30, now: datetime = LATER) -> Retention:
+    return gc(store, nullcontext(), DATASET, keep, timedelta(days=days), now=now)
+
+
+def left(store: ObjectStore) -> list[str]:
+    return sorted(manifest.version for manifest in list_manifests(store, DATASET))
+
+
+def test_champion_and_predecessor_stay_whatever_their_age(store: ObjectStore) -> None:
+    before = [f for f in store.list(keys.versions(DATASET)) if f.key.split("/")[2] in NAMES[1:3]]
+    clean(store)
+    assert left(store) == NAMES[1:3]
+    assert list(store.list(keys.versions(DATASET))) == before
+
+
+def test_the_newest_stay(store: ObjectStore) -> None:
+    clean(store, keep=2)
+    assert left(store) == NAMES[1:5]
+
+
+def test_what_is_young_stays(store: ObjectStore) -> None:
+    assert clean(store, now=datetime.now(UTC)).removed == ()
+    assert left(store) == NAMES
+
+
+def test_what_a_pointer_named_within_the_time_stays(store: ObjectStore) -> None:
+    for version in NAMES[3:]:
+        promote(store, nullcontext(), DATASET, version, by="test")
+    clean(store, days=200, now=LATER)
+    assert left(store) == NAMES
+    kept = dict(clean(store, days=30).kept)
+    assert left(store) == NAMES[3:]
+    assert kept == {NAMES[4]: "champion", NAMES[3]: "predecessor of the champion"}
+
+
+def test_remains_of_a_crashed_publisher_and_old_runs_go(store: ObjectStore) -> None:
+    store.put(keys.version(DATASET, "20261101T030000Z-0000000f") + "seen.npz", b"half")
+    store.put(keys.runs(DATASET, "20261101T030000Z-0000000f") + "split.npz", b"old")
+    kinds = {removal.kind for removal in clean(store).removed}
+    assert kinds == {"version", "remains", "run"}
+    assert store.list(f"{DATASET}/runs/") == ()
+
+
+def test_a_version_loses_its_manifest_first(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted: list[str] = []
+    monkeypatch.setattr(store, "delete", deleted.append)
+    clean(store)
+    firsts = {key.split("/")[2]: key for key in reversed(deleted)}
+    assert all(key.endswith(keys.MANIFEST) for key in firsts.values())
+    assert len(firsts) == 3
+
+
+def test_a_dry_run_says_the_same_and_removes_nothing(store: ObjectStore) -> None:
+    before = store.list("")
+    dry = gc(store, nullcontext(), DATASET, 0, timedelta(days=30), dry_run=True, now=LATER)
+    assert store.list("") == before
+    assert [r.prefix for r in dry.removed] == [r.prefix for r in clean(store).removed]
+
+
+def test_a_dataset_without_anything_is_clean(bucket: StoreAccess) -> None:
+    assert clean(ObjectStore(bucket)).removed == ()

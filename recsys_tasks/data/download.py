@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recsys_tasks.data.progress import Progress
 from recsys_tasks.errors import InputRejected, SourceUnavailable
 
 log = logging.getLogger(__name__)
 
 CHUNK = 1 << 18
-LOG_SECONDS = 5.0
 PASSING = {408, 425, 429, 500, 502, 503, 504}
 """Answers of a server that a later request can get over."""
 
@@ -107,6 +107,7 @@ def download(
                     "The server, or something on the way, altered the file",
                 )
         partial.finish()
+        log.info("%s: %s bytes from %s", target, f"{target.stat().st_size:,}", url)
     return target
 
 
@@ -235,47 +236,14 @@ def _receive(url: str, answer: Any, partial: Partial) -> None:
         partial.begin(answer.headers.get("ETag") or answer.headers.get("Last-Modified") or "")
     length = answer.headers.get("Content-Length")
     whole = partial.size + int(length) if length and length.isdigit() else None
-    with partial.path.open("ab") as file, Progress(url, partial.size, whole) as progress:
+    progress = Progress(url, "bytes", whole)
+    progress.resume(partial.size)
+    with partial.path.open("ab") as file:
         while piece := answer.read(CHUNK):
             file.write(piece)
-            progress.add(len(piece))
+            progress.add(len(piece), file.tell())
     if whole is not None and partial.size != whole:
         raise _BrokeOffError(f"it ended after {partial.size} of {whole} bytes")
-
-
-class Progress:
-    """Log lines of a long transfer: bytes, rate, time left.
-
-    Args:
-        name: what is transferred.
-        done: bytes that were here before.
-        whole: bytes of the whole; None when nobody said.
-    """
-
-    def __init__(self, name: str, done: int, whole: int | None) -> None:
-        self._name, self._before, self._done, self._whole = name, done, done, whole
-        self._begun = self._logged = time.monotonic()
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._log()
-
-    def add(self, count: int) -> None:
-        """Takes note of so many more bytes."""
-        self._done += count
-        if time.monotonic() - self._logged >= LOG_SECONDS:
-            self._log()
-
-    def _log(self) -> None:
-        self._logged = time.monotonic()
-        rate = (self._done - self._before) / max(self._logged - self._begun, 1e-6)
-        left = ""
-        if self._whole and rate and self._whole > self._done:
-            left = f", {(self._whole - self._done) / rate:.0f} s left"
-        of = f" of {self._whole / 1e6:.1f}" if self._whole else ""
-        log.info("%s: %.1f%s MB, %.1f MB/s%s", self._name, self._done / 1e6, of, rate / 1e6, left)
 
 
 @contextmanager

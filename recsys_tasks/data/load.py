@@ -4,8 +4,7 @@ Everything happens in the caller's transaction, under the dataset's lock; ``rate
 between two ratings of one pair, and whatever leaves a table goes to its history.
 """
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import IO, Any, cast
 
 import numpy as np
@@ -13,52 +12,17 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 
-from recsys_tasks.data.copy_binary import (
-    HEADER,
-    POSTGRES_EPOCH,
-    TRAILER,
-    ByteSource,
-    Records,
-)
+from recsys_tasks.data.copy_binary import ByteSource
 from recsys_tasks.data.movies_csv import Movie
 from recsys_tasks.data.ratings_csv import Ratings
-from recsys_tasks.data.rejections import Aside, copy_text
-
-STAGED_RATING = np.dtype(
-    [
-        ("fields", ">i2"),
-        ("user_length", ">i4"),
-        ("user_id", ">i8"),
-        ("movie_length", ">i4"),
-        ("movie_id", ">i8"),
-        ("rating_length", ">i4"),
-        ("digits", ">i2"),
-        ("weight", ">i2"),
-        ("sign", ">i2"),
-        ("scale", ">i2"),
-        ("whole", ">i2"),
-        ("tenthousandths", ">i2"),
-        ("time_length", ">i4"),
-        ("rated_at", ">i8"),
-        ("line_length", ">i4"),
-        ("line", ">i8"),
-    ]
-)
-"""A COPY BINARY record of ``staged_ratings``; the rating is a numeric of two base-10000 digits."""
-
-FILLED_RATING = np.dtype(
-    [field for field in STAGED_RATING.descr if not field[0].startswith("line")]
-    + [("file_length", ">i4"), ("file_id", ">i4")]
-)
-"""A COPY BINARY record of ``ratings`` itself: the same, with the file in the line's place."""
+from recsys_tasks.data.rejections import Aside
+from recsys_tasks.data.wire import OutOfOrderError, StrictOrder, framed, joined, movie_line
 
 SORT_MEMORY = "256MB"
 """What Postgres may use to sort rows for the primary key."""
 
 BULK_ROWS = 100_000
 """From so many new rows on, their movies are checked by one join and not row by row."""
-
-PIECE_BYTES = 1 << 18
 
 SAMPLE_ROWS = 2000
 """Rows of a full snapshot that are looked up to see how much of it the table holds already."""
@@ -195,10 +159,11 @@ class TableLoad:
             cursor.execute(query, values or None)
             return cursor.fetchall()
 
-    def copy(self, target: str, source: IO[bytes]) -> None:
-        """Streams a file-like object into a table, by COPY."""
+    def copy(self, target: str, source: IO[bytes]) -> int:
+        """Streams a file-like object into a table and returns how many rows Postgres counted."""
         with self._connection.cursor() as cursor:
             cursor.copy_expert(f"COPY {target}", source, size=1 << 20)
+            return cursor.rowcount
 
     def holds_ratings(self) -> bool:
         """Whether the table has any row."""
@@ -215,23 +180,25 @@ class TableLoad:
         self.run("SELECT ratings_begin_fill()")
         order = StrictOrder(file_id)
         try:
-            self._stream("ratings FROM STDIN (FORMAT binary, FREEZE)", _framed(order.fill(blocks)))
+            filled = self._stream(
+                "ratings FROM STDIN (FORMAT binary, FREEZE)", framed(order.fill(blocks))
+            )
         except OutOfOrderError:
             self.run("ROLLBACK TO SAVEPOINT fill")
             return None
         self._end_fill()
-        return order.rows
+        return filled
 
     def stage_ratings(self, blocks: Iterable[Ratings]) -> bool:
         """Streams ratings into the stage; whether they came in strict order of (user, movie)."""
         order = StrictOrder()
-        self._stream("staged_ratings FROM STDIN (FORMAT binary)", _framed(order.stage(blocks)))
+        self._stream("staged_ratings FROM STDIN (FORMAT binary)", framed(order.stage(blocks)))
         self.run("ANALYZE staged_ratings")
         return order.holds
 
     def stage_movies(self, movies: Iterable[Movie]) -> None:
         """Streams movies into the stage."""
-        self._stream("staged_movies FROM STDIN", _joined(map(_movie_line, movies)))
+        self._stream("staged_movies FROM STDIN", joined(map(movie_line, movies)))
         self.run("ANALYZE staged_movies")
 
     def settle_ratings(self) -> tuple[list[Aside], int]:
@@ -305,11 +272,11 @@ class TableLoad:
             [row[0] for row in self.select(f"SELECT id FROM {table} ORDER BY id")], np.int64
         )
 
-    def _stream(self, target: str, pieces: Iterable[bytes]) -> None:
+    def _stream(self, target: str, pieces: Iterable[bytes]) -> int:
         """COPY of what is made on the way; what goes wrong there is raised as it is."""
         with ByteSource(pieces) as source:
             try:
-                self.copy(target, cast(IO[bytes], source))
+                return self.copy(target, cast(IO[bytes], source))
             except psycopg2.Error:
                 if source.failure:
                     raise source.failure from None
@@ -357,93 +324,3 @@ class TableLoad:
 
     def _count(self, table: str) -> int:
         return int(self.select(f"SELECT count(*) FROM {table}")[0][0])
-
-
-class StrictOrder:
-    """Turns blocks into records and watches: are they in strictly ascending order of (user, movie)?
-
-    Such rows hold no pair twice, so that nothing needs to be settled.
-
-    Args:
-        file_id: the file that filled rows came from.
-    """
-
-    def __init__(self, file_id: int = 0) -> None:
-        self.holds = True
-        self.rows = 0
-        self._file_id = file_id
-        self._last = (-1, -1)
-
-    def stage(self, blocks: Iterable[Ratings]) -> Iterator[bytes]:
-        """Records of ``staged_ratings``, in whatever order."""
-        for rows in blocks:
-            self._watch(rows)
-            records = _records(rows, STAGED_RATING)
-            records["line_length"], records["line"] = 8, rows.line
-            yield records.tobytes()
-
-    def fill(self, blocks: Iterable[Ratings]) -> Iterator[bytes]:
-        """Records of ``ratings``.
-
-        Raises:
-            OutOfOrderError: a row does not follow the one before it.
-        """
-        for rows in blocks:
-            self._watch(rows)
-            if not self.holds:
-                raise OutOfOrderError
-            records = _records(rows, FILLED_RATING)
-            records["file_length"], records["file_id"] = 4, self._file_id
-            yield records.tobytes()
-
-    def _watch(self, rows: Ratings) -> None:
-        self.rows += len(rows)
-        if self.holds and len(rows):
-            user, movie = rows.user_id, rows.movie_id
-            ascending = (user[1:] > user[:-1]) | (
-                (user[1:] == user[:-1]) & (movie[1:] > movie[:-1])
-            )
-            follows = (int(user[0]), int(movie[0])) > self._last
-            self.holds = follows and bool(ascending.all())
-            self._last = (int(user[-1]), int(movie[-1]))
-
-
-class OutOfOrderError(Exception):
-    """The ratings of a file do not ascend by user and movie; caught where they are filled in."""
-
-
-def _records(rows: Ratings, record: np.dtype[Any]) -> Records:
-    """COPY BINARY records with the columns that both tables share."""
-    records = np.empty(len(rows), record)
-    records["fields"] = 5
-    records["user_length"] = records["movie_length"] = records["time_length"] = 8
-    records["rating_length"] = 12
-    records["digits"], records["weight"], records["sign"], records["scale"] = 2, 0, 0, 1
-    records["user_id"], records["movie_id"] = rows.user_id, rows.movie_id
-    records["whole"] = rows.half_stars // 2
-    records["tenthousandths"] = rows.half_stars % 2 * 5000
-    records["rated_at"] = (rows.rated_at - POSTGRES_EPOCH) * 1_000_000
-    return records
-
-
-def _framed(records: Iterator[bytes]) -> Iterator[bytes]:
-    yield HEADER
-    yield from records
-    yield TRAILER
-
-
-def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines in pieces that are worth a hand-over."""
-    piece = bytearray()
-    for line in lines:
-        piece += line
-        if len(piece) >= PIECE_BYTES:
-            yield bytes(piece)
-            piece.clear()
-    yield bytes(piece)
-
-
-def _movie_line(movie: Movie) -> bytes:
-    genres = json.dumps(movie.genres, ensure_ascii=False)
-    fields = (str(movie.id), movie.title, genres, str(movie.line))
-    return ("\t".join(map(copy_text, fields)) + "\n").encode()

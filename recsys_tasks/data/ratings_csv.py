@@ -61,19 +61,20 @@ class RatingsReader:
         self._catalogue = Catalogue(known_movies)
         self._per_second = 1000 if source.time_unit == "ms" else 1
 
-    def read(self, block: Block) -> tuple[Ratings, list[Aside]]:
-        """The block's good rows and the rows set aside; blank lines are neither."""
+    def read(self, block: Block) -> tuple[Ratings, list[Aside], int]:
+        """The block's good rows, the rows set aside, and how many records are blank lines."""
         fast, odd = self._read_plain(block)
-        rows, aside = [], []
+        rows, aside, blank = [], [], 0
         for index in odd:
             record, line = block.record(index), int(block.lines[index])
             if not record.strip():
+                blank += 1
                 continue
             try:
                 rows.append((*self._judge(record), line))
             except Fault as fault:
                 aside.append(Aside(line, str(fault), record))
-        return _merged(fast, rows), aside
+        return _merged(fast, rows), aside, blank
 
     def _read_plain(self, block: Block) -> tuple[Ratings, NDArray[np.int64]]:
         """Rows whose every field is plainly right, and the indices of all other records."""

@@ -128,13 +128,45 @@ def source_files(
     ]
 
 
-def fingerprint(file: SourceFile) -> str:
-    """The sha256 of the CSV's bytes, in hex; all of them were read and are UTF-8.
+@dataclass(frozen=True)
+class CheckedFile(SourceFile):
+    """A source file that was read once in full."""
+
+    sha256: str = ""
+    """Hex digest of the CSV's bytes, after decompression."""
+
+    size: int = 0
+    """Number of these bytes."""
+
+    state: tuple[int, int, int] = (0, 0, 0)
+    """What the file system said of the file before it was read."""
+
+    def refuse_if_changed(self) -> None:
+        """Called once the rows were read.
+
+        Raises:
+            InputRejected: the file is not the one that was checked.
+        """
+        if file_state(self.path) != self.state:
+            raise InputRejected(
+                self.name,
+                "the file changed while it was read",
+                "a file that is written completely",
+                "Write it under another name and rename it",
+            )
+
+
+def check_file(file: SourceFile) -> CheckedFile:
+    """The file with its hash and size; all of it was read and is UTF-8.
 
     Raises:
         InputRejected: the file is empty, cut, corrupt or in another encoding.
     """
-    digest, decoder = hashlib.sha256(), getincrementaldecoder("utf-8")()
+    digest, decoder, state = (
+        hashlib.sha256(),
+        getincrementaldecoder("utf-8")(),
+        file_state(file.path),
+    )
     read = 0
     with file.open() as stream:
         while chunk := stream.read(CHUNK):
@@ -146,7 +178,15 @@ def fingerprint(file: SourceFile) -> str:
     _refuse_bytes(file, decoder, b"", read)
     if not read:
         raise InputRejected(file.name, "the file is empty", "a header and rows")
-    return digest.hexdigest()
+    return CheckedFile(
+        file.role, file.name, file.path, file.member, digest.hexdigest(), read, state
+    )
+
+
+def file_state(path: Path) -> tuple[int, int, int]:
+    """What changes when a file is written or replaced: inode, size and time of the last change."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _refuse_bytes(file: SourceFile, decoder: IncrementalDecoder, chunk: bytes, read: int) -> None:

@@ -279,7 +279,7 @@ def one_database(postgres_url: str) -> Database:
 
 @given(history=loads)
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a smaller example is not worth minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture],

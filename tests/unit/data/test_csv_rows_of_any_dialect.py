@@ -63,7 +63,7 @@ def read_ratings(
     good: list[tuple[int, ...]] = []
     aside: list[Aside] = []
     for block in blocks:
-        table, odd = reader.read(block)
+        table, odd, _ = reader.read(block)
         columns = (table.user_id, table.movie_id, table.half_stars, table.rated_at, table.line)
         good += zip(*(column.tolist() for column in columns), strict=True)
         aside += odd

@@ -36,5 +36,8 @@ RUN --mount=type=bind,from=wheels,source=/tmp/wheels,target=/tmp/wheels \
         "apache-airflow==${AIRFLOW_VERSION}" apache-airflow-providers-fab apache-airflow-providers-postgres \
         "$(echo /tmp/wheels/recsys_tasks-*.whl)[train]" \
     && python -c "import airflow.providers.fab, alembic, annoy, lightfm, matplotlib, numba, psycopg2, recsys_tasks"
+# What a manifest calls the code's revision; without it, the installed version.
+ARG RECSYS_REVISION=""
+ENV RECSYS_REVISION=${RECSYS_REVISION}
 COPY --chown=airflow:0 dags /opt/airflow/dags
 COPY --chown=airflow:0 plugins /opt/airflow/plugins

@@ -1,5 +1,6 @@
 """From facts to what a template shows: plots, words for numbers, the templates themselves."""
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -71,6 +72,11 @@ def identifier(text: str, what: str) -> int:
         raise SettingsError(f"{text!r} is not the number of a {what}") from None
 
 
+def moment(written: str) -> str:
+    """A time as a pointer holds it, to the minute; anything else as it is."""
+    return re.sub(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)?Z$", r"\1 \2 UTC", written)
+
+
 @cache
 def static(name: str) -> str:
     """A style sheet or a script."""
@@ -93,7 +99,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"measure": wording.measure, "count": wording.count}
+    environment.filters |= {
+        "measure": wording.measure,
+        "count": wording.count,
+        "moment": moment,
+    }
     return environment
 
 

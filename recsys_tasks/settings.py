@@ -221,6 +221,10 @@ class TrainSettings(Frozen):
     genres: bool = True
     """Use genres as item features beside each item's own."""
 
+    genre_weight: float = Field(default=0.1, gt=0, le=1)
+    """Weight of each genre where the item itself has 1; the article's is 1. With less, films that
+    share genres keep more of their own."""
+
     patience: int = Field(default=5, ge=0, le=100)
     """Stop after this many validations without a better one, keep the best epoch; 0: run all epochs."""
 
@@ -433,6 +437,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "positives.liked_weight": 0.0,
         "split.validation_fraction": 0.0,
         "train.epochs": 250,
+        "train.genre_weight": 1.0,
         "train.max_sampled": 10,
         "train.patience": 0,
     },

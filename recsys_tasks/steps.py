@@ -172,7 +172,8 @@ class Steps:
             )
         users, items = build_id_maps(ratings, movies)
         interactions = build_interactions(ratings, users, items, self.settings.positives)
-        features = build_item_features(movies, self.settings.train.genres)
+        wanted = self.settings.train
+        features = build_item_features(movies, wanted.genres, wanted.genre_weight)
         facts = data_facts(ratings, interactions, features, self.settings)
         facts["files"] = lineage(self.database.lineage(self.run.dataset, as_of))
         if not facts["positives"]:

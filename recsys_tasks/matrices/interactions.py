@@ -96,8 +96,8 @@ class ItemFeatures:
     """What is known of each item: itself and, where asked for, its genres.
 
     Args:
-        matrix: CSR float32, ``(n_items, n_items + n_genres)``; each row sums to 1, its elements
-            equal; identity columns first, genre columns after them in the order of their names.
+        matrix: CSR float32, ``(n_items, n_items + n_genres)``; each row sums to 1; identity columns
+            first, genre columns after them in the order of their names.
         names: a name for each column: ``movie:<id>`` or ``genre:<name>``.
     """
 
@@ -153,16 +153,20 @@ def build_seen(ratings: RatingTable, users: IdMap, items: IdMap) -> Csr:
     return sp.csr_matrix((ones, col, indptr), shape=(len(users), len(items)))
 
 
-def build_item_features(movies: MovieTable, genres: bool = True) -> ItemFeatures:
+def build_item_features(
+    movies: MovieTable, genres: bool = True, genre_weight: float = 1.0
+) -> ItemFeatures:
     """Identity and genres of each movie, rows normalised to sum to 1.
 
     Args:
         movies: ids ascending; genres without repeats within a movie.
         genres: False leaves the identity alone, ``(n_items, n_items)``.
+        genre_weight: of each genre, where the item itself has 1, before rows are normalised; > 0.
 
     Source:
-        ``lightfm.data.Dataset.build_item_features`` with its defaults, the genres fitted in the
-        order of their names. ``(no genres listed)`` is a genre like any other, as in the article.
+        with weight 1, ``lightfm.data.Dataset.build_item_features`` with its defaults, the genres
+        fitted in the order of their names. ``(no genres listed)`` is a genre like any other, as in
+        the article.
     """
     n_items = len(movies.movie_id)
     tags = movies.genres if genres else ((),) * n_items
@@ -176,8 +180,10 @@ def build_item_features(movies: MovieTable, genres: bool = True) -> ItemFeatures
     is_genre[indptr[:-1]] = False
     indices[~is_genre] = np.arange(n_items)
     indices[is_genre] = np.fromiter(map(column.__getitem__, flat), dtype=np.int32, count=len(flat))
-    data = np.repeat((1.0 / (counts + 1)).astype(np.float32), counts + 1)
-    matrix = sp.csr_matrix((data, indices, indptr), shape=(n_items, n_items + len(labels)))
+    data = np.repeat(1.0 / (1.0 + genre_weight * counts), counts + 1)
+    data[is_genre] *= genre_weight
+    parts = (data.astype(np.float32), indices, indptr)
+    matrix = sp.csr_matrix(parts, shape=(n_items, n_items + len(labels)))
     matrix.sort_indices()
     names = (*map("movie:{}".format, movies.movie_id.tolist()), *map("genre:{}".format, labels))
     return ItemFeatures(matrix, names)

@@ -54,6 +54,9 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "32 components": {"train.components": 32},
     "128 components": {"train.components": 128},
     "no genres": {"train.genres": False},
+    "genre weight 0.05": {"train.genre_weight": 0.05},
+    "genre weight 0.3": {"train.genre_weight": 0.3},
+    "genre weight 1": {"train.genre_weight": 1.0},
     "learning rate 0.03": {"train.learning_rate": 0.03},
     "learning rate 0.08": {"train.learning_rate": 0.08},
     "L2 1e-5": {"train.item_alpha": 1e-5, "train.user_alpha": 1e-5},
@@ -127,7 +130,9 @@ def prepare(tables: Tables, settings: Settings) -> Prepared:
     users, items = build_id_maps(tables.ratings, tables.movies)
     return Prepared(
         split(build_interactions(tables.ratings, users, items, settings.positives), settings.split),
-        build_item_features(tables.movies, settings.train.genres).matrix,
+        build_item_features(
+            tables.movies, settings.train.genres, settings.train.genre_weight
+        ).matrix,
         build_seen(tables.ratings, users, items),
     )
 

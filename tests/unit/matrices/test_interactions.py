@@ -87,6 +87,12 @@ def test_without_genres_each_item_has_only_itself():
     assert bare.names == ("movie:3", "movie:7")
 
 
+def test_a_genre_of_less_weight_leaves_more_to_the_item_itself():
+    movies = MovieTable(np.array([3, 7]), ("a", "b"), (("Drama",), ("Action", "Drama")))
+    found = build_item_features(movies, genre_weight=0.5).matrix.toarray()
+    assert np.allclose(found, [[2 / 3, 0, 0, 1 / 3], [0, 1 / 2, 1 / 4, 1 / 4]])
+
+
 def test_44_genres_on_one_item_share_its_weight_with_it():
     tags = tuple(f"g{n:02}" for n in range(44))
     found = build_item_features(MovieTable(np.array([1]), ("a",), (tags,)))

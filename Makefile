@@ -1,6 +1,6 @@
 # From a clone to a champion: `make demo`. Everything lives in .venv and .recsys; `make clean` removes both.
 
-.PHONY: setup demo up down test check bench clean
+.PHONY: setup demo up down test check bench docs clean
 READY := .venv/.ready
 # Postgres' files, where root's clone is closed to the account that Postgres runs as (see the README).
 OUTSIDE := /var/tmp/recsys-$(shell printf %s "$$(pwd -P)/.recsys" | sha256sum | cut -c 1-12)
@@ -29,6 +29,10 @@ check: $(READY)  ## linters, types, import contracts
 test: check  ## check, and all tests with their own Postgres and S3 server
 	.venv/bin/python -m pytest
 
+browser: $(READY)  ## the pages in chromium, which must be installed; writes the README's pictures
+	PATH="$(CURDIR)/.venv/bin:$$PATH" uv sync --quiet --frozen --all-extras --inexact --group browser
+	RECSYS_SCREENSHOTS=docs/images .venv/bin/python -m pytest tests/browser
+
 bench: $(READY)  ## this project against the article's code
 	@.venv/bin/recsys bench
 
@@ -36,6 +40,11 @@ requirements.txt: uv.lock  ## export the lock for pip users and for the image, w
 	@{ echo "# Exported from uv.lock by \`make requirements.txt\`: for pip users and the image. Never edit it."; \
 	PATH="$(CURDIR)/.venv/bin:$$PATH" uv export --quiet --frozen --no-dev --all-extras --no-extra sample \
 	    --no-emit-project --no-hashes --no-annotate --no-header; } > $@.new && mv $@.new $@
+
+docs: $(READY)  ## write docs/dags.md from what the DAGs say of themselves
+	@home=$$(mktemp -d) && AIRFLOW_HOME=$$home AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR PYTHONPATH=plugins \
+	    .venv/bin/python -m recsys_airflow.dag_docs dags > docs/dags.md.new; \
+	    status=$$?; rm -rf $$home; [ $$status = 0 ] && mv docs/dags.md.new docs/dags.md
 
 clean:  ## stop the stack; remove the environment, the stack's data and every cache
 	@if [ -x .venv/bin/recsys ]; then RECSYS_HOME="$(CURDIR)/.recsys" .venv/bin/recsys down; fi

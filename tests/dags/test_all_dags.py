@@ -42,3 +42,10 @@ def test_the_search_tries_one_mapped_task_a_trial_and_one_at_a_time(dag_bag):
 def test_the_search_has_fields_for_its_space(dag_bag):
     params = dag_bag.dags["recsys_tune"].params
     assert params["tune.components"] == [32, 64, 128]
+
+
+def test_the_page_about_the_dags_is_what_they_say(dag_bag, project):
+    from recsys_airflow.dag_docs import render
+
+    page = (project / "docs" / "dags.md").read_text(encoding="utf-8")
+    assert page == render(dag_bag.dags.values()), "run `make docs`"

@@ -73,10 +73,12 @@ def evaluate_all(
     train = split.train_and_validation()
     question = Question.of(train, split.test, seen)
     model, per_user = measure_scorer(embeddings, question, settings)
+    log.info("the model %s", _in_a_line(model["test_served"]))
     baselines: dict[str, Any] = {}
     intervals: dict[str, Any] = {}
     for name, scorer in _baselines(train, settings):
         baselines[name], of_baseline = measure_scorer(scorer, question, settings)
+        log.info("%s %s", BASELINE_NAMES[name], _in_a_line(baselines[name]["test_served"]))
         intervals[name] = _compared(per_user, of_baseline, settings)
         per_user |= {f"{name}.{key}": values for key, values in of_baseline.items()}
     found = {**model, "baselines": baselines, "intervals": intervals}
@@ -225,8 +227,16 @@ def _summary(per_user: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
     if not n_users:
         return {"users": 0}
     means = {name: float(values.mean()) for name, values in per_user.items()}
-    errors = {name: float(np.std(values) / np.sqrt(n_users)) for name, values in per_user.items()}
+    spare = min(1, n_users - 1)
+    errors = {
+        name: float(values.std(ddof=spare) / np.sqrt(n_users)) for name, values in per_user.items()
+    }
     return {**means, "users": n_users, "standard_errors": errors}
+
+
+def _in_a_line(served: Mapping[str, Any]) -> str:
+    named = [f"{name} {served[name]:.4f}" for name in COMPARED if name in served]
+    return f"as served over {served['users']} users: {', '.join(named)}"
 
 
 def _of_lists(

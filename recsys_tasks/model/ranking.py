@@ -5,6 +5,7 @@ score at least as much are counted. A view that leaves items out subtracts those
 counted, so every view comes from the same scores. Ties count against the model, as in LightFM.
 """
 
+import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,8 +20,13 @@ from threadpoolctl import threadpool_limits
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Csr, Interactions
 
+log = logging.getLogger(__name__)
+
 NOBODY = -1
 """Fills a list of items that ends early."""
+
+LONG = 200
+"""Blocks from which on progress is logged, ten times."""
 
 CHUNK = 4096
 """Scores that are compared at a time: 16 KB, half of a core's first cache."""
@@ -130,12 +136,14 @@ def rank(
     Source:
         ``LightFM.predict_rank``: ``test`` is with ``train_interactions``, the others without.
     """
-    counts = _Counts(parts, list_length)
+    counts, blocks = _Counts(parts, list_length), list(_blocks(parts, block))
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(
-            lambda users: counts.add(scorer.scores(users), users), _blocks(parts, block)
-        ):
-            pass
+        ranked = pool.map(lambda users: counts.add(scorer.scores(users), users), blocks)
+        for n_done, _ in enumerate(ranked, start=1):
+            if len(blocks) >= LONG and n_done * 10 // len(blocks) > (n_done - 1) * 10 // len(
+                blocks
+            ):
+                log.info("ranked %d of %d blocks of %d users", n_done, len(blocks), block)
     return counts.ranking()
 
 

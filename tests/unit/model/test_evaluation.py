@@ -1,6 +1,7 @@
 """Our numbers are LightFM's where it has them, and hold together where it has none."""
 
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -75,6 +76,14 @@ def test_blocks_do_not_change_a_rank(fitted, ranking):
     for view, ranks in ranking.views.items():
         differ = np.mean(ranks.values != other.views[view].values)
         assert differ < 0.001  # BLAS may sum another block's shape in another order
+
+
+def test_a_long_ranking_shows_its_progress_ten_times(fitted, caplog):
+    parts = Parts.of(fitted.split.train, fitted.split.test, fitted.seen)
+    with caplog.at_level(logging.INFO):
+        rank(random_order(fitted.split.train.shape, 1), parts, block=2)
+    assert len(caplog.messages) == 10
+    assert caplog.messages[-1] == "ranked 287 of 287 blocks of 2 users"
 
 
 def test_threads_do_not_change_a_rank(fitted):

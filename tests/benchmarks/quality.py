@@ -1,7 +1,7 @@
 """What moves quality, in tables: settings compared on validation, then the presets on the test part.
 
-    python tests/benchmarks/quality.py presets --data ../shared/data
-    python tests/benchmarks/quality.py compare --data ../shared/data
+    python tests/benchmarks/quality.py presets ../shared/data/{ml-latest-small,movietweetings-20k}
+    python tests/benchmarks/quality.py compare ../shared/data/{ml-latest-small,movietweetings-20k}
 
 ``presets`` is what the nightly preset was chosen by: every candidate on the validation part of several
 splits of MovieLens and MovieTweetings; the test part is not looked at. ``compare`` then measures the
@@ -39,8 +39,6 @@ from recsys_tasks.model.fit import Model, fit
 from recsys_tasks.model.ranking import Scorer
 from recsys_tasks.model.representations import fold
 from recsys_tasks.settings import Settings
-
-DATASETS = ("ml-latest-small", "movietweetings-20k")
 
 CANDIDATES: dict[str, dict[str, Any]] = {
     "nightly": {},
@@ -183,14 +181,14 @@ def scorers(
             yield f"EASE, {kind}", ease, given, train, (0, 0)
 
 
-def presets(data: Path, seeds: list[int]) -> str:
+def presets(folders: list[Path], seeds: list[int]) -> str:
     """A Markdown table: each candidate's validation metric relative to the popular list's."""
-    lines = ["| candidate | " + " | ".join(f"{name} | epochs | s" for name in DATASETS) + " |"]
-    lines.append("|---|" + "---|" * 3 * len(DATASETS))
-    tables = {name: read(data / name) for name in DATASETS}
+    tables = {folder.name: read(folder) for folder in folders}
+    lines = ["| candidate | " + " | ".join(f"{name} | epochs | s" for name in tables) + " |"]
+    lines.append("|---|" + "---|" * 3 * len(tables))
     for candidate, overrides in CANDIDATES.items():
         cells = [candidate]
-        for name in DATASETS:
+        for name in tables:
             found = [
                 best_validation(tables[name], seeded("nightly", overrides, seed)) for seed in seeds
             ]
@@ -205,9 +203,9 @@ def presets(data: Path, seeds: list[int]) -> str:
     return "\n".join(lines)
 
 
-def compare(data: Path, seeds: list[int]) -> str:
+def compare(folders: list[Path], seeds: list[int]) -> str:
     """Markdown tables: every scorer in every view, mean over seeds with a 95 % interval."""
-    return "\n\n".join(_compared(name, read(data / name), seeds) for name in DATASETS)
+    return "\n\n".join(_compared(folder.name, read(folder), seeds) for folder in folders)
 
 
 def _compared(dataset: str, tables: Tables, seeds: list[int]) -> str:
@@ -276,12 +274,12 @@ def main() -> None:
     """Reads the command line and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", choices=["presets", "compare"])
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds the datasets")
+    parser.add_argument("folders", nargs="+", type=Path, help="each with movies.csv, ratings.csv")
     parser.add_argument("--seeds", type=int, default=3, help="splits, seeded 1 to this")
     given = parser.parse_args()
     logging.disable(logging.INFO)
     table = {"presets": presets, "compare": compare}[given.table]
-    print(table(given.data, list(range(1, given.seeds + 1))))
+    print(table(given.folders, list(range(1, given.seeds + 1))))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ mends the entry of the pointer it finds, so a crash between the two loses nothin
 """
 
 import logging
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, ValidationError
 
@@ -73,15 +73,19 @@ class Pointer(Closed):
 
 @dataclass(frozen=True)
 class _Place:
-    """A pointer as it was found, with the ETag that a move makes its condition."""
+    """A pointer as it was found, and the condition on which it may be moved from there."""
 
     pointer: Pointer | None
-    etag: str | None
+    condition: dict[str, Any]
 
 
 def read_pointer(store: ObjectStore, dataset: str, channel: str = "champion") -> Pointer | None:
     """Where a channel points; nothing before the first promotion."""
-    return _find(store, keys.pointer(dataset, channel)).pointer
+    key = keys.pointer(dataset, channel)
+    try:
+        return Pointer.from_bytes(store.get(key), key)
+    except NotFound:
+        return None
 
 
 def promote(
@@ -116,7 +120,7 @@ def promote(
         manifest = read_manifest(store, dataset, version)
         if not manifest.gate.accepted and not force:
             raise GateRejected(_failed(manifest))
-        place = _find(store, keys.pointer(dataset))
+        place = _find(store, dataset)
         now = place.pointer.version if place.pointer else None
         forced = force and not manifest.gate.accepted
         return _move(store, dataset, place, manifest, by, reason, forced, previous=now)
@@ -130,7 +134,7 @@ def rollback(store: ObjectStore, lock: Lock, dataset: str, by: str, reason: str 
         PublishConflict: someone else moved the pointer in between.
     """
     with lock:
-        place = _find(store, keys.pointer(dataset))
+        place = _find(store, dataset)
         if place.pointer is None or place.pointer.previous is None:
             raise NotFound(f"the champion of {dataset} has no predecessor")
         target = place.pointer.previous
@@ -146,22 +150,29 @@ def rollback(store: ObjectStore, lock: Lock, dataset: str, by: str, reason: str 
 
 def history(store: ObjectStore, dataset: str) -> tuple[Pointer, ...]:
     """Every move of the champion, first to last."""
-    entries = {
-        entry.move: entry
-        for found in store.list(keys.history(dataset))
-        for entry in [Pointer.from_bytes(store.get(found.key), found.key)]
-    }
+    entries = {entry.move: entry for entry in _entries(store, dataset)}
     if (now := read_pointer(store, dataset)) is not None:
         entries[now.move] = now
     return tuple(entries[move] for move in sorted(entries))
 
 
-def _find(store: ObjectStore, key: str) -> _Place:
+def _entries(store: ObjectStore, dataset: str) -> list[Pointer]:
+    found = store.list(keys.history(dataset))
+    return [Pointer.from_bytes(store.get(entry.key), entry.key) for entry in found]
+
+
+def _find(store: ObjectStore, dataset: str) -> _Place:
+    """The champion; a damaged pointer is taken from its history, and may be overwritten."""
+    key = keys.pointer(dataset)
     try:
         document, etag = store.get_tagged(key)
+        return _Place(Pointer.from_bytes(document, key), {"if_match": etag})
     except NotFound:
-        return _Place(None, None)
-    return _Place(Pointer.from_bytes(document, key), etag)
+        return _Place(None, {"if_none_match": True})
+    except ArtifactRefused as error:
+        log.warning("%s; going by the history", error)
+        last = max(_entries(store, dataset), key=lambda entry: entry.move, default=None)
+        return _Place(last, {})
 
 
 def _move(
@@ -178,7 +189,8 @@ def _move(
     last = place.pointer
     if last is not None:
         _record(store, dataset, last)
-        if (last.version, last.manifest_sha256) == (manifest.version, manifest.sha256()):
+        same = (last.version, last.manifest_sha256) == (manifest.version, manifest.sha256())
+        if same and place.condition:
             log.info("%s is the champion of %s already", last.version, dataset)
             return last
     pointer = Pointer(
@@ -191,18 +203,18 @@ def _move(
         reason=reason,
         forced=forced,
     )
-    _write(store, keys.pointer(dataset), pointer, place.etag)
+    _write(store, dataset, pointer, place.condition)
     _record(store, dataset, pointer)
     log.info("%s: champion %s (before: %s)", dataset, pointer.version, last and last.version)
     return pointer
 
 
-def _write(store: ObjectStore, key: str, pointer: Pointer, etag: str | None) -> None:
-    document = canonical_json.to_bytes(pointer.model_dump(mode="json"))
+def _write(store: ObjectStore, dataset: str, pointer: Pointer, condition: dict[str, Any]) -> None:
+    key, document = keys.pointer(dataset), canonical_json.to_bytes(pointer.model_dump(mode="json"))
     try:
-        store.put(key, document, if_none_match=etag is None, if_match=etag)
+        store.put(key, document, **condition)
     except PublishConflict:
-        now = _find(store, key).pointer
+        now = read_pointer(store, dataset)
         raise PublishConflict(
             f"{key}: moved in between, to {now.version} by {now.promoted_by}"
             if now
@@ -214,11 +226,9 @@ def _record(store: ObjectStore, dataset: str, pointer: Pointer) -> None:
     """Entry ``n`` holds the ``n``-th pointer; written again only when it is missing or differs."""
     key = f"{keys.history(dataset)}{pointer.move}.json"
     document = canonical_json.to_bytes(pointer.model_dump(mode="json"))
-    try:
+    with suppress(NotFound, ArtifactRefused):  # missing or damaged: written again
         if store.get(key) == document:
             return
-    except NotFound:
-        pass
     store.put(key, document)
 
 

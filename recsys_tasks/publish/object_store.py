@@ -6,7 +6,9 @@ Conditions (``If-None-Match``, ``If-Match``) are sent when asked for; a store th
 answers as if they had held, which is why publishing also reads back what it wrote.
 """
 
+import base64
 import hashlib
+import io
 import logging
 import os
 import random
@@ -20,7 +22,7 @@ from datetime import datetime
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import boto3
 from boto3.s3.transfer import TransferConfig
@@ -174,6 +176,7 @@ class ObjectStore:
                     Bucket=self.bucket,
                     Key=key,
                     Body=data,
+                    ContentMD5=_md5(io.BytesIO(data)),
                     Metadata={"sha256": digest},
                     **condition,
                 )
@@ -195,13 +198,7 @@ class ObjectStore:
 
         def write() -> None:
             with path.open("rb") as file:
-                self._client.upload_fileobj(
-                    file,
-                    self.bucket,
-                    key,
-                    ExtraArgs={"Metadata": {"sha256": digest}},
-                    Config=self._transfer,
-                )
+                self._send(file, path.stat().st_size, key, digest)
             self._confirm(key, digest)
 
         self._patiently(key, write)
@@ -295,6 +292,18 @@ class ObjectStore:
         """Writes a value in its canonical form and returns the sha256 of its bytes."""
         return self.put(key, canonical_json.to_bytes(value))
 
+    def _send(self, file: BinaryIO, size: int, key: str, digest: str) -> None:
+        """In one request, whose MD5 the store checks before it replaces anything, or in parts."""
+        metadata = {"sha256": digest}
+        if size < self._transfer.multipart_threshold:
+            self._client.put_object(
+                Bucket=self.bucket, Key=key, Body=file, ContentMD5=_md5(file), Metadata=metadata
+            )
+        else:
+            self._client.upload_fileobj(
+                file, self.bucket, key, ExtraArgs={"Metadata": metadata}, Config=self._transfer
+            )
+
     def _confirm(self, key: str, digest: str) -> None:
         """Reads back once; a difference is passing, because writing again can mend it."""
         if (found := self._digest_of(key)) != digest:
@@ -366,6 +375,13 @@ def _client(access: StoreAccess, patience: Patience) -> "S3Client":
                 response_checksum_validation="when_required",
             ),
         )
+
+
+def _md5(file: BinaryIO) -> str:
+    """A body's MD5 as the Content-MD5 header has it; against accidents on the way, not attackers."""
+    digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+    file.seek(0)
+    return base64.b64encode(digest.digest()).decode()
 
 
 def _code(error: ClientError) -> str:

@@ -77,15 +77,19 @@ def publish(
             keys.MANIFEST, f"is of {manifest.dataset}/{manifest.version}, not {dataset}/{version}"
         )
     document = manifest.to_bytes()
-    if _is_there(store, keys.manifest(dataset, version), document):
+    found = _find(store, keys.manifest(dataset, version))
+    if found == document:
         log.info("%s/%s is published already, with the same manifest", dataset, version)
         return manifest.sha256()
+    if found:
+        key = keys.manifest(dataset, version)
+        raise PublishConflict(f"{key}: this version is published already, with other content")
     for name, facts in manifest.files.items():
         digest = store.upload_file(folder / name, keys.version(dataset, version) + name)
         if digest != facts.sha256:
             raise ArtifactRefused(name, "changed between sealing and publishing")
         log.info("uploaded %s, %d bytes, sha256 %s…", name, facts.bytes, digest[:12])
-    store.put(keys.manifest(dataset, version), document, if_none_match=True)
+    store.put(keys.manifest(dataset, version), document, if_none_match=found is None)
     log.info("published %s", keys.manifest(dataset, version))
     return manifest.sha256()
 
@@ -173,16 +177,12 @@ def access_variables(access: StoreAccess) -> dict[str, str]:
     }
 
 
-def _is_there(store: ObjectStore, key: str, document: bytes) -> bool:
-    """Whether an equal manifest is there.
-
-    Raises:
-        PublishConflict: a different one is.
-    """
+def _find(store: ObjectStore, key: str) -> bytes | None:
+    """The manifest that is there; empty when it is damaged, so that this publish may replace it."""
     try:
-        found = store.get(key)
+        return store.get(key)
     except NotFound:
-        return False
-    if found != document:
-        raise PublishConflict(f"{key}: this version is published already, with other content")
-    return True
+        return None
+    except ArtifactRefused as error:
+        log.warning("%s; writing it again", error)
+        return b""

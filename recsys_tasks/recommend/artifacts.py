@@ -16,7 +16,7 @@ import numpy as np
 from annoy import AnnoyIndex
 from numpy.typing import NDArray
 
-from recsys_tasks.errors import ArtifactRefused
+from recsys_tasks.errors import ArtifactRefused, NotFound
 from recsys_tasks.publish import canonical_json, keys
 from recsys_tasks.publish.index import annoy_format, index_rows
 from recsys_tasks.publish.manifest import FileFacts, IndexFacts, Manifest
@@ -183,6 +183,8 @@ def _cached(store: ObjectStore, prefix: str, name: str, facts: FileFacts, cache:
         store.download_file(prefix + name, path, facts.sha256, facts.bytes)
     except ArtifactRefused as error:
         raise ArtifactRefused(name, error.reason) from None
+    except NotFound:
+        raise ArtifactRefused(name, "is missing, though the manifest names it") from None
     return path
 
 

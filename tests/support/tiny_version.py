@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recsys_tasks.connections import StoreAccess
 from recsys_tasks.publish import keys
 from recsys_tasks.publish.embeddings import Features, Items, Users, write_version
 from recsys_tasks.publish.index import build_index
@@ -15,6 +16,7 @@ from recsys_tasks.publish.manifest import Manifest
 from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import seal
 from recsys_tasks.recommend.golden import write_golden
+from recsys_tasks.recommend.recommender import Recommender
 
 DATASET = "tiny"
 GENRES = ("Comedy", "Drama", "Sci-Fi")
@@ -88,6 +90,12 @@ def put_shell(store: ObjectStore, sealed: Manifest, version: str) -> None:
     manifest = sealed.model_copy(update={"version": version})
     store.put(keys.version(DATASET, version) + "seen.npz", b"a shell")
     store.put(keys.manifest(DATASET, version), manifest.to_bytes())
+
+
+def load_and_ask(access: StoreAccess, cache: Path, user_id: int) -> list[int]:
+    """What another process does; here, because such a process can import this module."""
+    recommender = Recommender.load(ObjectStore(access), DATASET, cache=cache)
+    return [item.movie_id for item in recommender.recommend(user_id).items]
 
 
 def sections(

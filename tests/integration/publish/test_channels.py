@@ -114,6 +114,18 @@ def test_a_pointer_that_is_none_is_refused(store: ObjectStore, document: bytes) 
         read_pointer(store, DATASET)
 
 
+@pytest.mark.parametrize("damage", [b"", b"{}", b"garbage"])
+def test_a_damaged_pointer_is_mended_by_the_next_move_from_its_history(
+    store: ObjectStore, damage: bytes
+) -> None:
+    move(store, A)
+    move(store, B)
+    store.put(keys.pointer(DATASET), damage)
+    pointer = move(store, C)
+    assert (pointer.previous, pointer.move) == (B, 3)
+    assert [entry.version for entry in history(store, DATASET)] == [A, B, C]
+
+
 def test_a_lock_is_held_while_the_pointer_moves(store: ObjectStore) -> None:
     held: list[str] = []
 

@@ -1,5 +1,6 @@
 """Versions come into being whole, once, and only as the manifest says."""
 
+import hashlib
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -62,6 +63,30 @@ def test_a_file_changed_after_sealing_leaves_no_version(
         publish(store, DATASET, manifest.version, tmp_path, manifest)
     with pytest.raises(NotFound):
         read_manifest(store, DATASET, manifest.version)
+
+
+def test_a_damaged_manifest_is_no_version_and_publishing_again_mends_it(
+    bucket: StoreAccess, tmp_path: Path
+) -> None:
+    store = ObjectStore(bucket)
+    manifest = make_version(tmp_path)
+    publish(store, DATASET, manifest.version, tmp_path, manifest)
+    damage(store, keys.manifest(DATASET, manifest.version))
+    with pytest.raises(ArtifactRefused):
+        read_manifest(store, DATASET, manifest.version)
+    publish(store, DATASET, manifest.version, tmp_path, manifest)
+    assert read_manifest(store, DATASET, manifest.version) == manifest
+
+
+def damage(store: ObjectStore, key: str) -> None:
+    """Changes a byte and leaves the recorded sha256 as it was."""
+    body, recorded = store.get(key), hashlib.sha256(store.get(key)).hexdigest()
+    store._client.put_object(
+        Bucket=store.bucket,
+        Key=key,
+        Body=body[:-9] + b"?" + body[-8:],
+        Metadata={"sha256": recorded},
+    )
 
 
 def test_the_fresh_process_refuses_a_flipped_byte_and_names_the_file(

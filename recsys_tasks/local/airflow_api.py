@@ -82,16 +82,29 @@ class AirflowApi:
         """Pauses or resumes a DAG."""
         self._call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": paused})
 
-    def trigger(self, dag_id: str, conf: Mapping[str, Any]) -> TriggeredRun:
+    def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any]) -> TriggeredRun:
         """Starts a run without a logical date.
 
         Raises:
-            SettingsError: Airflow refuses the conf; the message is Airflow's.
+            SettingsError: Airflow refuses the conf or knows the run's id; the message is Airflow's.
         """
-        body = {"logical_date": None, "conf": dict(conf)}
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf)}
         run = self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
         moment = datetime.fromisoformat(run["run_after"])
         return TriggeredRun(dag_id, run["dag_run_id"], moment)
+
+    def active_runs(self, dag_id: str) -> tuple[TriggeredRun, ...]:
+        """The runs that wait or work, oldest first."""
+        query = {"state": ["queued", "running"], "order_by": "run_after"}
+        listed = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns", params=query)
+        return tuple(
+            TriggeredRun(dag_id, run["dag_run_id"], datetime.fromisoformat(run["run_after"]))
+            for run in listed["dag_runs"]
+        )
+
+    def give_up(self, run: TriggeredRun) -> None:
+        """Marks a run failed, and whatever of it is at work."""
+        self._call("PATCH", _path(run), json={"state": "failed"})
 
     def run_state(self, run: TriggeredRun) -> str:
         """``queued``, ``running``, ``success`` or ``failed``."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.run import Run
 
 DAG = "recsys_train"
+RUN_PREFIX = "demo__"
 LOG_LINES = 12
 
 
@@ -107,15 +109,28 @@ def _run_dag(
 ) -> tuple[TriggeredRun, dict[str, float]]:
     """One run of the DAG, from its trigger to its end; a DAG that was paused is paused again."""
     was_paused = api.wait_for_dag(DAG)
-    if was_paused:
-        api.set_paused(DAG, False)
+    _make_way(api, voice)
+    run = api.trigger(DAG, f"{RUN_PREFIX}{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", conf)
+    voice.say(f"Run: {run.run_id} of {DAG}, to be watched at {api.url}/dags/{DAG}")
     try:
-        run = api.trigger(DAG, conf)
-        voice.say(f"Run: {run.run_id} of {DAG}, to be watched at {api.url}/dags/{DAG}")
+        if was_paused:
+            api.set_paused(DAG, False)
         return run, _follow(api, run, voice)
+    except KeyboardInterrupt:
+        api.give_up(run)  # or it would go on, before the next demo's, when Airflow starts again
+        raise
     finally:
         if was_paused:
             api.set_paused(DAG, True)
+
+
+def _make_way(api: AirflowApi, voice: Voice) -> None:
+    """Gives up what a killed demo left; says which other runs, one at a time, come first."""
+    for run in api.active_runs(DAG):
+        if run.run_id.startswith(RUN_PREFIX):
+            api.give_up(run)
+        else:
+            voice.say(f"Run: {run.run_id} is on its way and comes first")
 
 
 def _follow(api: AirflowApi, run: TriggeredRun, voice: Voice) -> dict[str, float]:

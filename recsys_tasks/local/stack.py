@@ -24,7 +24,7 @@ from recsys_tasks.local.status import (
     read_status,
     remove_env,
 )
-from recsys_tasks.local.supervisor import Options
+from recsys_tasks.local.supervisor import ALREADY_RUNS, Options
 
 SPACE_NEEDED = 500_000_000
 """Bytes that must be free for Postgres' files, Airflow's logs and a few versions."""
@@ -66,6 +66,8 @@ def start_stack(options: Options, report: Report, lifelong: bool = True) -> dict
     process = _start_supervisor(home, options, lifelong)
     try:
         _follow(home, process, report)
+    except AlreadyRuns:
+        raise  # another command was quicker, and the stack is its own
     except BaseException:
         stop_stack(home)
         raise
@@ -109,7 +111,6 @@ def _check_space(home: Path) -> None:
 
 
 def _start_supervisor(home: Path, options: Options, lifelong: bool) -> "subprocess.Popen[bytes]":
-    (home / "stack.json").unlink(missing_ok=True)
     command = [sys.executable, "-P", "-m", "recsys_tasks.local.supervisor", options.to_argument()]
     log = home / "supervisor.log"
     if not lifelong:
@@ -130,15 +131,23 @@ def _follow(home: Path, process: "subprocess.Popen[bytes]", report: Report) -> N
     reported = 0
     while True:
         ended = process.poll()
-        status = read_status(home)
+        status = _status_of(home, process.pid)
         for part in status.parts[reported:] if status else ():
             report(part)
             reported += 1
         if status and status.phase == RUNNING:
             return
+        if ended == ALREADY_RUNS:
+            raise AlreadyRuns
         if ended is not None:
-            raise _failure(home, status)
+            raise _failure(home, _status_of(home, process.pid))
         time.sleep(0.1)
+
+
+def _status_of(home: Path, supervisor: int) -> Status | None:
+    """What this supervisor wrote, and not one before it."""
+    status = read_status(home)
+    return status if status and status.supervisor == supervisor else None
 
 
 def _failure(home: Path, status: Status | None) -> AirflowUnavailable:

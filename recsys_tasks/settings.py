@@ -195,7 +195,7 @@ class TrainSettings(Frozen):
     """The model and how it is fitted."""
 
     engine: Literal["lightfm", "recsys"] = "lightfm"
-    """lightfm: the reference; recsys: this project's own WARP kernel, same rule, faster."""
+    """lightfm: the reference; recsys: this project's own kernel, WARP without penalties only, faster."""
 
     loss: Literal["warp", "bpr", "warp-kos", "logistic"] = "warp"
     """LightFM's loss; WARP is what the gate's floors were chosen for."""

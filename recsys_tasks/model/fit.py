@@ -18,6 +18,12 @@ from numpy.typing import NDArray
 
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Arrays, Csr, Interactions
+from recsys_tasks.model.warp_engine import (
+    Parameters,
+    WarpEngine,
+    WarpSettings,
+    initial_parameters,
+)
 from recsys_tasks.settings import TrainSettings
 
 log = logging.getLogger(__name__)
@@ -164,6 +170,7 @@ class _Run:
         self.history: tuple[Epoch, ...] = ()
         self.best: Model | None = None
         self.lightfm = _untrained(settings)
+        self.engine = _own_engine(train, features, settings)
         if start is not None:
             _put(self.lightfm, start)
 
@@ -186,7 +193,15 @@ class _Run:
         self._log()
 
     def _train_once(self, number: int) -> None:
-        """LightFM's pass over the interactions; parameters that diverge are a refusal."""
+        """The engine's pass over the interactions; parameters that diverge are a refusal."""
+        if self.engine is not None:
+            self._pass_of_own_engine(self.engine)
+        else:
+            self._pass_of_lightfm(number)
+        if not _taken(self.lightfm).is_finite():
+            raise TrainingRefused(f"epoch {number} left NaN or infinite gradients or parameters")
+
+    def _pass_of_lightfm(self, number: int) -> None:
         try:
             self.lightfm.fit_partial(
                 self.interactions,
@@ -196,8 +211,29 @@ class _Run:
             )
         except ValueError as refusal:  # LightFM's only word for parameters that are not finite
             raise TrainingRefused(f"epoch {number}: {refusal}") from refusal
-        if not _taken(self.lightfm).is_finite():
-            raise TrainingRefused(f"epoch {number} left NaN or infinite gradients")
+
+    def _pass_of_own_engine(self, engine: WarpEngine) -> None:
+        """The same on LightFM's own arrays, in place, so that all else need not know."""
+        random = self.lightfm.random_state
+        if self.lightfm.user_embeddings is None:
+            width = self.settings.components
+            items = initial_parameters(random, self.features.shape[1], width)
+            users = initial_parameters(random, self.interactions.shape[0], width)
+            _put(self.lightfm, _joined(users, items))
+        model = _taken(self.lightfm)
+        users = (
+            model.user_embeddings,
+            model.user_biases,
+            model.user_embedding_gradients,
+            model.user_bias_gradients,
+        )
+        items = (
+            model.feature_embeddings,
+            model.feature_biases,
+            model.feature_embedding_gradients,
+            model.feature_bias_gradients,
+        )
+        engine.epoch(users, items, random, self.settings.threads)
 
     def result(self) -> Fitted:
         """The best epoch's model where there is one, else the last."""
@@ -275,6 +311,37 @@ def _refuse_untrainable(train: Interactions, settings: TrainSettings) -> None:
         raise TrainingRefused(
             "the loss warp-kos takes no sample weights: set positives.liked_weight to 0 or 1"
         )
+
+
+def _own_engine(train: Interactions, features: Csr, settings: TrainSettings) -> WarpEngine | None:
+    """This project's engine where the settings ask for it; None: LightFM does the work.
+
+    Raises:
+        TrainingRefused: a loss or a penalty that only LightFM has.
+    """
+    if settings.engine == "lightfm":
+        return None
+    if settings.loss != "warp" or settings.item_alpha or settings.user_alpha:
+        raise TrainingRefused(
+            "the engine recsys has the loss warp without penalties: set train.engine to lightfm, "
+            "or train.loss to warp and train.item_alpha and train.user_alpha to 0"
+        )
+    step = WarpSettings(settings.learning_rate, settings.max_sampled)
+    return WarpEngine(train.coo(), train.weight, features, step)
+
+
+def _joined(users: Parameters, items: Parameters) -> Model:
+    """The engine's parameters as a model."""
+    return Model(
+        user_embeddings=users[0],
+        user_biases=users[1],
+        user_embedding_gradients=users[2],
+        user_bias_gradients=users[3],
+        feature_embeddings=items[0],
+        feature_biases=items[1],
+        feature_embedding_gradients=items[2],
+        feature_bias_gradients=items[3],
+    )
 
 
 def _untrained(settings: TrainSettings) -> LightFM:

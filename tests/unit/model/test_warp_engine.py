@@ -1,15 +1,11 @@
 """Our WARP kernel does what LightFM does: same rule, same random stream, one thread or more."""
 
-import csv
-from pathlib import Path
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightfm import LightFM
-from lightfm.cross_validation import random_train_test_split
 from numpy.typing import NDArray
 
 from recsys_tasks.errors import TrainingRefused
@@ -66,25 +62,6 @@ def untrained(
     return model
 
 
-@pytest.fixture(scope="module")
-def movielens(shared: Path) -> tuple[sp.coo_matrix, sp.csr_matrix]:
-    """Train part of ml-latest-small's 5.0 ratings, and identity and genres of its movies."""
-    folder = shared / "data" / "ml-latest-small"
-    with (folder / "movies.csv").open(encoding="utf-8", newline="") as file:
-        movies = [(int(row["movieId"]), row["genres"].split("|")) for row in csv.DictReader(file)]
-    ids = np.array([movie for movie, _ in movies])
-    names = sorted({genre for _, genres in movies for genre in genres})
-    table = np.array([[name in genres for name in names] for _, genres in movies], np.float32)
-    rows = np.loadtxt(folder / "ratings.csv", delimiter=",", skiprows=1)
-    fives = rows[rows[:, 2] == 5]
-    user = fives[:, 0].astype(np.int32) - 1
-    movie = np.searchsorted(ids, fives[:, 1]).astype(np.int32)
-    ones = np.ones(len(fives), np.float32)
-    interactions = sp.coo_matrix((ones, (user, movie)), (610, ids.size))
-    train, _ = random_train_test_split(interactions, 0.2, np.random.RandomState(42))
-    return train, with_identity(table)
-
-
 def with_identity(genres: NDArray[np.float32]) -> sp.csr_matrix:
     """Identity columns, then these genres, rows summing to one."""
     own = sp.identity(len(genres), np.float32)
@@ -108,14 +85,12 @@ def small_problem(
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_thirty_epochs_on_real_ratings_equal_lightfms_to_rounding(
-    movielens: tuple[sp.coo_matrix, sp.csr_matrix], seed: int
-) -> None:
+def test_thirty_epochs_on_real_ratings_equal_lightfms_to_rounding(fitted, seed: int) -> None:
     """A score within rounding of the margin may fall on either side of it, and from there on the
     two see other negatives. So after such an epoch the engine goes on from LightFM's state; it may
     happen once in thirty epochs, and here it mostly does not.
     """
-    train, features = movielens
+    train, features = fitted.split.train.coo(), fitted.features
     theirs, ours = (untrained(features, train.shape[0], seed) for _ in range(2))
     engine = WarpEngine(train, train.data, features, WarpSettings())
     borderline = 0
@@ -172,11 +147,9 @@ def test_one_thread_and_the_same_seed_give_the_same_bytes() -> None:
     assert apart(*runs) == 0
 
 
-def test_two_threads_learn_as_well_as_one(
-    movielens: tuple[sp.coo_matrix, sp.csr_matrix],
-) -> None:
+def test_two_threads_learn_as_well_as_one(fitted) -> None:
     """Share of training positives that outrank a random item, after ten epochs."""
-    train, features = movielens
+    train, features = fitted.split.train.coo(), fitted.features
     random_items = np.random.default_rng(0).integers(0, train.shape[1], train.nnz)
     shares = []
     for threads in (1, 2):

@@ -5,6 +5,7 @@ TCP on loopback only, no socket file, a password for every connection.
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -193,8 +194,9 @@ def _initdb(programs: Path, data: Path, secret: Path) -> None:
         extra_groups=[] if account else None,
     )
     if done.returncode:
-        words = done.stderr.strip().splitlines()[-3:]
-        raise DatabaseUnavailable("Postgres cannot make its data folder: " + " ".join(words))
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        telling = [line for line in lines if re.search("FATAL|PANIC|error:|could not", line)]
+        raise DatabaseUnavailable(f"Postgres cannot make its data folder: {(telling or lines)[0]}")
 
 
 def _launch(programs: Path, data: Path, log: Path, port: int, settings: dict[str, str]) -> Child:

@@ -1,6 +1,6 @@
 # From a clone to a champion: `make demo`. Everything lives in .venv and .recsys; `make clean` removes both.
 
-.PHONY: setup demo up down test check bench docs clean
+.PHONY: setup demo up down test check browser bench docs clean
 READY := .venv/.ready
 # Postgres' files, where root's clone is closed to the account that Postgres runs as (see the README).
 OUTSIDE := /var/tmp/recsys-$(shell printf %s "$$(pwd -P)/.recsys" | sha256sum | cut -c 1-12)

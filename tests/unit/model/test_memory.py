@@ -21,7 +21,7 @@ from recsys_tasks.model.representations import fold
 from recsys_tasks.settings import *
 
 generator = np.random.default_rng(0)
-cells = np.unique(generator.integers(0, 20_000, 600_000) * 4000 + generator.integers(0, 4000, 600_000))
+cells = np.unique(generator.integers(0, 9000, 300_000) * 4000 + generator.integers(0, 4000, 300_000))
 stars = generator.integers(1, 6, len(cells)).astype(np.float32)
 ratings = RatingTable(cells // 4000, cells % 4000, stars, np.zeros(len(cells), dtype=np.int64))
 movies = MovieTable(np.arange(4000), ("",) * 4000, (("Drama",),) * 4000)

@@ -47,8 +47,8 @@ class WarpEngine:
     Args:
         interactions: COO, ``(n_users, n_items)``; each entry a positive, in LightFM's order.
         weights: float32, sample weight of each entry.
-        features: CSR float32, ``(n_items, n_features)``: identity first, genres after it, one
-            weight in each row.
+        features: CSR float32, ``(n_items, n_features)``: identity first, genres after it, these
+            of one weight in each row.
         settings: what a step takes.
 
     Raises:
@@ -126,9 +126,9 @@ def _run(
 
 @dataclass(frozen=True, eq=False)
 class _Features:
-    """Of each item: its features' weight ``(n_items,)``, genres ``(n_items, most)``, their number."""
+    """Of each item: its own weight and its genres' ``(n_items, 2)``, its genres ``(n_items, most)``."""
 
-    share: NDArray[np.float32]
+    weights: NDArray[np.float32]
     genres: NDArray[np.uint16]
     n_genres: NDArray[np.int32]
 
@@ -138,13 +138,13 @@ def _laid_out(
 ) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
     """The kernel's table, and the view of it that holds the genres."""
     (n_features, width), (n_items, most) = vectors.shape, features.genres.shape
-    columns = -(-(width + 2 + (most + 1) // 2) // LINE) * LINE
+    columns = -(-(width + 3 + (most + 1) // 2) // LINE) * LINE
     memory = np.zeros(n_features * columns + LINE, np.float32)
     begin = (-memory.ctypes.data % (4 * LINE)) // 4
     table = memory[begin : begin + n_features * columns].reshape(n_features, columns)
     table[:, :width], table[:, width] = vectors, biases
-    table[:n_items, width + 1] = features.share
-    genres = table.view(np.uint16)[:n_items, 2 * (width + 2) :][:, :most]
+    table[:n_items, width + 1 : width + 3] = features.weights
+    genres = table.view(np.uint16)[:n_items, 2 * (width + 3) :][:, :most]
     genres[:] = features.genres
     return table, genres
 
@@ -161,18 +161,24 @@ def _item_features(features: "sp.csr_matrix[np.float32]") -> _Features:
     others = np.ones(features.nnz, np.bool_)
     others[first] = False
     genres[np.arange(most) < n_genres[:, None]] = features.indices[others] - n_items
-    return _Features(features.data[first].astype(np.float32), genres, n_genres)
+    of_genres = np.where(n_genres > 0, features.data[features.indptr[1:] - 1], 0)
+    weights = np.column_stack([features.data[first], of_genres]).astype(np.float32)
+    return _Features(weights, genres, n_genres)
 
 
 def _refuse_other_shapes(features: "sp.csr_matrix[np.float32]") -> None:
-    """Raises if a row is anything but the item itself and some genres, all of one weight."""
+    """Raises if a row is anything but the item itself and some genres, all of these of one weight."""
     n_items, counts = features.shape[0], np.diff(features.indptr)
-    own = counts.min(initial=1) > 0 and features.shape[1] - n_items < np.iinfo(np.uint16).max
+    fits = counts.min(initial=1) > 0 and features.shape[1] - n_items < np.iinfo(np.uint16).max
     first = features.indptr[:-1]
-    own = own and np.array_equal(features.indices[first], np.arange(n_items))
-    own = own and np.count_nonzero(features.indices < n_items) == n_items
-    if not own or not np.array_equal(features.data, np.repeat(features.data[first], counts)):
+    fits = fits and np.array_equal(features.indices[first], np.arange(n_items))
+    fits = fits and np.count_nonzero(features.indices < n_items) == n_items
+    if fits:
+        of_genres = np.repeat(features.data[features.indptr[1:] - 1], counts)
+        of_genres[first] = features.data[first]
+        fits = np.array_equal(features.data, of_genres)
+    if not fits:
         raise TrainingRefused(
-            "the engine recsys takes item features of the form identity, then genres, with one "
+            "the engine recsys takes item features of the form identity, then genres, these of one "
             "weight in each row: set train.engine to lightfm for others"
         )

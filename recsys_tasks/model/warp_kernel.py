@@ -6,8 +6,8 @@ of features that many items share (genres) are kept for the length of one exampl
 are known ahead, so their rows are fetched while the present one is scored.
 
 The items' part of the model is laid out for that in one table, a row for each item and after them
-one for each genre: the vector, the bias, the weight of each of its features, and as 16-bit numbers
-how many genres it has and which. Rows begin at a cache line.
+one for each genre: the vector, the bias, the weights of the item itself and of each of its genres,
+and as 16-bit numbers which genres these are. Rows begin at a cache line.
 
 Source of the rule: Weston, Bengio, Usunier, "WSABIE" (2011), as LightFM 1.17 reads it; of the step:
 Adagrad. Compiled at the first call, then read from numba's cache beside this file.
@@ -100,22 +100,24 @@ def _product(left, table, row, width):  # type: ignore[no-untyped-def]
 @_inner
 def _score(item, user_row, table, genres_of, products, width, most):  # type: ignore[no-untyped-def]
     """The item's part of the score: its own product and bias, and its genres', kept in products."""
-    total = _product(user_row, table, item, width) + table[item, width]
+    of_genres = np.float32(0)
     for place in range(most):
-        total += products[genres_of[item, place]]
-    return table[item, width + 1] * total
+        of_genres += products[genres_of[item, place]]
+    own = _product(user_row, table, item, width) + table[item, width]
+    return table[item, width + 1] * own + table[item, width + 2] * of_genres
 
 
 @_inner
 def _add_vector(item, sign, table, genres_of, n_genres, n_items, out, width):  # type: ignore[no-untyped-def]
     """Adds ``sign`` times the item's vector, the weighted sum of its features', to ``out``."""
     weight = sign * table[item, width + 1]
+    genre_weight = sign * table[item, width + 2]
     for j in range(width):
         out[j] += weight * table[item, j]
     for place in range(n_genres[item]):
         genre = n_items + genres_of[item, place]
         for j in range(width):
-            out[j] += weight * table[genre, j]
+            out[j] += genre_weight * table[genre, j]
 
 
 @_inner
@@ -207,11 +209,20 @@ def kernel_of(width: int, most: int) -> Callable[..., None]:
                 )
                 for item, sign in ((positive, -loss), (negative, loss)):
                     scale = sign * table[item, width + 1]
+                    genre_scale = sign * table[item, width + 2]
                     _step(item, user_row, scale, table, biases, squares, bias_squares, rate, width)
                     for place in range(n_genres[item]):
                         row = n_items + genres_of[item, place]
                         _step(
-                            row, user_row, scale, table, biases, squares, bias_squares, rate, width
+                            row,
+                            user_row,
+                            genre_scale,
+                            table,
+                            biases,
+                            squares,
+                            bias_squares,
+                            rate,
+                            width,
                         )
                 _step(
                     user,

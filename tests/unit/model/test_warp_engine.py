@@ -62,13 +62,15 @@ def untrained(
     return model
 
 
-def with_identity(genres: NDArray[np.float32]) -> sp.csr_matrix:
+def with_identity(genres: NDArray[np.float32], genre_weight: float = 1.0) -> sp.csr_matrix:
     """Identity columns, then these genres, rows summing to one."""
     own = sp.identity(len(genres), np.float32)
     features = sp.csr_matrix(sp.hstack([own, sp.csr_matrix(genres)]), dtype=np.float32)
     counts = np.diff(features.indptr)
-    features.data = np.repeat((1 / counts).astype(np.float32), counts)
     features.sort_indices()
+    features.data = np.repeat(1 / (1 + genre_weight * (counts - 1)), counts)
+    features.data[features.indices >= len(genres)] *= genre_weight
+    features.data = features.data.astype(np.float32)
     return features
 
 
@@ -81,7 +83,8 @@ def small_problem(
     liked[0, 0] = True
     interactions = sp.coo_matrix(liked.astype(np.float32))
     weights = rng.choice(np.array([0.25, 0.5, 1], np.float32), interactions.nnz)
-    return interactions, with_identity((rng.random((items, genres)) < 0.4) * 1.0), weights
+    table = (rng.random((items, genres)) < 0.4).astype(np.float32)
+    return interactions, with_identity(table, rng.choice([0.5, 1.0, 2.0])), weights
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -189,8 +192,8 @@ def test_a_user_who_likes_every_item_changes_nothing() -> None:
 
 def test_features_that_are_not_identity_then_genres_are_refused() -> None:
     interactions, features, weights = small_problem(2, 4, 2, 0)
-    uneven = features.copy()
-    uneven.data[0] *= 2
+    uneven = with_identity(np.ones((4, 2), np.float32))
+    uneven.data[-1] *= 2
     genres_only = sp.csr_matrix(features[:, 4:])
     backwards = sp.csr_matrix(features[:, ::-1])
     for other in (genres_only, backwards, uneven):

@@ -1,7 +1,7 @@
 """One load: two files into the tables, together or not at all, every row accounted for."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -169,6 +169,9 @@ class Load:
         """Straight into the empty table when the rows are in order; else by way of the stage."""
         known = self._tables.known_movies(staged_only=self._is_new_catalogue())
         read = partial(self._good_ratings, file, known, aside)
+        if self._settings.replace:
+            self._retire_another_generation(read(Counts()), file_id)
+            aside.clear()
         if not self._tables.holds_ratings():
             counts = Counts()
             filled = self._tables.fill_ratings(read(counts), file_id)
@@ -184,6 +187,15 @@ class Load:
         counts.loaded, outdated = self._tables.merge_ratings(file_id)
         counts.duplicate += outdated
         return counts
+
+    def _retire_another_generation(
+        self, rows: Generator[Ratings, None, None], file_id: int
+    ) -> None:
+        """Empties the table for a snapshot whose beginning it does not know."""
+        beginning = next((block for block in rows if len(block)), None)
+        rows.close()
+        if beginning and self._tables.holds_ratings() and not self._tables.holds_mostly(beginning):
+            self._tables.retire_ratings(file_id)
 
     def _open_csv(self, file: CheckedFile, stream: BinaryIO) -> tuple[Header, Iterator[Block]]:
         """The header, and the blocks of rows after it."""
@@ -206,7 +218,7 @@ class Load:
 
     def _good_ratings(
         self, file: CheckedFile, known: NDArray[np.int64], aside: AsideRows, counts: Counts
-    ) -> Iterator[Ratings]:
+    ) -> Generator[Ratings, None, None]:
         latest = int(datetime.now(UTC).timestamp())
         progress = Progress(file.name, "rows", file.size)
         with file.open() as stream:

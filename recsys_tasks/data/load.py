@@ -74,44 +74,37 @@ TAKE_REPEATED = """
 
 FIND_CHANGED_RATINGS = """
     CREATE TEMPORARY TABLE changed ON COMMIT DROP AS
-    SELECT s.user_id, s.movie_id, s.rating, s.rated_at,
-        r.user_id IS NOT NULL AS existed, r.rated_at > s.rated_at AS outdated
-    FROM staged_ratings s LEFT JOIN ratings r USING (user_id, movie_id)
-    WHERE r.user_id IS NULL OR (r.rating, r.rated_at) <> (s.rating, s.rated_at)
+    SELECT user_id, movie_id, s.rating, s.rated_at, r.ctid AS place, r.rated_at > s.rated_at AS outdated
+    FROM staged_ratings s {join} JOIN ratings r USING (user_id, movie_id)
+    WHERE r.rating IS NULL OR s.rating IS NULL OR (r.rating, r.rated_at) <> (s.rating, s.rated_at)
 """
+"""What differs, by one join: without a place the pair is new, without a rating it is gone."""
 
 KEEP_OLD_RATINGS = """
     INSERT INTO ratings_history
     SELECT r.user_id, r.movie_id, r.rating, r.rated_at, r.file_id, %(file)s
-    FROM ratings r JOIN changed c USING (user_id, movie_id) WHERE c.existed
+    FROM ratings r JOIN changed c ON r.ctid = c.place
 """
 
 UPDATE_RATINGS = """
     UPDATE ratings r SET rating = c.rating, rated_at = c.rated_at, file_id = %(file)s
-    FROM changed c
-    WHERE c.existed AND r.user_id = c.user_id AND r.movie_id = c.movie_id
+    FROM changed c WHERE r.ctid = c.place AND c.rating IS NOT NULL
+"""
+
+DELETE_GONE_RATINGS = """
+    DELETE FROM ratings r USING changed c WHERE r.ctid = c.place AND c.rating IS NULL
 """
 
 INSERT_NEW_RATINGS = """
     INSERT INTO ratings SELECT user_id, movie_id, rating, rated_at, %(file)s
-    FROM changed WHERE NOT existed
+    FROM changed WHERE place IS NULL
 """
 
-REMOVE_GONE_RATINGS = """
-    WITH gone AS (
-        DELETE FROM ratings r WHERE NOT EXISTS (
-            SELECT FROM staged_ratings s
-            WHERE s.user_id = r.user_id AND s.movie_id = r.movie_id)
-        RETURNING r.user_id, r.movie_id, r.rating, r.rated_at, r.file_id
-    )
-    INSERT INTO ratings_history SELECT *, %(file)s FROM gone
-"""
-
-LOOK_UP_SAMPLE = """
-    SELECT count(*), count(r.user_id)
-    FROM (SELECT * FROM staged_ratings TABLESAMPLE SYSTEM (5) LIMIT %(rows)s) AS s
-    LEFT JOIN ratings r ON (r.user_id, r.movie_id, r.rating, r.rated_at)
-        = (s.user_id, s.movie_id, s.rating, s.rated_at)
+COUNT_KNOWN = """
+    SELECT count(*)
+    FROM unnest(%(users)s, %(movies)s, %(half_stars)s, %(times)s) AS s (u, m, half_stars, time)
+    JOIN ratings r ON r.user_id = s.u AND r.movie_id = s.m
+        AND r.rating = s.half_stars / 2.0 AND r.rated_at = to_timestamp(s.time)
 """
 
 MERGE_MOVIES = """
@@ -227,22 +220,36 @@ class TableLoad:
         self.run(MERGE_MOVIES, file=file_id)
         return self._count("staged_movies")
 
+    def holds_mostly(self, rows: Ratings) -> bool:
+        """Whether the table holds at least half of a sample of these rows, unchanged.
+
+        Of a full snapshot's beginning this says how to load it: only the difference is applied, or
+        the whole old generation is retired. Both end in the same tables, as of any moment.
+        """
+        chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE_ROWS)).astype(int))
+        columns = {
+            "users": rows.user_id,
+            "movies": rows.movie_id,
+            "half_stars": rows.half_stars,
+            "times": rows.rated_at,
+        }
+        sample = {name: column[chosen].tolist() for name, column in columns.items()}
+        return 2 * int(self.select(COUNT_KNOWN, **sample)[0][0]) >= len(chosen)
+
+    def retire_ratings(self, file_id: int) -> None:
+        """Moves all ratings to the history: a file of another generation follows."""
+        self.run("SELECT ratings_retire(%(file)s)", file=file_id)
+
     def merge_ratings(self, file_id: int) -> tuple[int, int]:
         """Puts the staged ratings into the table: how many it holds, how many were outdated."""
         staged = self._count("staged_ratings")
-        if self._replace and self.holds_ratings() and not self._mostly_known():
-            self.run("SELECT ratings_unlink()")
-            self.run("SELECT ratings_retire(%(file)s)", file=file_id)
-            self.run("SELECT ratings_link()")
         if not self.holds_ratings():
             self._fill_from_stage(file_id)
             return staged, 0
-        self.run(FIND_CHANGED_RATINGS)
-        outdated = 0
-        if self._replace:
-            self.run(REMOVE_GONE_RATINGS, file=file_id)
-        else:
-            outdated = self.run("DELETE FROM changed WHERE outdated")
+        self.run("LOCK TABLE ratings IN SHARE ROW EXCLUSIVE MODE")
+        join = sql.SQL("FULL" if self._replace else "LEFT")
+        self.run(sql.SQL(FIND_CHANGED_RATINGS).format(join=join))
+        outdated = 0 if self._replace else self.run("DELETE FROM changed WHERE outdated")
         self.run("ANALYZE changed")
         self._apply_changed(file_id)
         return staged - outdated, outdated
@@ -282,15 +289,6 @@ class TableLoad:
                     raise source.failure from None
                 raise
 
-    def _mostly_known(self) -> bool:
-        """Whether the table holds at least half of a sample of the staged rows, unchanged.
-
-        Then only the difference is applied; else the whole old generation is retired. Both end in
-        the same tables, as of any moment: this decides the time and the space that it takes.
-        """
-        rows, known = self.select(LOOK_UP_SAMPLE, rows=SAMPLE_ROWS)[0]
-        return bool(2 * known >= rows)
-
     def _apply_changed(self, file_id: int) -> None:
         """History, updates and new rows; the movies of many rows are checked by one join."""
         bulk = self._count("changed") >= BULK_ROWS
@@ -298,6 +296,7 @@ class TableLoad:
             self.run("SELECT ratings_unlink()")
         self.run(KEEP_OLD_RATINGS, file=file_id)
         self.run(UPDATE_RATINGS, file=file_id)
+        self.run(DELETE_GONE_RATINGS)
         self.run(INSERT_NEW_RATINGS, file=file_id)
         if bulk:
             self.run("SELECT ratings_link()")

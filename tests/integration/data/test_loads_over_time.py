@@ -183,6 +183,28 @@ def test_a_snapshot_of_movies_alone_that_lacks_a_rated_one_is_refused(
     assert movies_in(database) == MOVIES
 
 
+@pytest.mark.parametrize("view", [False, True])
+def test_another_generation_takes_the_tables_place_and_the_old_one_can_be_read(
+    database: Database, load: Load, view: bool
+) -> None:
+    """With a view on the table its rows are moved; without one the table itself is retired."""
+    if view:
+        with database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE VIEW {DATASET}.seen AS SELECT * FROM {DATASET}.ratings")
+    moments = []
+    for generation in range(3):
+        load([(user, 1, 1.0 + generation, START) for user in (1, 2, 3)], MOVIES, replace=True)
+        moments.append(moment_of(database))
+    for generation, moment in enumerate(moments):
+        assert set(ratings_in(database, moment).values()) == {(1.0 + generation, START)}
+    if view:
+        assert database.fetch(f"SELECT DISTINCT rating::text FROM {DATASET}.seen") == [("3.0",)]
+    keys = f"SELECT count(*) FROM pg_constraint WHERE conrelid = '{DATASET}.ratings'::regclass"
+    assert database.fetch(f"{keys} AND contype IN ('p', 'f')") == [(2,)]
+    retired = f"SELECT count(*) FROM pg_inherits WHERE inhparent = '{DATASET}.ratings_history'"
+    assert database.fetch(f"{retired}::regclass") == [(0 if view else 2,)]
+
+
 def test_each_rating_knows_its_file(database: Database, load: Load) -> None:
     load([(1, 1, 3.0, START), (1, 2, 4.0, START)], MOVIES)
     load([(1, 2, 5.0, START + 1)])

@@ -25,10 +25,32 @@ KEYS = """
             FOREIGN KEY (movie_id) REFERENCES movies;
         ANALYZE ratings;
     $$;
-    CREATE FUNCTION ratings_retire(file integer) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
-        INSERT INTO ratings_history SELECT *, file FROM ratings;
-        TRUNCATE ratings;
-    $$;
+    CREATE FUNCTION ratings_retire(file integer) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+    DECLARE
+        retired text := 'ratings_history_' || file;
+        privilege record;
+    BEGIN
+        IF EXISTS (SELECT FROM pg_depend WHERE refobjid = 'ratings'::regclass AND classid IN
+                   ('pg_rewrite'::regclass, 'pg_publication_rel'::regclass, 'pg_policy'::regclass))
+        THEN
+            INSERT INTO ratings_history SELECT *, file FROM ratings;
+            TRUNCATE ratings;
+            RETURN;
+        END IF;
+        ALTER TABLE ratings DROP CONSTRAINT ratings_movie_id_fkey, DROP CONSTRAINT ratings_pkey;
+        EXECUTE format('ALTER TABLE ratings RENAME TO %I', retired);
+        EXECUTE format('CREATE TABLE ratings (LIKE %I INCLUDING ALL)', retired);
+        PERFORM ratings_end_fill();
+        FOR privilege IN SELECT * FROM pg_class, aclexplode(relacl)
+            WHERE pg_class.oid = retired::regclass AND grantee NOT IN (0, relowner) LOOP
+            EXECUTE format('GRANT %s ON ratings TO %s',
+                           privilege.privilege_type, privilege.grantee::regrole);
+            EXECUTE format('REVOKE ALL ON %I FROM %s', retired, privilege.grantee::regrole);
+        END LOOP;
+        EXECUTE format('ALTER TABLE %I ADD COLUMN ended_by integer NOT NULL DEFAULT %s',
+                       retired, file);
+        EXECUTE format('ALTER TABLE %I INHERIT ratings_history', retired);
+    END $$;
     CREATE FUNCTION ratings_unlink() RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
         ALTER TABLE ratings DROP CONSTRAINT ratings_movie_id_fkey;
     $$;
@@ -51,7 +73,9 @@ KEYS = """
 """What a large load needs of the schema's owner: keys off and on, and an old generation retired.
 
 The functions run as the owner, so that the loader can do this much and still not drop a table. A
-row leaves ``ratings`` by them only into the history.
+row leaves ``ratings`` by them only into the history. A generation is retired by making its table a
+child of the history and a new one in its place, which copies nothing; where a view, a publication
+or a policy clings to the table, its rows are copied instead.
 """
 
 

@@ -363,8 +363,8 @@ class IndexSettings(Frozen):
     metric: Literal["angular", "dot"] = "angular"
     """angular with one more dimension keeps the order of scores; annoy's own dot loses recall."""
 
-    trees: int = Field(default=100, ge=1, le=1000)
-    """Trees in the index: more find more and take more space."""
+    trees: int = Field(default=50, ge=1, le=1000)
+    """Trees in the index: more let a query inspect fewer nodes, and take more space and time to build."""
 
     search_k: int = Field(default=0, ge=0)
     """Nodes inspected by a query; 0: chosen at build time for the recall below."""
@@ -374,6 +374,13 @@ class IndexSettings(Frozen):
 
     seed: int = Field(default=42, ge=1, le=2**31 - 1)
     """Seed of the index; with one build thread the same seed gives the same bytes."""
+
+
+class PublishSettings(Frozen):
+    """Where a promoted version goes besides the object store."""
+
+    write_postgres: bool = False
+    """Also write the champion's embeddings to user_embeddings and movie_embeddings in Postgres."""
 
 
 class Settings(Frozen):
@@ -391,6 +398,7 @@ class Settings(Frozen):
     evaluate: EvaluateSettings = EvaluateSettings()
     gate: GateSettings = GateSettings()
     index: IndexSettings = IndexSettings()
+    publish: PublishSettings = PublishSettings()
 
     @classmethod
     def load(

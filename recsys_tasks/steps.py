@@ -54,6 +54,7 @@ from recsys_tasks.publish.embeddings import Features, Items, Users, write_versio
 from recsys_tasks.publish.index import build_index
 from recsys_tasks.publish.manifest import REQUIRED, IndexFacts
 from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.publish.postgres_export import TABLES, write_embeddings
 from recsys_tasks.publish.report import render_report
 from recsys_tasks.publish.report.examples import Titles, beside_champion, example_facts
 from recsys_tasks.recommend import golden
@@ -351,6 +352,8 @@ class Steps:
         by = f"{self.run.dag_id}/{self.run.run_id}"
         lock = self.database.advisory_lock(f"promote:{dataset}")
         pointer = channels.promote(self.store, lock, dataset, version, by)
+        if self.settings.publish.write_postgres:
+            self._write_to_postgres()
         served = self.files.get_json("metrics.json")["test_served"]
         return {
             "dataset": dataset,
@@ -530,6 +533,13 @@ class Steps:
             for path in sorted(folder.iterdir()):
                 if path.name not in names:
                     self.store.upload_file(path, self.files.key(f"files/{path.name}"))
+
+    def _write_to_postgres(self) -> None:
+        """Both tables of embeddings, from the files that were published, in one transaction."""
+        names = [name for _, _, ids, rows in TABLES for name in (ids, rows)]
+        with self._exchange(*names) as folder, self.database.connect() as connection:
+            rows = write_embeddings(connection, self.run.dataset, self.run.version, folder)
+        log.info("wrote %d embeddings to Postgres", rows)
 
     def _interactions(self) -> Interactions:
         return Interactions.from_arrays(self.files.get_arrays("interactions.npz"))

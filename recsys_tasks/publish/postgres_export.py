@@ -1,0 +1,82 @@
+"""A version's embeddings as two tables in Postgres, for readers who ask there instead of the bucket.
+
+    user_embeddings(user_id bigint primary key, embedding real[], version text)
+    movie_embeddings(movie_id bigint primary key, embedding real[], version text)
+
+Rows are those of ``user_embeddings.npy`` and ``item_embeddings.npy``: the score of a movie for a
+user is the dot product of the two arrays. Both tables change in one transaction, so that a reader
+sees one version or the other and never two.
+"""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg2 import extensions, sql
+
+ROWS_AT_ONCE = 5000
+"""Rows that are turned into text at a time."""
+
+TABLES = (
+    ("user_embeddings", "user_id", "user_ids.npy", "user_embeddings.npy"),
+    ("movie_embeddings", "movie_id", "item_ids.npy", "item_embeddings.npy"),
+)
+"""Table, its key, and the files with the ids and the rows."""
+
+_CREATE = """
+    CREATE TABLE IF NOT EXISTS {schema}.{table}
+        ({key} bigint PRIMARY KEY, embedding real[] NOT NULL, version text NOT NULL)
+"""
+
+
+def write_embeddings(connection: extensions.connection, dataset: str, version: str, folder: Path) -> int:
+    """Replaces what the two tables hold by a version's rows.
+
+    Args:
+        connection: in a transaction that the caller commits; an error leaves the old rows.
+        dataset: the schema, which exists.
+        version: as each row will say.
+        folder: with the four files, verified.
+
+    Returns:
+        the number of rows written.
+    """
+    rows = 0
+    with connection.cursor() as cursor:
+        for table, key, ids_name, rows_name in TABLES:
+            names = {
+                "schema": sql.Identifier(dataset),
+                "table": sql.Identifier(table),
+                "key": sql.Identifier(key),
+            }
+            cursor.execute(sql.SQL(_CREATE).format(**names))
+            cursor.execute(sql.SQL("DELETE FROM {schema}.{table}").format(**names))
+            ids = np.load(folder / ids_name, allow_pickle=False)
+            embeddings = np.load(folder / rows_name, mmap_mode="r", allow_pickle=False)
+            _copy(cursor, names, version, ids, embeddings)
+            rows += len(ids)
+    return rows
+
+
+def _copy(
+    cursor: extensions.cursor,
+    names: dict[str, sql.Identifier],
+    version: str,
+    ids: NDArray[np.int64],
+    embeddings: NDArray[np.float32],
+) -> None:
+    statement = sql.SQL("COPY {schema}.{table} ({key}, embedding, version) FROM STDIN")
+    for block in _blocks(version, ids, embeddings):
+        cursor.copy_expert(statement.format(**names), io.StringIO(block))
+
+
+def _blocks(version: str, ids: NDArray[np.int64], embeddings: NDArray[np.float32]) -> Iterator[str]:
+    """COPY's text format; nine significant digits give a float32 back exactly."""
+    for start in range(0, len(ids), ROWS_AT_ONCE):
+        rows = embeddings[start : start + ROWS_AT_ONCE].tolist()
+        yield "".join(
+            f"{key}\t{{{','.join(f'{value:.9g}' for value in row)}}}\t{version}\n"
+            for key, row in zip(ids[start : start + ROWS_AT_ONCE].tolist(), rows, strict=True)
+        )

@@ -103,7 +103,13 @@ class AirflowApi:
         )
 
     def give_up(self, run: TriggeredRun) -> None:
-        """Marks a run failed, and whatever of it is at work."""
+        """Marks a run failed: the task at work too, and the rest skipped."""
+        self._call("PATCH", _path(run), json={"state": "failed"})
+        # Airflow leaves teardown tasks to run, and the run open until they have.
+        for task in self.tasks(run):
+            if not task.is_finished:
+                path = f"{_path(run)}/taskInstances/{task.name}"
+                self._call("PATCH", path, json={"new_state": "skipped"})
         self._call("PATCH", _path(run), json={"state": "failed"})
 
     def run_state(self, run: TriggeredRun) -> str:

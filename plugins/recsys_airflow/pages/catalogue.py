@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from recsys_airflow.current import bucket
+from recsys_tasks.connections import StoreAccess
 from recsys_tasks.errors import ArtifactRefused, NotFound
 from recsys_tasks.publish import keys
 from recsys_tasks.publish.channels import Pointer, read_pointer
@@ -118,7 +119,13 @@ _rows: dict[tuple[str, str], Row] = {}
 
 def catalogue() -> Catalogue:
     """The catalogue of the connection ``recsys_s3``."""
-    return Catalogue(ObjectStore(bucket().access, BRIEF))
+    return Catalogue(_briefly(bucket().access))
+
+
+@lru_cache(maxsize=4)
+def _briefly(access: StoreAccess) -> ObjectStore:
+    """One client for all requests: making one costs more than a page does."""
+    return ObjectStore(access, BRIEF)
 
 
 @lru_cache(maxsize=2)

@@ -113,7 +113,7 @@ def _write_ratings(
     ends = np.cumsum(lists.activity)
     buffer = np.empty(_ROWS_AT_ONCE * 48, np.uint8)
     with path.open("wb") as file:
-        file.write(b"userId,movieId,rating,timestamp\n")
+        file.write(b"userId,movieId,rating,timestamp\r\n")
         for begin in range(0, lists.movie.size, _ROWS_AT_ONCE):
             rows = slice(begin, begin + _ROWS_AT_ONCE)
             places = np.arange(begin, min(begin + _ROWS_AT_ONCE, lists.movie.size))

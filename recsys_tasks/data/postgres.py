@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from recsys_tasks.data import migrations, roles
 from recsys_tasks.data.copy_binary import POSTGRES_EPOCH, CopiedRows, Records
-from recsys_tasks.data.tables import FileAccount, MovieTable, RatingTable
+from recsys_tasks.data.tables import FileAccount, MovieTable, RatingTable, Reading
 from recsys_tasks.errors import DatabaseUnavailable, SettingsError
 from recsys_tasks.settings import DatasetName
 
@@ -56,6 +56,10 @@ RATING_COLUMNS: dict[str, Callable[[Records], NDArray[Any]]] = {
 }
 """How each column of a ``RatingTable`` is made from a block of records."""
 
+
+HOLD_TABLES = """
+    LOCK TABLE {schema}.ratings, {schema}.ratings_history, {schema}.movies IN ACCESS SHARE MODE
+"""
 
 RATINGS_NOW = "SELECT user_id, movie_id, rating, rated_at, file_id FROM {schema}.ratings"
 
@@ -159,63 +163,37 @@ class Database:
                 roles.grant_rights(cursor, schema)
             return revision
 
-    def read_ratings(
-        self, dataset: str, as_of: datetime | None = None, at_least: float | None = None
-    ) -> RatingTable:
-        """The ratings, ordered by (user_id, movie_id).
+    def read(self, dataset: str, as_of: datetime | None = None) -> Reading:
+        """Ratings, movies and the files behind them, all of one moment.
+
+        A load that commits meanwhile shows in none of them: each rating's movie is there.
 
         Args:
             dataset: name of the dataset.
             as_of: what was rated and loaded up to this moment, whatever came later; None: all.
-            at_least: only ratings of so many stars or more; None: all.
 
         Raises:
             SettingsError: ``as_of`` lies in the future, or has no time zone.
         """
-        rows = self._select(dataset, RATINGS_NOW, RATINGS_AS_OF, as_of)
-        query = sql.SQL(
-            "COPY (SELECT user_id, movie_id, rating::text, rated_at FROM ({rows}) AS rows"
-            " WHERE rating >= {at_least}) TO STDOUT (FORMAT binary)"
-        ).format(rows=rows, at_least=sql.Literal(at_least or 0))
-        copied = CopiedRows(RATING_RECORD, RATING_COLUMNS)
-        with self._reading(dataset, as_of) as cursor:
-            cursor.execute("SET LOCAL synchronize_seqscans = off")
-            cursor.copy_expert(query.as_string(cursor), copied, size=1 << 20)
-        return RatingTable(**copied.columns()).ordered()
+        with self._reading(dataset, as_of) as tables:
+            return Reading(tables.ratings(), tables.movies(), tables.files())
+
+    def read_ratings(
+        self, dataset: str, as_of: datetime | None = None, at_least: float = 0
+    ) -> RatingTable:
+        """The ratings alone, ordered by (user_id, movie_id); those of so many stars or more."""
+        with self._reading(dataset, as_of) as tables:
+            return tables.ratings(at_least)
 
     def read_movies(self, dataset: str, as_of: datetime | None = None) -> MovieTable:
-        """The catalogue, ordered by movie_id.
-
-        Args:
-            dataset: name of the dataset.
-            as_of: the catalogue as it was loaded at this moment; None: as it is.
-        """
-        rows = self._select(dataset, MOVIES_NOW, MOVIES_AS_OF, as_of)
-        query = sql.SQL("SELECT id, title, genres FROM ({rows}) AS rows ORDER BY id").format(
-            rows=rows
-        )
-        with self._reading(dataset, as_of) as cursor:
-            cursor.execute(query)
-            found = cursor.fetchall()
-        return MovieTable(
-            movie_id=np.array([row[0] for row in found], dtype=np.int64),
-            title=tuple(row[1] for row in found),
-            genres=tuple(tuple(row[2]) for row in found),
-        )
+        """The catalogue alone, ordered by movie_id."""
+        with self._reading(dataset, as_of) as tables:
+            return tables.movies()
 
     def lineage(self, dataset: str, as_of: datetime | None = None) -> tuple[FileAccount, ...]:
         """The files behind the movies and ratings that the same ``as_of`` reads, oldest first."""
-        ratings = self._select(dataset, RATINGS_NOW, RATINGS_AS_OF, as_of)
-        movies = self._select(dataset, MOVIES_NOW, MOVIES_AS_OF, as_of)
-        query = sql.SQL(
-            "SELECT role, name, sha256, rows_read, rows_loaded, rows_rejected, rows_duplicate"
-            " FROM {schema}.ingested_files WHERE id IN"
-            " (SELECT file_id FROM ({ratings}) AS r UNION SELECT file_id FROM ({movies}) AS m)"
-            " ORDER BY id"
-        ).format(schema=sql.Identifier(validated(dataset)), ratings=ratings, movies=movies)
-        with self._reading(dataset, as_of) as cursor:
-            cursor.execute(query)
-            return tuple(FileAccount(*row) for row in cursor.fetchall())
+        with self._reading(dataset, as_of) as tables:
+            return tables.files()
 
     def fetch(
         self, query: str | sql.Composable, values: tuple[Any, ...] = ()
@@ -226,30 +204,86 @@ class Database:
             return cursor.fetchall()
 
     @contextmanager
-    def _reading(self, dataset: str, as_of: datetime | None) -> Iterator[Cursor]:
-        """A cursor for one reading.
+    def _reading(self, dataset: str, as_of: datetime | None) -> Iterator["TableReader"]:
+        """The tables as they are at one moment; whoever would exchange them waits for the reader.
 
         With ``as_of`` it waits for a load that has stamped its moment and is about to commit, and
         refuses a moment that is still to come: what is read is all there will ever be.
         """
+        schema = sql.Identifier(validated(dataset))
+        if as_of is not None and as_of.tzinfo is None:
+            raise SettingsError(f"as_of needs a time zone, such as {as_of.isoformat()}+00:00")
         with self.connect() as connection, connection.cursor() as cursor:
             if as_of is not None:
-                key = lock_key(f"commit:{dataset}")
-                cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (key,))
-                cursor.execute("SELECT %s > clock_timestamp()", (as_of,))
-                if cursor.fetchone() == (True,):
-                    raise SettingsError(
-                        f"as_of {as_of.isoformat()} lies in the future: more may be loaded until then"
-                    )
-            yield cursor
+                _await_commits(cursor, dataset, as_of)
+            connection.commit()
+            connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+            cursor.execute(sql.SQL(HOLD_TABLES).format(schema=schema))
+            yield TableReader(cursor, schema, as_of)
 
-    def _select(self, dataset: str, now: str, past: str, as_of: datetime | None) -> sql.Composed:
-        schema = sql.Identifier(validated(dataset))
-        if as_of is None:
-            return sql.SQL(now).format(schema=schema)
-        if as_of.tzinfo is None:
-            raise SettingsError(f"as_of needs a time zone, such as {as_of.isoformat()}+00:00")
-        return sql.SQL(past).format(schema=schema, as_of=sql.Literal(as_of))
+
+class TableReader:
+    """The tables of one dataset as they are, or as they were, for one transaction.
+
+    Args:
+        cursor: in a transaction that keeps its snapshot.
+        schema: the dataset's, quoted.
+        as_of: a moment with a time zone; None: now.
+    """
+
+    def __init__(self, cursor: Cursor, schema: sql.Identifier, as_of: datetime | None) -> None:
+        self._cursor, self._schema = cursor, schema
+        ratings, movies = (
+            (RATINGS_NOW, MOVIES_NOW) if as_of is None else (RATINGS_AS_OF, MOVIES_AS_OF)
+        )
+        names = {"schema": schema, "as_of": sql.Literal(as_of)}
+        self._ratings = sql.SQL(ratings).format(**names)
+        self._movies = sql.SQL(movies).format(**names)
+
+    def ratings(self, at_least: float = 0) -> RatingTable:
+        """The ratings of so many stars or more, ordered by (user_id, movie_id)."""
+        query = sql.SQL(
+            "COPY (SELECT user_id, movie_id, rating::text, rated_at FROM ({rows}) AS rows"
+            " WHERE rating >= {at_least}) TO STDOUT (FORMAT binary)"
+        ).format(rows=self._ratings, at_least=sql.Literal(at_least))
+        copied = CopiedRows(RATING_RECORD, RATING_COLUMNS)
+        self._cursor.execute("SET LOCAL synchronize_seqscans = off")
+        self._cursor.copy_expert(query.as_string(self._cursor), copied, size=1 << 20)
+        return RatingTable(**copied.columns()).ordered()
+
+    def movies(self) -> MovieTable:
+        """The catalogue, ordered by movie_id."""
+        query = sql.SQL("SELECT id, title, genres FROM ({rows}) AS rows ORDER BY id")
+        found = self._select(query.format(rows=self._movies))
+        return MovieTable(
+            movie_id=np.array([row[0] for row in found], dtype=np.int64),
+            title=tuple(row[1] for row in found),
+            genres=tuple(tuple(row[2]) for row in found),
+        )
+
+    def files(self) -> tuple[FileAccount, ...]:
+        """The files that a rating or a movie came from, oldest first."""
+        query = sql.SQL(
+            "SELECT role, name, sha256, rows_read, rows_loaded, rows_rejected, rows_duplicate"
+            " FROM {schema}.ingested_files WHERE id IN"
+            " (SELECT file_id FROM ({ratings}) AS r UNION SELECT file_id FROM ({movies}) AS m)"
+            " ORDER BY id"
+        ).format(schema=self._schema, ratings=self._ratings, movies=self._movies)
+        return tuple(FileAccount(*row) for row in self._select(query))
+
+    def _select(self, query: sql.Composable) -> list[tuple[Any, ...]]:
+        self._cursor.execute(query)
+        return self._cursor.fetchall()
+
+
+def _await_commits(cursor: Cursor, dataset: str, as_of: datetime) -> None:
+    """Waits until no load that may be stamped before ``as_of`` is still to commit."""
+    cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (lock_key(f"commit:{dataset}"),))
+    cursor.execute("SELECT %s > clock_timestamp()", (as_of,))
+    if cursor.fetchone() == (True,):
+        raise SettingsError(
+            f"as_of {as_of.isoformat()} lies in the future: more may be loaded until then"
+        )
 
 
 def lock_key(name: str) -> int:

@@ -82,6 +82,16 @@ class FileAccount:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """The tables of one dataset at one moment: each rating's movie is in the catalogue."""
+
+    ratings: RatingTable
+    movies: MovieTable
+    files: tuple[FileAccount, ...]
+    """The files that these rows came from, oldest first."""
+
+
+@dataclass(frozen=True)
 class Rejection:
     """A row set aside, or one that was loaded and deserves a look."""
 

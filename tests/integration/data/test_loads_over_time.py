@@ -1,6 +1,8 @@
 """One load after another: what the tables hold then, and what they held at any moment before."""
 
 import csv
+import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,8 +12,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from recsys_tasks.data.ingest import ingest
-from recsys_tasks.data.postgres import Database
-from recsys_tasks.data.tables import LoadAccount
+from recsys_tasks.data.postgres import Database, TableReader
+from recsys_tasks.data.tables import LoadAccount, MovieTable
 from recsys_tasks.errors import InputRejected, SettingsError
 from recsys_tasks.settings import SourceSettings
 
@@ -223,6 +225,40 @@ def test_the_lineage_names_the_files_that_rows_come_from(database: Database, loa
     shas = [{file.sha256 for file in database.lineage(DATASET, at)} for at in (before, None)]
     assert len(shas[0] & shas[1]) == 1
     assert len(shas[0]) == len(shas[1]) == 2
+
+
+def test_a_reading_shows_one_moment_whatever_is_loaded_meanwhile(
+    database: Database, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A snapshot of another generation begins between the two tables and has to wait."""
+    load([(1, 1, 3.0, START), (2, 1, 3.0, START)], MOVIES)
+    movies_of = TableReader.movies
+    loading: list[threading.Thread] = []
+
+    def movies_after_a_load_began(self: TableReader) -> MovieTable:
+        snapshot = {"ratings": [(3, 9, 5.0, START)], "movies": {9: "Nine"}, "replace": True}
+        loading.append(threading.Thread(target=load, kwargs=snapshot))
+        loading[0].start()
+        await_blocked(database)
+        return movies_of(self)
+
+    monkeypatch.setattr(TableReader, "movies", movies_after_a_load_began)
+    reading = database.read(DATASET)
+    loading[0].join()
+    monkeypatch.undo()
+    assert reading.ratings.movie_id.tolist() == [1, 1]
+    assert reading.movies.movie_id.tolist() == [1, 2, 3]
+    assert len(reading.files) == 2
+    assert ratings_in(database) == {(3, 9): (5.0, START)}
+
+
+def await_blocked(database: Database) -> None:
+    """Returns once a load waits for a table."""
+    deadline = time.monotonic() + 60
+    query = "SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND NOT granted"
+    while database.fetch(query) == [(0,)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_as_of_leaves_out_what_was_rated_later(database: Database, load: Load) -> None:

@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    model_validator,
 )
 
 from recsys_tasks.errors import SettingsError
@@ -355,6 +356,13 @@ class GateSettings(Frozen):
 
     rules: tuple[GateRule, ...] = ()
     """Further rules, judged beside those above."""
+
+    @model_validator(mode="after")
+    def _has_a_floor(self) -> Self:
+        """Two floors of zero and no rule: a gate that rejects nothing is not one."""
+        if not (self.min_precision > 0 or self.min_popular_ratio > 0 or self.rules):
+            raise ValueError("the gate has no floor and no rule: it would let anything through")
+        return self
 
 
 class IndexSettings(Frozen):

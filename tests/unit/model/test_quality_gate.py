@@ -10,7 +10,7 @@ from recsys_tasks.errors import SettingsError
 from recsys_tasks.model.champion import Comparison
 from recsys_tasks.model.intervals import Interval
 from recsys_tasks.model.quality_gate import judge
-from recsys_tasks.settings import GateRule, GateSettings
+from recsys_tasks.settings import GateRule, GateSettings, Settings
 
 GOOD = {
     "test_served": {"precision_at_5": 0.14, "coverage_at_10": 0.05},
@@ -102,23 +102,20 @@ def ruled(**rule):
         ({"metric": "ndcg_at_10", "slice": "users.1-4", "bound": 0.1}, True),
         ({"metric": "ndcg_at_10", "slice": "items.cold", "bound": 0.0}, False),
         ({"metric": "test.auc", "bound": 0.0}, False),
+        ({"metric": "test_served.precison_at_5", "bound": 0.0}, False),
+        ({"metric": "ndcg_at_10", "slice": "users.young", "bound": 0.0}, False),
     ],
 )
 def test_a_rule_of_the_settings_is_judged_and_nothing_measured_fails_it(rule, passed):
     assert ruled(**rule).passed is passed
 
 
-@pytest.mark.parametrize(
-    "rule",
-    [
-        {"metric": "test_served.precison_at_5", "bound": 0},
-        {"metric": "ndcg_at_10", "slice": "users.young", "bound": 0},
-        {"metric": "auc", "slice": "users.1-4", "bound": 0},
-    ],
-)
-def test_a_rule_that_names_nothing_measured_is_a_settings_error(rule):
-    with pytest.raises(SettingsError, match="mine"):
-        ruled(**rule)
+def test_a_gate_without_a_floor_or_a_rule_is_refused():
+    nothing = {"gate.min_precision": 0, "gate.min_popular_ratio": 0}
+    with pytest.raises(SettingsError, match="let anything through"):
+        Settings.load(overrides=nothing)
+    rule = {"name": "mine", "metric": "test.auc", "bound": 0.6}
+    assert Settings.load(overrides=nothing | {"gate.rules": [rule]}).gate.rules[0].bound == 0.6
 
 
 def versus(high, churn=0.2):

@@ -38,7 +38,7 @@ from recsys_tasks.model.evaluation import Question, measure_scorer, validator
 from recsys_tasks.model.fit import Model, fit
 from recsys_tasks.model.ranking import Scorer
 from recsys_tasks.model.representations import fold
-from recsys_tasks.settings import Settings
+from recsys_tasks.settings import Settings, parse_assignments
 
 CANDIDATES: dict[str, dict[str, Any]] = {
     "nightly": {},
@@ -164,11 +164,11 @@ def trained(given: Prepared, settings: Settings) -> tuple[Model, int, int]:
 
 
 def scorers(
-    tables: Tables, seed: int
+    tables: Tables, seed: int, common: dict[str, Any]
 ) -> Iterator[tuple[str, Scorer, Prepared, Interactions, tuple[int, int]]]:
     """Everything that ``compare`` measures, what it was trained on, and its epochs as ``trained``'s."""
     for name, (preset, overrides) in COMPARED.items():
-        settings = seeded(preset, overrides, seed)
+        settings = seeded(preset, common | overrides, seed)
         given = prepare(tables, settings)
         train = given.parts.train_and_validation()
         model, epochs, searched = trained(given, settings)
@@ -181,7 +181,7 @@ def scorers(
             yield f"EASE, {kind}", ease, given, train, (0, 0)
 
 
-def presets(folders: list[Path], seeds: list[int]) -> str:
+def presets(folders: list[Path], seeds: list[int], common: dict[str, Any]) -> str:
     """A Markdown table: each candidate's validation metric relative to the popular list's."""
     tables = {folder.name: read(folder) for folder in folders}
     lines = ["| candidate | " + " | ".join(f"{name} | epochs | s" for name in tables) + " |"]
@@ -190,7 +190,8 @@ def presets(folders: list[Path], seeds: list[int]) -> str:
         cells = [candidate]
         for name in tables:
             found = [
-                best_validation(tables[name], seeded("nightly", overrides, seed)) for seed in seeds
+                best_validation(tables[name], seeded("nightly", common | overrides, seed))
+                for seed in seeds
             ]
             values, popular_values, epochs, seconds = (
                 np.array([run[key] for run in found])
@@ -203,16 +204,16 @@ def presets(folders: list[Path], seeds: list[int]) -> str:
     return "\n".join(lines)
 
 
-def compare(folders: list[Path], seeds: list[int]) -> str:
+def compare(folders: list[Path], seeds: list[int], common: dict[str, Any]) -> str:
     """Markdown tables: every scorer in every view, mean over seeds with a 95 % interval."""
-    return "\n\n".join(_compared(folder.name, read(folder), seeds) for folder in folders)
+    return "\n\n".join(_compared(folder.name, read(folder), seeds, common) for folder in folders)
 
 
-def _compared(dataset: str, tables: Tables, seeds: list[int]) -> str:
+def _compared(dataset: str, tables: Tables, seeds: list[int], common: dict[str, Any]) -> str:
     found: dict[str, dict[str, list[float]]] = {}
     settings = Settings().evaluate
     for seed in seeds:
-        for name, scorer, given, train, epochs in scorers(tables, seed):
+        for name, scorer, given, train, epochs in scorers(tables, seed, common):
             question = Question.of(train, given.parts.test, given.seen)
             measured, _ = measure_scorer(scorer, question, settings)
             row = {
@@ -275,11 +276,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", choices=["presets", "compare"])
     parser.add_argument("folders", nargs="+", type=Path, help="each with movies.csv, ratings.csv")
+    parser.add_argument("--set", action="append", default=[], help="train.engine=recsys, say")
     parser.add_argument("--seeds", type=int, default=3, help="splits, seeded 1 to this")
     given = parser.parse_args()
     logging.disable(logging.INFO)
     table = {"presets": presets, "compare": compare}[given.table]
-    print(table(given.folders, list(range(1, given.seeds + 1))))
+    common = parse_assignments(given.set)
+    print(table(given.folders, list(range(1, given.seeds + 1)), common))
 
 
 if __name__ == "__main__":

@@ -14,41 +14,34 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from recsys_tasks.data.checks import TableFacts, check_data, refuse_broken
 from recsys_tasks.data.ingest import ingest
 from recsys_tasks.data.postgres import Database
 from recsys_tasks.errors import (
-    ArtifactRefused,
     DataCheckFailed,
     GateRejected,
-    NotFound,
     RecsysError,
     TrainingRefused,
 )
 from recsys_tasks.machine import available_memory
-from recsys_tasks.matrices.id_maps import IdMap
 from recsys_tasks.matrices.interactions import (
     Csr,
-    Interactions,
-    ItemFeatures,
     build_id_maps,
     build_interactions,
     build_item_features,
     build_seen,
-    csr_from_arrays,
     csr_to_arrays,
 )
 from recsys_tasks.matrices.split import Split, split
-from recsys_tasks.model.champion import Contender, compare
-from recsys_tasks.model.evaluation import block_rows, evaluate_all, validator
-from recsys_tasks.model.fit import Fitted, Model, fit
+from recsys_tasks.model.evaluation import evaluate_all, validator
+from recsys_tasks.model.fit import Fitted, fit
 from recsys_tasks.model.memory import estimate_memory
 from recsys_tasks.model.quality_gate import judge
-from recsys_tasks.model.representations import Embeddings, embedding_facts, fold
-from recsys_tasks.model.warm_start import carry_over
+from recsys_tasks.model.representations import embedding_facts, fold
 from recsys_tasks.publish import canonical_json, channels, keys, publisher
 from recsys_tasks.publish.embeddings import Features, Items, Users, write_version
 from recsys_tasks.publish.index import build_index
@@ -56,12 +49,13 @@ from recsys_tasks.publish.manifest import REQUIRED, IndexFacts
 from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.postgres_export import TABLES, write_embeddings
 from recsys_tasks.publish.report import render_report
-from recsys_tasks.publish.report.examples import Titles, beside_champion, example_facts
 from recsys_tasks.recommend import golden
-from recsys_tasks.reigning import Reigning
+from recsys_tasks.rivalry import Rivalry
 from recsys_tasks.run import Checkpoint, Run, RunFiles
+from recsys_tasks.run_data import RunData
+from recsys_tasks.run_report import report_of_run, report_of_version, what_failed
 from recsys_tasks.settings import Settings
-from recsys_tasks.version_facts import data_facts, library_versions, lineage, manifest_sections
+from recsys_tasks.version_facts import data_facts, lineage, manifest_sections
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +130,16 @@ class Steps:
         """The run's own files in the bucket."""
         return RunFiles(self.store, self.run)
 
+    @property
+    def data(self) -> RunData:
+        """What earlier steps left."""
+        return RunData(self.files, self.settings.train.refit)
+
+    @property
+    def rivalry(self) -> Rivalry:
+        """The candidate beside the champion."""
+        return Rivalry(self.store, self.data, self.settings)
+
     @recorded
     def migrate(self) -> Reference:
         """Makes or upgrades the dataset's schema."""
@@ -172,30 +176,23 @@ class Steps:
                 )
             )
         users, items = build_id_maps(ratings, movies)
-        interactions = build_interactions(ratings, users, items, self.settings.positives)
-        wanted = self.settings.train
-        features = build_item_features(movies, wanted.genres, wanted.genre_weight)
-        facts = data_facts(ratings, interactions, features, self.settings)
+        wanted = self.settings
+        interactions = build_interactions(ratings, users, items, wanted.positives)
+        features = build_item_features(movies, wanted.train.genres, wanted.train.genre_weight)
+        facts = data_facts(ratings, movies, interactions, features, wanted)
         facts["files"] = lineage(self.database.lineage(self.run.dataset, as_of))
-        if not facts["positives"]:
-            raise DataCheckFailed(
-                (
-                    f"there are no positive interactions: none of {facts['ratings']} ratings "
-                    f"reaches {self.settings.positives.threshold:g} stars",
-                )
-            )
+        self._check(facts)
         self.files.put_arrays("ids.npz", {"users": users.ids, "items": items.ids})
         self.files.put_arrays("interactions.npz", interactions.to_arrays())
         self.files.put_arrays("seen.npz", csr_to_arrays(build_seen(ratings, users, items)))
         self.files.put_arrays("features.npz", features.to_arrays())
         self.files.put_json("movies.json", {"titles": movies.title, "genres": movies.genres})
-        self.files.put_json("data.json", facts)
         return {name: facts[name] for name in ("users", "items", "ratings", "positives")}
 
     @recorded
     def split(self) -> Reference:
         """Divides the interactions into train, validation and test."""
-        parts = split(self._interactions(), self.settings.split)
+        parts = split(self.data.interactions(), self.settings.split)
         self.files.put_arrays("split.npz", parts.to_arrays())
         held = parts.validation
         return {
@@ -215,7 +212,7 @@ class Steps:
             if parts.validation is not None
             else None
         )
-        start, warm_starts = self._start()
+        start, warm_starts = self.rivalry.start()
         with self.fold("epochs"):
             kept = Checkpoint(self.files, "checkpoint.npz")
             fitted = fit(parts.train, features, wanted, validate, kept, start)
@@ -239,13 +236,15 @@ class Steps:
     @recorded
     def evaluate(self) -> Reference:
         """Measures the model and its baselines in every view, and compares it with the champion."""
-        embeddings = fold(self._model(), self._features().matrix)
-        evaluation = evaluate_all(embeddings, self._split(), self._seen(), self.settings.evaluate)
-        compared = self._against_champion(embeddings)
+        embeddings = fold(self.data.model(), self.data.features().matrix)
+        evaluation = evaluate_all(
+            embeddings, self.data.split(), self.data.seen(), self.settings.evaluate
+        )
+        compared = self.rivalry.comparison(embeddings)
         self.files.put_json("metrics.json", evaluation.metrics | {"champion": compared})
         self.files.put_json("embedding_facts.json", embedding_facts(embeddings))
         self.files.put_arrays("per_user.npz", evaluation.per_user)
-        self.files.put_json("examples.json", self._examples(embeddings))
+        self.files.put_json("examples.json", self.rivalry.examples(embeddings))
         served = evaluation.metrics["test_served"]
         popular = evaluation.metrics["baselines"]["popular"]["test_served"]
         return {
@@ -275,8 +274,16 @@ class Steps:
     @recorded
     def export_embeddings(self) -> Reference:
         """Writes the version's files but the index: vectors, id maps, items, seen, popular list."""
-        ids, model, features = self.files.get_arrays("ids.npz"), self._model(), self._features()
-        embeddings, seen, train = fold(model, features.matrix), self._seen(), self._trained_on()
+        ids, model, features = (
+            self.files.get_arrays("ids.npz"),
+            self.data.model(),
+            self.data.features(),
+        )
+        embeddings, seen, train = (
+            fold(model, features.matrix),
+            self.data.seen(),
+            self.data.trained_on(),
+        )
         movies = self.files.get_json("movies.json")
         users = Users(
             ids=ids["users"],
@@ -326,8 +333,8 @@ class Steps:
             golden.write_golden(folder, IndexFacts.model_validate(index))
             metrics = self.files.get_json("metrics.json")
             (folder / "metrics.json").write_bytes(canonical_json.to_bytes(metrics))
-            facts = self._report_facts(timings=False)
-            (folder / "report.html").write_text(render_report(facts), encoding="utf-8")
+            page = render_report(report_of_version(self.rivalry))
+            (folder / "report.html").write_text(page, encoding="utf-8")
             sections = manifest_sections(self.files, self.settings, index, metrics)
             manifest = publisher.seal(folder, sections)
             digest = publisher.publish(
@@ -365,14 +372,14 @@ class Steps:
 
     def report(self) -> Reference:
         """Writes what a person reads about the run, with whatever the steps left."""
-        facts = self._report_facts(timings=True)
+        facts = report_of_run(self.rivalry, ORDER)
         key = self.files.put_bytes("report.html", render_report(facts).encode())
         log.info("report: wrote %s", key)
-        return {"report": key, "failure": self._what_failed(facts)}
+        return {"report": key, "failure": what_failed(facts, ORDER)}
 
     def training_inputs(self) -> tuple[Split, Csr, Csr]:
         """The split, the item features and what everyone has rated, as earlier steps left them."""
-        return self._split(), self._features().matrix, self._seen()
+        return self.data.split(), self.data.features().matrix, self.data.seen()
 
     def note(self, name: str, seconds: float, failure: str = "") -> None:
         """Leaves a step's time, peak memory and fate for the report."""
@@ -382,128 +389,28 @@ class Steps:
         except RecsysError as error:
             log.warning("could not note the fate of %s: %s", name, error)
 
-    def _report_facts(self, timings: bool) -> dict[str, Any]:
-        """What the report is made of; without timings, a function of the version alone."""
-        names = ("data", "metrics", "gate", "index")
-        facts = {name: self._maybe(f"{name}.json") for name in names}
-        notes = [self._maybe(f"steps/{name}.json") for name in ORDER] if timings else []
-        done = [note for note in notes if note]
-        failed = [note for note in done if note["failure"]]
-        training = self._maybe("training.json") or {"history": []}
-        history = [
-            {name: epoch[name] for name in ("epoch", "validation")} for epoch in training["history"]
-        ]
-        found = {
-            **facts,
-            **(self._maybe("examples.json") or {}),
-            **(self._beside_champion(facts["data"]) if facts["metrics"] else {}),
-            "libraries": library_versions(),
-            "index_seconds": self._maybe("index_seconds.json") if timings else None,
-            "run": {
-                **self.run.document(),
-                "dataset": self.run.dataset,
-                "version": self.run.version,
-            },
-            "history": training["history"] if timings else history,
-            "settings": self.settings.flat(),
-            "timings": done,
-            "failure": failed[-1] if failed else None,
-        }
-        return {name: value for name, value in found.items() if value}
+    def _check(self, facts: dict[str, Any]) -> None:
+        """Holds the tables against their bounds and the champion's sizes, and keeps what was found.
 
-    def _what_failed(self, facts: dict[str, Any]) -> str:
-        """Why the run ended without a champion, in a sentence; empty if it did not."""
-        if "failure" in facts:
-            return f"{facts['failure']['step']}: {facts['failure']['failure']}"
-        done = {note["step"] for note in facts.get("timings", ())}
-        stopped = [name for name in ORDER if name not in done]
-        return f"stopped in {stopped[0]} without a word; see its log" if stopped else ""
-
-    def _maybe(self, name: str) -> Any:
-        try:
-            return self.files.get_json(name)
-        except NotFound:
-            return None
-
-    def _start(self) -> tuple[Model | None, int]:
-        """What the fit goes on from, and how many warm starts in a row that makes."""
-        wanted = self.settings.train
-        try:
-            champion = self._champion() if wanted.warm_start else None
-            if champion is None:
-                return None, 0
-            if champion.warm_starts + 1 >= wanted.anchor_every:
-                log.info("%d warm starts in a row: training from nothing", champion.warm_starts)
-                return None, 0
-            previous = champion.named_model()
-        except (ArtifactRefused, NotFound) as error:
-            log.warning("training from nothing, the champion cannot be read: %s", error)
-            return None, 0
-        users = IdMap(self.files.get_arrays("ids.npz")["users"])
-        start = carry_over(previous, users, self._features().names, wanted)
-        return start, 0 if start is None else champion.warm_starts + 1
-
-    def _against_champion(self, embeddings: Embeddings) -> dict[str, Any]:
-        """The champion's version and the comparison with it, or why there is none."""
-        wanted, ids = self.settings.evaluate, self.files.get_arrays("ids.npz")
-        candidate = Contender(IdMap(ids["users"]), IdMap(ids["items"]), embeddings)
-        try:
-            champion = self._champion()
-            if champion is None:
-                return {"version": None, "not_compared": "there is no champion yet"}
-            found = compare(
-                candidate,
-                champion.contender(),
-                self._split().test,
-                self._seen(),
-                champion.trained(),
-                wanted.seed,
-                block_rows(wanted, embeddings.n_items),
-                wanted.threads,
+        Raises:
+            DataCheckFailed: a bound is broken; the facts are written all the same, for the report.
+        """
+        champion, now = self.rivalry.manifest(), int(self.run.run_after.timestamp())
+        results = check_data(
+            cast(TableFacts, facts), champion and champion["data"], self.settings.checks, now
+        )
+        self.files.put_json("data.json", facts)
+        self.files.put_json("checks.json", [asdict(result) for result in results])
+        for result in results:
+            log.info("%s %s", "pass" if result.passed else "FAIL", result.reason)
+        if not facts["positives"]:
+            raise DataCheckFailed(
+                (
+                    f"there are no positive interactions: none of {facts['ratings']} ratings "
+                    f"reaches {self.settings.positives.threshold:g} stars",
+                )
             )
-        except (ArtifactRefused, NotFound) as error:
-            log.warning("not compared with the champion: %s", error)
-            return {"version": self._champion_version(), "not_compared": str(error)}
-        version = {"version": champion.manifest.version}
-        if found is None:
-            return version | {"not_compared": "no test positive is new to the champion"}
-        return version | found.document()
-
-    def _examples(self, embeddings: Embeddings) -> dict[str, Any]:
-        """For the report: some users with their lists, and the films whose neighbours changed most."""
-        ids, movies = self.files.get_arrays("ids.npz"), self.files.get_json("movies.json")
-        candidate = Contender(IdMap(ids["users"]), IdMap(ids["items"]), embeddings)
-        titles = Titles(movies["titles"], movies["genres"])
-        try:
-            champion = self._champion()
-            rival = champion.contender() if champion else None
-        except (ArtifactRefused, NotFound) as error:
-            log.warning("no lists by the champion: %s", error)
-            rival = None
-        return example_facts(candidate, rival, self._trained_on(), self._seen(), titles)
-
-    def _beside_champion(self, data: dict[str, Any]) -> dict[str, Any]:
-        """For the report: the champion's metrics, and what changed in the data since."""
-        try:
-            champion = self._champion()
-        except (ArtifactRefused, NotFound):
-            champion = None
-        manifest = champion.manifest.model_dump(mode="json") if champion else None
-        return beside_champion(manifest, data) if manifest else {}
-
-    def _champion(self) -> Reigning | None:
-        version = self._champion_version()
-        return Reigning.of(self.store, self.run.dataset, version) if version else None
-
-    def _champion_version(self) -> str | None:
-        """The version that was champion when this run first asked; a retry is told the same."""
-        if not self.files.has("champion.json"):
-            pointer = channels.read_pointer(self.store, self.run.dataset)
-            own = pointer is not None and pointer.version == self.run.version
-            found = pointer and (pointer.previous if own else pointer.version)
-            self.files.put_json("champion.json", {"version": found})
-        version = self.files.get_json("champion.json")["version"]
-        return str(version) if version else None
+        refuse_broken(results)
 
     def _refuse_without_memory(self, parts: Split, n_features: int, n_ratings: int) -> None:
         """Refuses a training that the machine cannot carry, before it takes anything down."""
@@ -540,25 +447,6 @@ class Steps:
         with self._exchange(*names) as folder, self.database.connect() as connection:
             rows = write_embeddings(connection, self.run.dataset, self.run.version, folder)
         log.info("wrote %d embeddings to Postgres", rows)
-
-    def _interactions(self) -> Interactions:
-        return Interactions.from_arrays(self.files.get_arrays("interactions.npz"))
-
-    def _features(self) -> ItemFeatures:
-        return ItemFeatures.from_arrays(self.files.get_arrays("features.npz"))
-
-    def _seen(self) -> Any:
-        return csr_from_arrays(self.files.get_arrays("seen.npz"))
-
-    def _split(self) -> Split:
-        return Split.from_arrays(self.files.get_arrays("split.npz"))
-
-    def _model(self) -> Model:
-        return Model.from_arrays(self.files.get_arrays("model.npz"))
-
-    def _trained_on(self) -> Interactions:
-        parts = self._split()
-        return parts.train_and_validation() if self.settings.train.refit else parts.train
 
 
 def _history(fitted: Fitted) -> list[dict[str, Any]]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from recsys_tasks.data.tables import FileAccount, RatingTable
+from recsys_tasks.data.checks import table_facts
+from recsys_tasks.data.tables import FileAccount, MovieTable, RatingTable
 from recsys_tasks.errors import ArtifactRefused
 from recsys_tasks.matrices.interactions import Interactions, ItemFeatures
 from recsys_tasks.run import RunFiles
@@ -22,25 +23,18 @@ LIBRARIES = ("annoy", "lightfm-next", "numpy", "scipy")
 
 def data_facts(
     ratings: RatingTable,
+    movies: MovieTable,
     interactions: Interactions,
     features: ItemFeatures,
     settings: Settings,
 ) -> dict[str, Any]:
     """The manifest's ``data`` without its files: sizes and shares of what is trained on."""
-    n_users, n_items = interactions.shape
-    positives = int(interactions.is_positive.sum())
     stars, counts = np.unique(ratings.rating, return_counts=True)
     return {
-        "users": n_users,
-        "items": n_items,
-        "ratings": len(ratings.user_id),
-        "positives": positives,
-        "weaker_positives": len(interactions) - positives,
-        "density": len(ratings.user_id) / (n_users * n_items),
+        **table_facts(ratings, movies, settings.positives.threshold),
+        "weaker_positives": int((~interactions.is_positive).sum()),
         "users_with_positives": len(np.unique(interactions.row[interactions.is_positive])),
-        "items_without_ratings": n_items - len(np.unique(ratings.movie_id)),
         "oldest_rating": int(ratings.rated_at.min()),
-        "newest_rating": int(ratings.rated_at.max()),
         "histogram": {f"{star:g}": int(n) for star, n in zip(stars, counts, strict=True)},
         "features": {
             "rows": features.matrix.shape[0],

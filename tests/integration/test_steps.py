@@ -135,6 +135,20 @@ def test_without_any_positive_rating_nothing_is_trained(database_url, bucket, sh
     assert steps.report()["report"].endswith("report.html")
 
 
+def test_tables_below_a_bound_stop_the_run_before_training_and_the_report_says_so(
+    database_url, bucket, source
+):
+    steps = steps_of(database_url, bucket, **source, **{"checks.min_users": 1000})
+    steps.migrate()
+    steps.ingest()
+    with pytest.raises(DataCheckFailed, match="users 610 is below 1000"):
+        steps.fit_dataset()
+    written = steps.report()
+    assert "users 610 is below 1000" in written["failure"]
+    assert "users 610 is below 1000" in steps.store.get(written["report"]).decode()
+    assert not steps.files.has("interactions.npz")
+
+
 def test_without_a_source_and_with_empty_tables_the_run_says_what_to_do(database_url, bucket):
     steps = steps_of(database_url, bucket)
     steps.migrate()

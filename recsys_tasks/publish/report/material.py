@@ -16,7 +16,8 @@ FIRST = (
     "positives",
     "weaker_positives",
     "users_with_positives",
-    "items_without_ratings",
+    "unrated_movies",
+    "single_rating_users",
     "oldest_rating",
     "newest_rating",
 )
@@ -42,9 +43,22 @@ def data(facts: Facts) -> Section | None:
         (f"Item features, {name}", wording.count(value)) for name, value in features.items()
     )
     as_of = (("As of", str(found["as_of"])),) if found.get("as_of") else ()
-    return Section(
-        "Data", figures=figures, tables=(Table(("Fact", "Value"), rows + shape + as_of),)
+    tables = (Table(("Fact", "Value"), rows + shape + as_of), *_checks(facts))
+    return Section("Data", figures=figures, tables=tables)
+
+
+def _checks(facts: Facts) -> tuple[Table, ...]:
+    """What the data was held against before anything was trained on it."""
+    rows = tuple(
+        (
+            wording.sentence(str(check["name"])),
+            _said("", check["value"]),
+            _said("", check["bound"]),
+            "kept" if check["passed"] else "broken",
+        )
+        for check in facts.get("checks") or []
     )
+    return (Table(("Check", "Value", "Bound", ""), rows),) if rows else ()
 
 
 def changes(facts: Facts) -> Section | None:

@@ -76,7 +76,7 @@ def rule(name: str) -> str:
 
 
 def sentence(name: str) -> str:
-    """``items_without_ratings`` as ``Items without ratings``."""
+    """``unrated_movies`` as ``Unrated movies``."""
     words = re.sub(r"[_\s]+", " ", name).strip()
     return words[:1].upper() + words[1:]
 

@@ -1,0 +1,127 @@
+"""Tonight's candidate beside the champion: where it starts from, how they compare, what changed.
+
+Each has a stated answer where there is no champion, or none that can be read: the run goes on
+without it and says so in the log, the metrics and the report.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from recsys_tasks.errors import ArtifactRefused, NotFound
+from recsys_tasks.model.champion import compare
+from recsys_tasks.model.evaluation import block_rows
+from recsys_tasks.model.parameters import Model
+from recsys_tasks.model.representations import Embeddings
+from recsys_tasks.model.warm_start import carry_over
+from recsys_tasks.publish import channels
+from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.publish.report.examples import beside_champion, example_facts
+from recsys_tasks.reigning import Reigning
+from recsys_tasks.run_data import RunData
+from recsys_tasks.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Rivalry:
+    """The run and the champion that it met.
+
+    Args:
+        store: the bucket.
+        data: of the run.
+        settings: of the run.
+    """
+
+    store: ObjectStore
+    data: RunData
+    settings: Settings
+
+    def champion(self) -> Reigning | None:
+        """The champion that this run met; None: there was none.
+
+        Raises:
+            ArtifactRefused, NotFound: it cannot be read.
+        """
+        version = self._version()
+        return Reigning.of(self.store, self.data.files.run.dataset, version) if version else None
+
+    def manifest(self) -> dict[str, Any] | None:
+        """The champion's manifest; None: there is no champion, or none that can be read."""
+        try:
+            champion = self.champion()
+        except (ArtifactRefused, NotFound) as error:
+            log.warning("going on as without a champion: %s", error)
+            return None
+        return champion.manifest.model_dump(mode="json") if champion else None
+
+    def start(self) -> tuple[Model | None, int]:
+        """What the fit goes on from, and how many warm starts in a row that makes."""
+        wanted = self.settings.train
+        try:
+            champion = self.champion() if wanted.warm_start else None
+            if champion is None:
+                return None, 0
+            if champion.warm_starts + 1 >= wanted.anchor_every:
+                log.info("%d warm starts in a row: training from nothing", champion.warm_starts)
+                return None, 0
+            previous = champion.named_model()
+        except (ArtifactRefused, NotFound) as error:
+            log.warning("training from nothing, the champion cannot be read: %s", error)
+            return None, 0
+        start = carry_over(previous, self.data.users(), self.data.features().names, wanted)
+        return start, 0 if start is None else champion.warm_starts + 1
+
+    def comparison(self, embeddings: Embeddings) -> dict[str, Any]:
+        """The champion's version and the comparison with it, or why there is none."""
+        wanted = self.settings.evaluate
+        try:
+            champion = self.champion()
+            if champion is None:
+                return {"version": None, "not_compared": "there is no champion yet"}
+            found = compare(
+                self.data.contender(embeddings),
+                champion.contender(),
+                self.data.split().test,
+                self.data.seen(),
+                champion.trained(),
+                wanted.seed,
+                block_rows(wanted, embeddings.n_items),
+                wanted.threads,
+            )
+        except (ArtifactRefused, NotFound) as error:
+            log.warning("not compared with the champion: %s", error)
+            return {"version": self._version(), "not_compared": str(error)}
+        version = {"version": champion.manifest.version}
+        if found is None:
+            return version | {"not_compared": "no test positive is new to the champion"}
+        return version | found.document()
+
+    def examples(self, embeddings: Embeddings) -> dict[str, Any]:
+        """For the report: some users with their lists, and the films whose neighbours changed most."""
+        try:
+            champion = self.champion()
+            rival = champion.contender() if champion else None
+        except (ArtifactRefused, NotFound) as error:
+            log.warning("no lists by the champion: %s", error)
+            rival = None
+        candidate, data = self.data.contender(embeddings), self.data
+        return example_facts(candidate, rival, data.trained_on(), data.seen(), data.titles())
+
+    def beside(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """For the report: the champion's metrics, and what changed in the data since."""
+        manifest = self.manifest()
+        return beside_champion(manifest, data) if manifest else {}
+
+    def _version(self) -> str | None:
+        """The version that was champion when this run first asked; a retry is told the same."""
+        files = self.data.files
+        if not files.has("champion.json"):
+            pointer = channels.read_pointer(self.store, files.run.dataset)
+            own = pointer is not None and pointer.version == files.run.version
+            found = pointer and (pointer.previous if own else pointer.version)
+            files.put_json("champion.json", {"version": found})
+        version = files.get_json("champion.json")["version"]
+        return str(version) if version else None

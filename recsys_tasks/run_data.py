@@ -1,0 +1,67 @@
+"""What the steps of a run leave for each other, read back as what it is."""
+
+from dataclasses import dataclass
+
+from recsys_tasks.matrices.id_maps import IdMap
+from recsys_tasks.matrices.interactions import Csr, Interactions, ItemFeatures, csr_from_arrays
+from recsys_tasks.matrices.split import Split
+from recsys_tasks.model.champion import Contender
+from recsys_tasks.model.parameters import Model
+from recsys_tasks.model.representations import Embeddings
+from recsys_tasks.publish.report.examples import Titles
+from recsys_tasks.run import RunFiles
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The run's matrices and model, each read anew when it is asked for.
+
+    Args:
+        files: of the run.
+        refit: whether the model was fitted on train and validation together.
+    """
+
+    files: RunFiles
+    refit: bool
+
+    def users(self) -> IdMap:
+        """Users in the order of their rows."""
+        return IdMap(self.files.get_arrays("ids.npz")["users"])
+
+    def items(self) -> IdMap:
+        """Items in the order of their rows."""
+        return IdMap(self.files.get_arrays("ids.npz")["items"])
+
+    def titles(self) -> Titles:
+        """Titles and genres in the order of the items' rows."""
+        movies = self.files.get_json("movies.json")
+        return Titles(movies["titles"], movies["genres"])
+
+    def interactions(self) -> Interactions:
+        """Everything that counts as positive, before it is divided."""
+        return Interactions.from_arrays(self.files.get_arrays("interactions.npz"))
+
+    def features(self) -> ItemFeatures:
+        """The item features and their names."""
+        return ItemFeatures.from_arrays(self.files.get_arrays("features.npz"))
+
+    def seen(self) -> Csr:
+        """Everything that a user has rated, whatever the rating."""
+        return csr_from_arrays(self.files.get_arrays("seen.npz"))
+
+    def split(self) -> Split:
+        """Train, validation and test."""
+        return Split.from_arrays(self.files.get_arrays("split.npz"))
+
+    def model(self) -> Model:
+        """The fitted parameters."""
+        return Model.from_arrays(self.files.get_arrays("model.npz"))
+
+    def trained_on(self) -> Interactions:
+        """What the model was fitted on."""
+        parts = self.split()
+        return parts.train_and_validation() if self.refit else parts.train
+
+    def contender(self, embeddings: Embeddings) -> Contender:
+        """The candidate as something that scores, by id."""
+        return Contender(self.users(), self.items(), embeddings)

@@ -14,7 +14,7 @@ from recsys_tasks.matrices.id_maps import IdMap
 from recsys_tasks.matrices.interactions import Arrays, Csr
 from recsys_tasks.matrices.split import Split
 from recsys_tasks.model.champion import Contender
-from recsys_tasks.model.fit import Model
+from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.representations import Embeddings
 from recsys_tasks.model.warm_start import NamedModel
 from recsys_tasks.publish.manifest import Manifest

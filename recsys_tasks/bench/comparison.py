@@ -26,8 +26,10 @@ from recsys_tasks.matrices.interactions import (
 )
 from recsys_tasks.matrices.split import split
 from recsys_tasks.model import metrics
+from recsys_tasks.model.engines import LIGHTFM_NAMES
 from recsys_tasks.model.evaluation import block_rows, validator
-from recsys_tasks.model.fit import LIGHTFM_NAMES, Model, fit
+from recsys_tasks.model.fit import fit
+from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.ranking import Parts, rank
 from recsys_tasks.model.representations import Embeddings, fold
 from recsys_tasks.publish.index import build_index, index_queries

@@ -21,8 +21,9 @@ from recsys_tasks.matrices.split import Split
 from recsys_tasks.model import metrics
 from recsys_tasks.model.baselines import popular, random_order
 from recsys_tasks.model.ease import ease_bytes, fit_ease
-from recsys_tasks.model.fit import Model, Validate
+from recsys_tasks.model.fit import Validate
 from recsys_tasks.model.intervals import paired
+from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.ranking import Parts, Ranking, Scorer, rank
 from recsys_tasks.model.representations import Embeddings, fold
 from recsys_tasks.model.slices import slice_masks, slice_metrics

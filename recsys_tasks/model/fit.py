@@ -1,4 +1,4 @@
-"""The fit: LightFM, one epoch at a time, each of them checked, logged and saved for a retry.
+"""The fit: one epoch at a time, each of them checked, logged and saved for a retry.
 
 The state of a fit is the model's arrays and the state of its random generator. A fit that resumes
 from a checkpoint therefore ends, with one thread, in the same bytes as one that was never broken off.
@@ -9,74 +9,18 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from lightfm import LightFM
-from numpy.typing import NDArray
 
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Arrays, Csr, Interactions
-from recsys_tasks.model.warp_engine import (
-    Parameters,
-    WarpEngine,
-    WarpSettings,
-    initial_parameters,
-)
+from recsys_tasks.model.engines import engine_for
+from recsys_tasks.model.parameters import Model
 from recsys_tasks.settings import TrainSettings
 
 log = logging.getLogger(__name__)
-
-LIGHTFM_NAMES = {
-    "user_embeddings": "user_embeddings",
-    "user_biases": "user_biases",
-    "feature_embeddings": "item_embeddings",
-    "feature_biases": "item_biases",
-    "user_embedding_gradients": "user_embedding_gradients",
-    "user_bias_gradients": "user_bias_gradients",
-    "feature_embedding_gradients": "item_embedding_gradients",
-    "feature_bias_gradients": "item_bias_gradients",
-}
-"""Our name of each array, and LightFM's."""
-
-
-@dataclass(frozen=True, eq=False)
-class Model:
-    """What a fit learned; ``c`` components, one row for each user and each item feature.
-
-    All float32. The ``gradients`` are Adagrad's sums of squared gradients, which a warm start carries on.
-    """
-
-    user_embeddings: NDArray[np.float32]
-    """shape ``(n_users, c)``"""
-    user_biases: NDArray[np.float32]
-    """shape ``(n_users,)``"""
-    feature_embeddings: NDArray[np.float32]
-    """shape ``(n_features, c)``"""
-    feature_biases: NDArray[np.float32]
-    """shape ``(n_features,)``"""
-    user_embedding_gradients: NDArray[np.float32]
-    """shape ``(n_users, c)``"""
-    user_bias_gradients: NDArray[np.float32]
-    """shape ``(n_users,)``"""
-    feature_embedding_gradients: NDArray[np.float32]
-    """shape ``(n_features, c)``"""
-    feature_bias_gradients: NDArray[np.float32]
-    """shape ``(n_features,)``"""
-
-    def to_arrays(self) -> Arrays:
-        """Plain arrays for an .npz; ``from_arrays`` gives the same model back."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-    @classmethod
-    def from_arrays(cls, arrays: Arrays) -> "Model":
-        """The model that ``to_arrays`` described; other arrays beside its own are left alone."""
-        return cls(**{field.name: arrays[field.name] for field in fields(cls)})
-
-    def is_finite(self) -> bool:
-        """Whether no array holds a NaN or an infinity."""
-        return all(bool(np.isfinite(array).all()) for array in self.to_arrays().values())
 
 
 @dataclass(frozen=True)
@@ -140,7 +84,8 @@ def fit(
         TrainingRefused: nothing to train on, weights that the loss cannot take, or parameters that
             became NaN or infinite.
     """
-    _refuse_untrainable(train, settings)
+    if not len(train):
+        raise TrainingRefused("there are no positive interactions to train on")
     if settings.patience and validate is None:
         log.info("nothing to validate on: all %d epochs will run", settings.epochs)
     run = _Run(train, features, settings, start)
@@ -163,16 +108,13 @@ class _Run:
         settings: TrainSettings,
         start: Model | None,
     ) -> None:
-        self.features, self.settings = features, settings
-        self.interactions = train.coo()
-        self.weights = None if (train.weight == 1).all() else train.weights()
+        self.settings = settings
         self.fingerprint = _fingerprint(train, features, settings, start)
         self.history: tuple[Epoch, ...] = ()
         self.best: Model | None = None
-        self.lightfm = _untrained(settings)
-        self.engine = _own_engine(train, features, settings)
+        self.engine = engine_for(train, features, settings)
         if start is not None:
-            _put(self.lightfm, start)
+            self.engine.put(start)
 
     def is_over(self) -> bool:
         """All epochs are run, or patience is at its end."""
@@ -186,71 +128,37 @@ class _Run:
         began = time.perf_counter()
         self._train_once(number)
         seconds = time.perf_counter() - began
-        model = _taken(self.lightfm)
+        model = self.engine.model()
         self.history += (Epoch(number, seconds, None if validate is None else validate(model)),)
         if self.settings.patience and self._is_validated() and self._best_epoch() == number:
-            self.best = Model.from_arrays({k: v.copy() for k, v in model.to_arrays().items()})
+            self.best = model.copy()
         self._log()
 
     def _train_once(self, number: int) -> None:
         """The engine's pass over the interactions; parameters that diverge are a refusal."""
-        if self.engine is not None:
-            self._pass_of_own_engine(self.engine)
-        else:
-            self._pass_of_lightfm(number)
-        if not _taken(self.lightfm).is_finite():
-            raise TrainingRefused(f"epoch {number} left NaN or infinite gradients or parameters")
-
-    def _pass_of_lightfm(self, number: int) -> None:
         try:
-            self.lightfm.fit_partial(
-                self.interactions,
-                item_features=self.features,
-                sample_weight=self.weights,
-                num_threads=self.settings.threads,
-            )
-        except ValueError as refusal:  # LightFM's only word for parameters that are not finite
+            self.engine.run_epoch()
+        except TrainingRefused as refusal:
             raise TrainingRefused(f"epoch {number}: {refusal}") from refusal
-
-    def _pass_of_own_engine(self, engine: WarpEngine) -> None:
-        """The same on LightFM's own arrays, in place, so that all else need not know."""
-        random = self.lightfm.random_state
-        if self.lightfm.user_embeddings is None:
-            width = self.settings.components
-            items = initial_parameters(random, self.features.shape[1], width)
-            users = initial_parameters(random, self.interactions.shape[0], width)
-            _put(self.lightfm, _joined(users, items))
-        model = _taken(self.lightfm)
-        users = (
-            model.user_embeddings,
-            model.user_biases,
-            model.user_embedding_gradients,
-            model.user_bias_gradients,
-        )
-        items = (
-            model.feature_embeddings,
-            model.feature_biases,
-            model.feature_embedding_gradients,
-            model.feature_bias_gradients,
-        )
-        engine.epoch(users, items, random, self.settings.threads)
+        if not self.engine.model().is_finite():
+            raise TrainingRefused(f"epoch {number} left NaN or infinite gradients or parameters")
 
     def result(self) -> Fitted:
         """The best epoch's model where there is one, else the last."""
         if self.best is not None:
             return Fitted(self.best, self._best_epoch(), self.history)
-        return Fitted(_taken(self.lightfm), len(self.history), self.history)
+        return Fitted(self.engine.model(), len(self.history), self.history)
 
     def to_arrays(self) -> Arrays:
         """Everything that a later process needs to go on as this one would."""
         best = self.best.to_arrays() if self.best is not None else {}
-        _, keys, position, *_ = self.lightfm.random_state.get_state()
+        random = self.engine.random_state.get_state(legacy=False)["state"]
         return {
-            **_taken(self.lightfm).to_arrays(),
+            **self.engine.model().to_arrays(),
             **{f"best.{name}": array for name, array in best.items()},
             "fingerprint": np.array(self.fingerprint),
-            "random_keys": keys,
-            "random_position": np.array(position),
+            "random_keys": random["key"],
+            "random_position": np.array(random["pos"]),
             "seconds": np.array([epoch.seconds for epoch in self.history]),
             "validation": np.array(
                 [np.nan if e.validation is None else e.validation for e in self.history]
@@ -268,10 +176,9 @@ class _Run:
         if not model.is_finite():
             log.warning("the checkpoint holds NaN or infinite parameters: beginning anew")
             return
-        _put(self.lightfm, model)
-        self.lightfm.random_state.set_state(
-            ("MT19937", arrays["random_keys"], int(arrays["random_position"]))
-        )
+        self.engine.put(model)
+        random = {"key": arrays["random_keys"], "pos": int(arrays["random_position"])}
+        self.engine.random_state.set_state({"bit_generator": "MT19937", "state": random})
         self.history = tuple(
             Epoch(place, seconds, None if np.isnan(validation) else validation)
             for place, (seconds, validation) in enumerate(
@@ -302,72 +209,6 @@ class _Run:
             left,
             score,
         )
-
-
-def _refuse_untrainable(train: Interactions, settings: TrainSettings) -> None:
-    if not len(train):
-        raise TrainingRefused("there are no positive interactions to train on")
-    if settings.loss == "warp-kos" and (train.weight != 1).any():
-        raise TrainingRefused(
-            "the loss warp-kos takes no sample weights: set positives.liked_weight to 0 or 1"
-        )
-
-
-def _own_engine(train: Interactions, features: Csr, settings: TrainSettings) -> WarpEngine | None:
-    """This project's engine where the settings ask for it; None: LightFM does the work.
-
-    Raises:
-        TrainingRefused: a loss or a penalty that only LightFM has.
-    """
-    if settings.engine == "lightfm":
-        return None
-    if settings.loss != "warp" or settings.item_alpha or settings.user_alpha:
-        raise TrainingRefused(
-            "the engine recsys has the loss warp without penalties: set train.engine to lightfm, "
-            "or train.loss to warp and train.item_alpha and train.user_alpha to 0"
-        )
-    step = WarpSettings(settings.learning_rate, settings.max_sampled)
-    return WarpEngine(train.coo(), train.weight, features, step)
-
-
-def _joined(users: Parameters, items: Parameters) -> Model:
-    """The engine's parameters as a model."""
-    return Model(
-        user_embeddings=users[0],
-        user_biases=users[1],
-        user_embedding_gradients=users[2],
-        user_bias_gradients=users[3],
-        feature_embeddings=items[0],
-        feature_biases=items[1],
-        feature_embedding_gradients=items[2],
-        feature_bias_gradients=items[3],
-    )
-
-
-def _untrained(settings: TrainSettings) -> LightFM:
-    return LightFM(
-        no_components=settings.components,
-        loss=settings.loss,
-        learning_rate=settings.learning_rate,
-        max_sampled=settings.max_sampled,
-        item_alpha=settings.item_alpha,
-        user_alpha=settings.user_alpha,
-        random_state=settings.seed,
-    )
-
-
-def _taken(lightfm: LightFM) -> Model:
-    """LightFM's parameters, not copied."""
-    return Model.from_arrays({ours: getattr(lightfm, its) for ours, its in LIGHTFM_NAMES.items()})
-
-
-def _put(lightfm: LightFM, model: Model) -> None:
-    """Copies of a model's parameters into LightFM, with Adadelta's unused momenta at zero."""
-    for ours, its in LIGHTFM_NAMES.items():
-        array = np.array(getattr(model, ours), dtype=np.float32, order="C")
-        setattr(lightfm, its, array)
-        if its.endswith("gradients"):
-            setattr(lightfm, its.replace("gradients", "momentum"), np.zeros_like(array))
 
 
 def _fingerprint(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_tasks.matrices.interactions import Csr
-from recsys_tasks.model.fit import Model
+from recsys_tasks.model.parameters import Model
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_tasks.matrices.id_maps import IdMap
-from recsys_tasks.model.fit import Model
+from recsys_tasks.model.parameters import Model
 from recsys_tasks.settings import TrainSettings
 
 log = logging.getLogger(__name__)

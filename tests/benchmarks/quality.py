@@ -35,7 +35,8 @@ from recsys_tasks.matrices.split import Split, split
 from recsys_tasks.model.baselines import popular
 from recsys_tasks.model.ease import fit_ease
 from recsys_tasks.model.evaluation import Question, measure_scorer, validator
-from recsys_tasks.model.fit import Model, fit
+from recsys_tasks.model.fit import fit
+from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.ranking import Scorer
 from recsys_tasks.model.representations import fold
 from recsys_tasks.settings import Settings, parse_assignments

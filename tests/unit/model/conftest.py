@@ -15,7 +15,8 @@ from recsys_tasks.matrices.interactions import (
     build_seen,
 )
 from recsys_tasks.matrices.split import Split, split
-from recsys_tasks.model.fit import Model, fit
+from recsys_tasks.model.fit import fit
+from recsys_tasks.model.parameters import Model
 from recsys_tasks.settings import PositiveSettings, SplitSettings, TrainSettings
 
 

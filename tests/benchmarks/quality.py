@@ -64,16 +64,23 @@ CANDIDATES: dict[str, dict[str, Any]] = {
 
 COMPARED: dict[str, tuple[str, dict[str, Any]]] = {
     "article, 250 epochs": ("article", {}),
-    "5.0 only, early stopping of 250": (
+    "article, early stopping within 125": (
         "article",
-        {"split.validation_fraction": 0.1, "train.patience": 10},
+        {"split.validation_fraction": 0.1, "train.epochs": 125, "train.patience": 30},
     ),
     "nightly": ("nightly", {}),
+    "nightly, LightFM": ("nightly", {"train.engine": "lightfm"}),
+    "nightly, 250 epochs": (
+        "nightly",
+        {"split.validation_fraction": 0.0, "train.epochs": 250, "train.patience": 0},
+    ),
 }
 """Preset and overrides of each model on the test part."""
 
 PAIRS = (
-    ("5.0 only, early stopping of 250", "article, 250 epochs"),
+    ("article, early stopping within 125", "article, 250 epochs"),
+    ("nightly", "nightly, 250 epochs"),
+    ("nightly", "nightly, LightFM"),
     ("nightly", "article, 250 epochs"),
     ("nightly", "popular, 5.0 only"),
     ("article, 250 epochs", "popular, 5.0 only"),

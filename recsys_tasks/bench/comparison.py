@@ -13,7 +13,7 @@ from lightfm import LightFM
 from numpy.typing import NDArray
 
 from recsys_tasks.bench import article
-from recsys_tasks.bench.cost import Cost, cost_of
+from recsys_tasks.bench.cost import Cost, cost_of, median, scaled, total
 from recsys_tasks.data.ingest import ingest
 from recsys_tasks.data.postgres import Database
 from recsys_tasks.data.tables import MovieTable, RatingTable
@@ -32,6 +32,7 @@ from recsys_tasks.model.fit import fit
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.ranking import Parts, rank
 from recsys_tasks.model.representations import Embeddings, fold
+from recsys_tasks.model.warp_engine import WarpEngine, WarpSettings, initial_parameters
 from recsys_tasks.publish.index import build_index, index_queries
 from recsys_tasks.settings import Settings, SourceSettings
 
@@ -46,30 +47,51 @@ CLAIMED_UP_TO = 50_000
 of the margin, the two engines see other negatives from there on, and ``equal`` stays open."""
 
 
+LEARNED = ("user_embeddings", "user_biases", "item_embeddings", "item_biases")
+"""LightFM's names of what is compared after an epoch."""
+
+Learned = list[NDArray[np.float32]]
+
+
 @dataclass(frozen=True)
 class Step:
-    """One step of both sides; ``equal`` is None where equal results are not claimed."""
+    """One step of both sides.
+
+    ``equal`` is None where equal results are not claimed; ``two_threads`` holds the article's cost
+    and ours with two threads, where that was measured; ``more`` goes into the JSON as it is.
+    """
 
     name: str
     article: Cost
     ours: Cost
     equal: bool | None
     notes: tuple[str, ...] = ()
-    more: dict[str, float] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
+    two_threads: tuple[Cost, Cost] | None = None
 
     def document(self) -> dict[str, Any]:
         """The step as ``recsys bench --json`` prints it."""
+        two = {"two_threads": _sides(*self.two_threads)} if self.two_threads else {}
         return {
             "name": self.name,
-            "article_s": self.article.seconds,
-            "ours_s": self.ours.seconds,
-            "ratio": self.article.seconds / self.ours.seconds,
+            **_sides(self.article, self.ours),
             "equal": self.equal,
-            "article_peak_mb": self.article.peak_mb,
-            "ours_peak_mb": self.ours.peak_mb,
-            "notes": list(self.notes),
+            **two,
             **self.more,
+            "notes": list(self.notes),
         }
+
+
+def _sides(article: Cost, ours: Cost) -> dict[str, float]:
+    return {
+        "article_s": article.seconds,
+        "ours_s": ours.seconds,
+        "ratio": article.seconds / ours.seconds,
+        "article_cpu_s": article.cpu,
+        "ours_cpu_s": ours.cpu,
+        "article_peak_mb": article.peak_mb,
+        "ours_peak_mb": ours.peak_mb,
+    }
 
 
 @dataclass(frozen=True)
@@ -113,14 +135,13 @@ class Bench:
         _, catalogue = cost_of(lambda: article.load_movies(self.url, movies))
         wanted = rows if self.full else min(rows, SAMPLED_ROWS)
         loaded, theirs = cost_of(lambda: article.load_ratings(self.url, ratings, wanted))
-        seconds = catalogue.seconds + theirs.seconds * rows / loaded
         notes = (
             _note_of_sample(loaded, rows, "rows"),
             f"{theirs.seconds / loaded * 1e6:.1f} us a row against {ours.seconds / rows * 1e6:.2f}",
         )
         return Step(
             "load_ratings",
-            Cost(seconds, theirs.peak_mb),
+            total([catalogue, scaled(theirs, rows / loaded)]),
             ours,
             self._holds_the_articles_rows(),
             tuple(filter(None, notes)),
@@ -176,8 +197,8 @@ class Bench:
         }
         yield Step(
             "query",
-            Cost(theirs.seconds / len(asked), theirs.peak_mb),
-            Cost(ours.seconds / len(asked), ours.peak_mb),
+            scaled(theirs, 1 / len(asked)),
+            scaled(ours, 1 / len(asked)),
             None,
             (
                 f"recall@10 {recalls['article_recall_at_10']:.3f} against "
@@ -189,17 +210,15 @@ class Bench:
     def _end_to_end(self, done: dict[str, Step]) -> Step:
         """CSV to index: the article's by its steps' times, ours run once more from table to model."""
         (epochs, embeddings), ours = cost_of(partial(_train, self.url))
-        parts = ("load_ratings", "build_index")
-        shared = ("read_pairs", "build_interactions", "item_features", "split", *parts)
-        theirs = sum(done[name].article.seconds for name in shared)
-        theirs += ARTICLE_EPOCHS * done["warp_epoch"].more["article_two_threads_s"]
-        theirs += done["evaluate"].more["article_two_threads_s"]
-        rest = sum(done[name].ours.seconds for name in parts)
-        peak = max(ours.peak_mb, *(step.ours.peak_mb for step in done.values()))
+        apart = ("load_ratings", "build_index")
+        once = ("read_pairs", "build_interactions", "item_features", "split", *apart)
+        theirs = [done[name].article for name in once]
+        epochs_alone, evaluation = _two_threads(done["warp_epoch"]), _two_threads(done["evaluate"])
+        theirs += [scaled(epochs_alone, ARTICLE_EPOCHS), evaluation]
         return Step(
             "end_to_end",
-            Cost(theirs, max(step.article.peak_mb for step in done.values())),
-            Cost(ours.seconds + rest, peak),
+            total(theirs),
+            total([ours, *(done[name].ours for name in apart)]),
             None,
             (
                 f"article: sum of its steps, its {ARTICLE_EPOCHS} epochs extrapolated from"
@@ -258,40 +277,28 @@ class Trained:
         self.parts = split(matrices.interactions, matrices.settings.split)
         self.features = build_item_features(matrices.movies).matrix
         self.settings, self.full = matrices.settings, full
-        self.lightfm = self._untrained()
 
     def embeddings(self) -> Embeddings:
         """Of the model that LightFM trained."""
         return fold(self._model(self.lightfm), self.features)
 
     def warp_epoch(self) -> Step:
-        """Epochs of both from the same start; the median of all but the first, which is compared."""
-        self._compile()
-        theirs, ours = self._epochs(threads=1), self._own_epochs(threads=1)
-        first = self._model(self._fitted_once())
-        apart = max(
-            float(np.abs(first.to_arrays()[name] - array).max())
-            for name, array in self.first.to_arrays().items()
-            if name in ("user_embeddings", "feature_embeddings", "user_biases", "feature_biases")
-        )
+        """Epochs of both from the same start: the parameters after the first, the time of the rest."""
+        (once, theirs), (own_once, ours) = self._epochs(1), self._own_epochs(1)
+        apart = max(float(np.abs(a - b).max()) for a, b in zip(once, own_once, strict=True))
         claimed = len(self.parts.train) <= CLAIMED_UP_TO or apart <= ROUNDING
-        two = self._epochs(threads=2, keep=False).seconds, self._own_epochs(threads=2).seconds
+        note = (
+            f"one thread, median of {EPOCHS_TIMED}; parameters at most {apart:.1g} apart after the"
+            " first"
+        )
         return Step(
             "warp_epoch",
             theirs,
             ours,
             apart <= ROUNDING if claimed else None,
-            (
-                f"one thread, median of {EPOCHS_TIMED}; parameters at most {apart:.1g} apart after"
-                " the first",
-                f"two threads: {two[0]:.3g} s against {two[1]:.3g} s, ratio {two[0] / two[1]:.2f}",
-            ),
-            {
-                "positives": len(self.parts.train),
-                "article_two_threads_s": two[0],
-                "ours_two_threads_s": two[1],
-                "largest_difference": apart,
-            },
+            (note,),
+            {"positives": len(self.parts.train), "largest_difference": apart},
+            (self._epochs(2)[1], self._own_epochs(2)[1]),
         )
 
     def evaluate(self) -> Step:
@@ -313,20 +320,15 @@ class Trained:
             _note_of_sample(count, all_users, "users"),
             f"{theirs.seconds / count * 1e3:.2f} ms a user against "
             f"{ours.seconds / all_users * 1e3:.3f} ms, which also gives the masked views",
-            f"two threads: {two.seconds * up:.3g} s against {ours_two.seconds:.3g} s, "
-            f"ratio {two.seconds * up / ours_two.seconds:.1f}",
         )
         return Step(
             "evaluate",
-            Cost(theirs.seconds * up, theirs.peak_mb),
+            scaled(theirs, up),
             ours,
             equal,
             tuple(filter(None, notes)),
-            {
-                "users": all_users,
-                "article_two_threads_s": two.seconds * up,
-                "ours_two_threads_s": ours_two.seconds,
-            },
+            {"users": all_users},
+            (scaled(two, up), ours_two),
         )
 
     def _measured(self, threads: int) -> tuple[NDArray[np.float64], ...]:
@@ -353,42 +355,32 @@ class Trained:
                 return False
         return True
 
-    def _untrained(self) -> LightFM:
-        return LightFM(self.settings.train.components, loss="warp", random_state=42)
+    def _epochs(self, threads: int) -> tuple[Learned, Cost]:
+        """LightFM's parameters after the first epoch, and the others' cost; keeps the model."""
+        train, components = self.parts.train.coo(), self.settings.train.components
+        self.lightfm = model = LightFM(components, loss="warp", random_state=42)
 
-    def _fitted_once(self) -> LightFM:
-        model = self._untrained()
-        return model.fit_partial(self.parts.train.coo(), item_features=self.features)
+        def epoch() -> None:
+            model.fit_partial(train, item_features=self.features, num_threads=threads)
 
-    def _epochs(self, threads: int, keep: bool = True) -> Cost:
-        """LightFM's epochs; keeps the model for the steps that follow."""
-        model, interactions = self._untrained(), self.parts.train.coo()
-        costs = [
-            cost_of(
-                lambda: model.fit_partial(
-                    interactions, item_features=self.features, num_threads=threads
-                )
-            )[1]
-            for _ in range(EPOCHS_TIMED + 1)
-        ]
-        if keep:
-            self.lightfm = model
-        return _median(costs[1:])
+        epoch()
+        once = [getattr(model, name).copy() for name in LEARNED]
+        return once, median([cost_of(epoch)[1] for _ in range(EPOCHS_TIMED)])
 
-    def _own_epochs(self, threads: int) -> Cost:
-        """Our engine's epochs; keeps the model after the first."""
-        peak, seconds = 0.0, []
-        settings = self.settings.train.model_copy(
-            update={"engine": "recsys", "epochs": EPOCHS_TIMED + 1, "threads": threads}
-        )
-        fitted, cost = cost_of(lambda: fit(self.parts.train, self.features, settings))
-        peak, seconds = cost.peak_mb, [epoch.seconds for epoch in fitted.history]
-        return Cost(float(np.median(seconds[1:])), peak)
+    def _own_epochs(self, threads: int) -> tuple[Learned, Cost]:
+        """The same of our engine; numba compiles, or reads its cache, in the first epoch."""
+        settings, random = self.settings.train, np.random.RandomState(42)
+        items = initial_parameters(random, self.features.shape[1], settings.components)
+        users = initial_parameters(random, self.parts.train.shape[0], settings.components)
+        step = WarpSettings(settings.learning_rate, settings.max_sampled)
+        engine = WarpEngine(self.parts.train.coo(), self.parts.train.weight, self.features, step)
 
-    def _compile(self) -> None:
-        """Our first epoch, on the same data: numba compiles, or reads its cache, in it."""
-        settings = self.settings.train.model_copy(update={"engine": "recsys", "epochs": 1})
-        self.first = fit(self.parts.train, self.features, settings).model
+        def epoch() -> None:
+            engine.epoch(users, items, random, threads)
+
+        epoch()
+        once = [array.copy() for array in (*users[:2], *items[:2])]
+        return once, median([cost_of(epoch)[1] for _ in range(EPOCHS_TIMED)])
 
     @staticmethod
     def _model(lightfm: LightFM) -> Model:
@@ -417,6 +409,11 @@ def _train(url: str) -> tuple[int, Embeddings]:
     return chosen.epochs, embeddings
 
 
+def _two_threads(step: Step) -> Cost:
+    """The article's cost with two threads, or with one where two were not measured."""
+    return step.two_threads[0] if step.two_threads else step.article
+
+
 def _note_of_sample(taken: int, all_of_them: int, what: str) -> str:
     if taken == all_of_them:
         return ""
@@ -439,11 +436,6 @@ def _rows_of(matrix: sp.csr_matrix, rows: NDArray[np.intp]) -> sp.csr_matrix:
     some.eliminate_zeros()
     some.sort_indices()
     return some
-
-
-def _median(costs: list[Cost]) -> Cost:
-    seconds = float(np.median([cost.seconds for cost in costs]))
-    return Cost(seconds, max(cost.peak_mb for cost in costs))
 
 
 def _top_ten(scores: NDArray[np.float32]) -> list[int]:

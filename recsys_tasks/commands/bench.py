@@ -7,6 +7,7 @@ from recsys_tasks.commands import Answer, Subcommands, add_command
 
 if TYPE_CHECKING:
     from recsys_tasks.bench.comparison import Step
+    from recsys_tasks.bench.cost import Cost
 
 EXAMPLES = """
 examples:
@@ -16,8 +17,9 @@ examples:
 
 The data are synthetic, at the shape of MovieLens 25M. Both sides run in this process, one after
 the other, against a Postgres of the bench's own, which is gone afterwards. What is measured on a
-sample of the article's side is scaled up, and the notes say so. Only ratios mean anything, and
-only on a machine that does nothing else.
+sample of the article's side is scaled up, and the notes say so. Only ratios mean anything. "of CPU"
+is the ratio of processor time, which other programs on the machine hardly disturb; it leaves out
+what Postgres does.
 """
 
 
@@ -63,19 +65,28 @@ def bench(arguments: Namespace) -> Answer:
 
 def table(steps: "list[Step]") -> str:
     """The steps as a table, with their notes below."""
-    head = f"{'step':<20}{'article s':>12}{'ours s':>12}{'ratio':>9}  {'equal':<6}{'peak MB':>16}"
+    head = (
+        f"{'step':<20}{'article s':>12}{'ours s':>12}{'ratio':>9}{'of CPU':>9}  {'equal':<7}peak MB"
+    )
     notes = [f"{step.name}: {note}" for step in steps for note in step.notes]
     return "\n".join([head, *map(line, steps), "", *notes])
 
 
 def line(step: "Step") -> str:
-    """One step's row."""
+    """One step's row, and one more where two threads were measured."""
     equal = {True: "yes", False: "NO", None: "-"}[step.equal]
-    peak = f"{step.article.peak_mb:.0f} / {step.ours.peak_mb:.0f}"
-    ratio = step.article.seconds / step.ours.seconds
+    rows = [_row(step.name, step.article, step.ours, equal)]
+    if step.two_threads:
+        theirs, ours = step.two_threads
+        rows.append(_row("  with 2 threads", theirs, ours, ""))
+    return "\n".join(rows)
+
+
+def _row(name: str, article: "Cost", ours: "Cost", equal: str) -> str:
+    ratio, of_cpu = article.seconds / ours.seconds, article.cpu / max(ours.cpu, 1e-9)
     return (
-        f"{step.name:<20}{step.article.seconds:>12.4g}{step.ours.seconds:>12.4g}"
-        f"{ratio:>9.2f}  {equal:<6}{peak:>16}"
+        f"{name:<20}{article.seconds:>12.4g}{ours.seconds:>12.4g}{ratio:>9.2f}{of_cpu:>9.2f}"
+        f"  {equal:<7}{article.peak_mb:.0f} / {ours.peak_mb:.0f}"
     )
 
 

@@ -36,7 +36,7 @@ def test_every_step_runs_both_ways_and_what_is_claimed_equal_is(
 
 
 def test_a_step_that_differs_stands_out_in_the_table() -> None:
-    step = Step("split", Cost(2.0, 10), Cost(0.5, 10), equal=False, notes=("a note",))
+    step = Step("split", Cost(2.0, 10, 2.0), Cost(0.5, 10, 0.4), equal=False, notes=("a note",))
     assert step.document()["ratio"] == 4
     assert "NO" in table([step])
     assert table([step]).endswith("split: a note")

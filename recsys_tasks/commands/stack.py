@@ -88,18 +88,25 @@ def stop(_arguments: Namespace) -> Answer:
 
 def show_status(_arguments: Namespace) -> Answer:
     """``recsys status``."""
+    from recsys_tasks.local.folders import outside_folder
     from recsys_tasks.local.stack import running_status
     from recsys_tasks.local.status import read_status
 
-    home = stack_home()
+    home = stack_home().absolute()
+    outside = outside_folder(home)
+    folders = {"home": str(home), "outside": str(outside) if outside.exists() else None}
     status = running_status(home)
     if status is None:
         last = read_status(home)
         reason = f" It failed: {last.message}" if last and last.message else ""
-        return Answer({"running": False, "home": str(home)}, f"Nothing runs in {home}.{reason}")
-    lines = [f"The stack in {home} is {status.phase} (supervisor {status.supervisor})."]
-    lines += [f"  {part.name:<22} {part.address:<28} {part.log}" for part in status.parts]
-    return Answer({"running": True, "home": str(home), **asdict(status)}, "\n".join(lines))
+        lines = [f"Nothing runs in {home}.{reason}"]
+    else:
+        lines = [f"The stack in {home} is {status.phase} (supervisor {status.supervisor})."]
+        lines += [f"  {part.name:<22} {part.address:<28} {part.log}" for part in status.parts]
+    if outside.exists():
+        lines.append(f"Postgres' files lie in {outside}, because its account may not enter {home}.")
+    document = {"running": status is not None, **folders, **(asdict(status) if status else {})}
+    return Answer(document, "\n".join(lines))
 
 
 def show_env(_arguments: Namespace) -> Answer:

@@ -58,7 +58,11 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "genre weight 1": {"train.genre_weight": 1.0},
     "learning rate 0.03": {"train.learning_rate": 0.03},
     "learning rate 0.08": {"train.learning_rate": 0.08},
-    "L2 1e-5": {"train.item_alpha": 1e-5, "train.user_alpha": 1e-5},
+    "L2 1e-5": {
+        "train.engine": "lightfm",
+        "train.item_alpha": 1e-5,
+        "train.user_alpha": 1e-5,
+    },
 }
 """One setting at a time away from the nightly preset."""
 
@@ -207,7 +211,7 @@ def presets(folders: list[Path], seeds: list[int], common: dict[str, Any]) -> st
             )
             cells.append(f"{values.mean():.4f} ({values.mean() / popular_values.mean():.2f}x)")
             cells += [f"{epochs.mean():.0f}", f"{seconds.mean():.1f}"]
-            print(f"{name}: {candidate}: {cells[-3]}", file=sys.stderr)
+            print(f"{name}: {candidate}: {', '.join(cells[-3:])}", file=sys.stderr)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -58,6 +58,11 @@ def add_commands(commands: Subcommands) -> None:
     )
     generating.add_argument("--seed", type=int, default=42, metavar="N", help="default: 42")
     generating.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder")
+    generating.add_argument(
+        "--check",
+        action="store_true",
+        help="read the files back and compare them with MovieLens 25M's published figures",
+    )
     migrating = add_command(
         commands,
         "migrate",
@@ -113,19 +118,25 @@ def fetch(arguments: Namespace) -> Answer:
 
 
 def generate_files(arguments: Namespace) -> Answer:
-    """Writes a synthetic dataset."""
+    """Writes a synthetic dataset and, where asked to, compares it with the published figures."""
     import logging
 
     from recsys_tasks.data.generate import generate
+    from recsys_tasks.data.synthetic.check import check
 
     progress = logging.getLogger(__name__).info
     made = generate(arguments.scale, arguments.seed, arguments.out, progress)
-    document = asdict(made) | {"folder": str(made.folder)}
+    facts = check(arguments.out) if arguments.check else ()
+    document = asdict(made) | {
+        "folder": str(made.folder),
+        "facts": [asdict(fact) | {"holds": fact.holds} for fact in facts],
+    }
     text = (
         f"{made.folder}: {made.users:,} users, {made.movies:,} movies, {made.ratings:,} ratings,"
         " all synthetic"
     )
-    return Answer(document, text)
+    lines = [text, *map(str, facts)]
+    return Answer(document, "\n".join(lines), 0 if all(fact.holds for fact in facts) else 3)
 
 
 def migrate(arguments: Namespace) -> Answer:

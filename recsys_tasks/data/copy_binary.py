@@ -5,10 +5,14 @@ Source: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Self
+from io import BufferedWriter, RawIOBase
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 HEADER_BYTES = len(SIGNATURE) + 8
@@ -25,8 +29,10 @@ BLOCK_BYTES = 1 << 22
 Records = NDArray[np.void]
 
 
-class CopiedRows:
-    """A sink for ``copy_expert`` that turns the stream into arrays, block by block.
+class CopiedRows(RawIOBase):
+    """The other end of a COPY TO: turns the stream into arrays, block by block.
+
+    The driver writes row by row; ``sink`` gathers these writes without a line of Python.
 
     Args:
         record: packed dtype of a record with its field count and lengths.
@@ -37,17 +43,25 @@ class CopiedRows:
         self, record: np.dtype[Any], read: Mapping[str, Callable[[Records], NDArray[Any]]]
     ) -> None:
         self._record, self._read = record, read
-        self._rest = bytearray()
+        self._rest = b""
         self._skip = HEADER_BYTES
         self._columns: dict[str, list[NDArray[Any]]] = {name: [] for name in read}
+        self.sink = BufferedWriter(self, BLOCK_BYTES)
 
-    def write(self, chunk: bytes) -> int:
+    def writable(self) -> bool:
+        """It is written to and never read from."""
+        return True
+
+    def write(self, block: "Buffer", /) -> int:
         """Takes the next bytes of the stream."""
-        self._rest += chunk[self._skip :]
-        self._skip = max(0, self._skip - len(chunk))
-        if len(self._rest) >= BLOCK_BYTES:
-            self._cut()
-        return len(chunk)
+        octets = self._rest + bytes(block)
+        begin, self._skip = min(self._skip, len(octets)), max(0, self._skip - len(octets))
+        count = (len(octets) - begin) // self._record.itemsize
+        records = np.frombuffer(octets, self._record, count, begin)
+        for name, make in self._read.items():
+            self._columns[name].append(make(records))
+        self._rest = octets[begin + count * self._record.itemsize :]
+        return memoryview(block).nbytes
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """The arrays, whole.
@@ -55,17 +69,10 @@ class CopiedRows:
         Raises:
             ValueError: the stream did not consist of such records.
         """
-        self._cut()
-        if bytes(self._rest) != TRAILER:
+        self.sink.flush()
+        if self._rest != TRAILER:
             raise ValueError("COPY BINARY did not send records of the expected width")
         return {name: np.concatenate(self._columns.pop(name)) for name in self._read}
-
-    def _cut(self) -> None:
-        count = len(self._rest) // self._record.itemsize
-        records = np.frombuffer(bytes(self._rest), self._record, count)
-        for name, make in self._read.items():
-            self._columns[name].append(make(records))
-        del self._rest[: count * self._record.itemsize]
 
 
 class ByteSource:

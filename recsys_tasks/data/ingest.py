@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from tempfile import SpooledTemporaryFile, TemporaryDirectory
+from typing import IO, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a
 from recsys_tasks.data.addresses import FindStore, find_store
 from recsys_tasks.data.csv_blocks import Block, read_blocks
 from recsys_tasks.data.csv_header import Header, read_header
+from recsys_tasks.data.difference import LARGEST_ID, Difference
 from recsys_tasks.data.ledger import Ledger
 from recsys_tasks.data.load import TableLoad
 from recsys_tasks.data.movies_csv import Movie, MoviesReader
@@ -63,7 +64,7 @@ def ingest(
         for file in files:
             log.info("%s %s: %s bytes, sha256 %s", *_announced(file))
         with database.connect() as connection:
-            load = Load(connection, settings, dataset, run)
+            load = Load(database, connection, settings, dataset, run)
             for file in files:
                 load.take(file)
             account = load.finish()
@@ -89,6 +90,7 @@ class Load:
     """One load in its transaction, file by file.
 
     Args:
+        database: for a second connection, which sees the tables as they were.
         connection: in a fresh transaction, which this load fills and its caller commits.
         settings: how to read the files.
         dataset: a validated name, its schema migrated.
@@ -96,10 +98,14 @@ class Load:
     """
 
     def __init__(
-        self, connection: Connection, settings: SourceSettings, dataset: str, run: str
+        self,
+        database: Database,
+        connection: Connection,
+        settings: SourceSettings,
+        dataset: str,
+        run: str,
     ) -> None:
-        self._settings, self._dataset, self._run = settings, dataset, run
-        self._connection = connection
+        self._database, self._settings, self._dataset = database, settings, dataset
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (lock_key(f"load:{dataset}"),))
             cursor.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(dataset)))
@@ -166,27 +172,53 @@ class Load:
         return counts
 
     def _take_ratings(self, file: CheckedFile, file_id: int, aside: AsideRows) -> Counts:
-        """Straight into the empty table when the rows are in order; else by way of the stage."""
+        """By the quickest way that the file's order and the table allow; all end in the same."""
         known = self._tables.known_movies(staged_only=self._is_new_catalogue())
         read = partial(self._good_ratings, file, known, aside)
         if self._settings.replace:
             self._retire_another_generation(read(Counts()), file_id)
+        for way in (self._fill, self._apply_difference, partial(self._stage_and_merge, aside)):
             aside.clear()
-        if not self._tables.holds_ratings():
             counts = Counts()
-            filled = self._tables.fill_ratings(read(counts), file_id)
-            if filled is not None:
-                counts.loaded = filled
-                return counts
-            aside.clear()
-        counts = Counts()
-        if not self._tables.stage_ratings(read(counts)):
+            if way(read(counts), file_id, counts):
+                break
+        return counts
+
+    def _fill(self, rows: Iterator[Ratings], file_id: int, counts: Counts) -> bool:
+        """Straight into the empty table, if the rows are in order."""
+        if self._tables.holds_ratings():
+            return False
+        filled = self._tables.fill_ratings(rows, file_id)
+        counts.loaded = filled or 0
+        return filled is not None
+
+    def _apply_difference(self, rows: Iterator[Ratings], file_id: int, counts: Counts) -> bool:
+        """Only what a full snapshot changes, if its rows are in order and change little."""
+        small_ids = self._settings.largest_id <= LARGEST_ID
+        if not (self._settings.replace and small_ids and self._tables.holds_ratings()):
+            return False
+        with (
+            self._database.connect() as other,
+            other.cursor() as cursor,
+            SpooledTemporaryFile(max_size=1 << 20) as gone,
+        ):
+            spool = cast(IO[bytes], gone)
+            difference = Difference(cursor, self._dataset, spool)
+            merged = self._tables.merge_difference(difference, rows, spool, file_id)
+        counts.loaded = merged or 0
+        return merged is not None
+
+    def _stage_and_merge(
+        self, aside: AsideRows, rows: Iterator[Ratings], file_id: int, counts: Counts
+    ) -> bool:
+        """By way of the stage, where rows of one pair are settled: any file can go this way."""
+        if not self._tables.stage_ratings(rows):
             undecidable, counts.duplicate = self._tables.settle_ratings()
             for row in undecidable:
                 aside.add(row)
         counts.loaded, outdated = self._tables.merge_ratings(file_id)
         counts.duplicate += outdated
-        return counts
+        return True
 
     def _retire_another_generation(
         self, rows: Generator[Ratings, None, None], file_id: int

@@ -13,6 +13,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 
 from recsys_tasks.data.copy_binary import ByteSource
+from recsys_tasks.data.difference import Difference
 from recsys_tasks.data.movies_csv import Movie
 from recsys_tasks.data.ratings_csv import Ratings
 from recsys_tasks.data.rejections import Aside
@@ -34,6 +35,7 @@ STAGES = """
     CREATE TEMPORARY TABLE staged_ratings (
         user_id bigint, movie_id bigint, rating numeric(2,1), rated_at timestamptz, line bigint
     ) ON COMMIT DROP;
+    CREATE TEMPORARY TABLE gone_ratings (user_id bigint, movie_id bigint) ON COMMIT DROP;
 """
 
 JUDGE_REPEATED_RATINGS = """
@@ -98,6 +100,12 @@ DELETE_GONE_RATINGS = """
 INSERT_NEW_RATINGS = """
     INSERT INTO ratings SELECT user_id, movie_id, rating, rated_at, %(file)s
     FROM changed WHERE place IS NULL
+"""
+
+ADD_GONE_RATINGS = """
+    INSERT INTO changed
+    SELECT user_id, movie_id, NULL, NULL, r.ctid, false
+    FROM gone_ratings g JOIN ratings r USING (user_id, movie_id)
 """
 
 COUNT_KNOWN = """
@@ -246,13 +254,40 @@ class TableLoad:
         if not self.holds_ratings():
             self._fill_from_stage(file_id)
             return staged, 0
-        self.run("LOCK TABLE ratings IN SHARE ROW EXCLUSIVE MODE")
-        join = sql.SQL("FULL" if self._replace else "LEFT")
-        self.run(sql.SQL(FIND_CHANGED_RATINGS).format(join=join))
+        self._find_changed("FULL" if self._replace else "LEFT")
         outdated = 0 if self._replace else self.run("DELETE FROM changed WHERE outdated")
-        self.run("ANALYZE changed")
         self._apply_changed(file_id)
         return staged - outdated, outdated
+
+    def merge_difference(
+        self, difference: Difference, blocks: Iterable[Ratings], gone: IO[bytes], file_id: int
+    ) -> int | None:
+        """Puts a full snapshot into the table, of which it holds most rows already.
+
+        Args:
+            difference: between the table and the snapshot; it writes to ``gone``.
+            blocks: the snapshot's ratings.
+            gone: the pairs that leave the table.
+            file_id: the snapshot's file.
+
+        Returns:
+            how many the table holds; None when they were not in strict order or differ too much, so
+            that they must be staged whole: then nothing is staged.
+        """
+        self.run("SAVEPOINT difference")
+        records = StrictOrder().stage(difference.rows(blocks))
+        try:
+            staged = self._stream("staged_ratings FROM STDIN (FORMAT binary)", framed(records))
+        except OutOfOrderError:
+            self.run("ROLLBACK TO SAVEPOINT difference")
+            return None
+        gone.seek(0)
+        self.copy("gone_ratings FROM STDIN", gone)
+        self.run("ANALYZE staged_ratings")
+        self._find_changed("LEFT")
+        self.run(ADD_GONE_RATINGS)
+        self._apply_changed(file_id)
+        return difference.unchanged + staged
 
     def remove_gone_movies(self, file_id: int) -> list[int]:
         """Deletes movies that the staged catalogue lacks; instead names those that ratings refer to.
@@ -289,8 +324,13 @@ class TableLoad:
                     raise source.failure from None
                 raise
 
+    def _find_changed(self, join: str) -> None:
+        self.run("LOCK TABLE ratings IN SHARE ROW EXCLUSIVE MODE")
+        self.run(sql.SQL(FIND_CHANGED_RATINGS).format(join=sql.SQL(join)))
+
     def _apply_changed(self, file_id: int) -> None:
         """History, updates and new rows; the movies of many rows are checked by one join."""
+        self.run("ANALYZE changed")
         bulk = self._count("changed") >= BULK_ROWS
         if bulk:
             self.run("SELECT ratings_unlink()")

@@ -248,7 +248,9 @@ class TableReader:
         ).format(rows=self._ratings, at_least=sql.Literal(at_least))
         copied = CopiedRows(RATING_RECORD, RATING_COLUMNS)
         self._cursor.execute("SET LOCAL synchronize_seqscans = off")
-        self._cursor.copy_expert(query.as_string(self._cursor), copied, size=1 << 20)
+        if at_least:
+            self._cursor.execute("SET LOCAL parallel_tuple_cost = 0")
+        self._cursor.copy_expert(query.as_string(self._cursor), copied.sink)
         return RatingTable(**copied.columns()).ordered()
 
     def movies(self) -> MovieTable:

@@ -39,6 +39,18 @@ class Ratings:
     def __len__(self) -> int:
         return len(self.user_id)
 
+    def where(self, chosen: NDArray[np.bool_]) -> "Ratings":
+        """The chosen rows."""
+        return Ratings(*(column[chosen] for column in self._columns()))
+
+    def followed_by(self, other: "Ratings") -> "Ratings":
+        """These rows and then the others."""
+        both = zip(self._columns(), other._columns(), strict=True)
+        return Ratings(*(np.concatenate(pair) for pair in both))
+
+    def _columns(self) -> tuple[NDArray[np.int64], ...]:
+        return (self.user_id, self.movie_id, self.half_stars, self.rated_at, self.line)
+
 
 class RatingsReader:
     """Reads blocks of one ratings file.
@@ -204,7 +216,6 @@ def _merged(fast: Ratings, rows: list[tuple[int, int, int, int, int]]) -> Rating
     if not rows:
         return fast
     slow = np.array(rows, dtype=np.int64).T
-    columns = (fast.user_id, fast.movie_id, fast.half_stars, fast.rated_at, fast.line)
-    joined = [np.concatenate(pair) for pair in zip(columns, slow, strict=True)]
-    order = np.argsort(joined[-1], kind="stable")
-    return Ratings(*(column[order] for column in joined))
+    both = fast.followed_by(Ratings(*slow))
+    order = np.argsort(both.line, kind="stable")
+    return Ratings(*(column[order] for column in both._columns()))

@@ -129,10 +129,12 @@ def pair_order(user_id: NDArray[np.int64], movie_id: NDArray[np.int64]) -> NDArr
     Returns:
         shape ``(n,)``. Runs that are in order make it quick: a stable sort merges them.
     """
-    if not len(user_id):
+    ascending = (user_id[1:] > user_id[:-1]) | (
+        (user_id[1:] == user_id[:-1]) & (movie_id[1:] >= movie_id[:-1])
+    )
+    if bool(ascending.all()):
         return None
     span = int(movie_id.max()) + 1
     if int(user_id.max()) < (1 << 63) // span:
-        key = user_id * span + movie_id
-        return None if bool((key[1:] >= key[:-1]).all()) else np.argsort(key, kind="stable")
+        return np.argsort(user_id * span + movie_id, kind="stable")
     return np.lexsort((movie_id, user_id))

@@ -85,7 +85,7 @@ def build_index(
     users: Floats,
     *,
     metric: Metric = "angular",
-    trees: int = 100,
+    trees: int = 50,
     search_k: int = 0,
     min_recall: float = 0.98,
     seed: int = 42,

@@ -1,7 +1,10 @@
 """Golden queries: questions with their answers, part of a version, asked again by whoever verifies it.
 
-They are answered from the files before publishing and compared after, on any machine, so scores may
-differ by rounding, and two items that rounding cannot tell apart may change places.
+They are answered from the files before publishing and compared after, on any machine and by any
+later reader. So they ask only what the files alone decide: exact scores of trained users, the
+popular list, cosines. Scores may differ by rounding, and two items that rounding cannot tell apart
+may change places. The index may be searched harder or less hard than it was; most of what it found
+must be found again.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,6 +23,9 @@ NAME = "golden.json"
 K = 10
 TOLERANCE = 1e-4
 """Scores are sums of some hundred float32 products; another order of adding moves them by less."""
+
+FOUND_AGAIN = 0.7
+"""Share of what the index found that a later search of it must find again."""
 
 
 def write_golden(folder: Path, facts: IndexFacts) -> None:
@@ -65,22 +71,16 @@ def replay(recommender: Recommender, path: Path) -> int:
 
 
 def _questions(artifacts: Artifacts) -> list[dict[str, Any]]:
-    """Trained users by index and exactly, one untrained if there is one, a stranger, some movies."""
+    """Trained users, exactly and by the index; a stranger; some movies."""
     trained = np.flatnonzero(artifacts.user_counts > 0)
-    untrained = np.flatnonzero(artifacts.user_counts == 0)[:1]
-    users = [*_spread(trained, 5), *untrained]
-    asked = [int(artifacts.user_ids[user]) for user in users]
+    asked = [int(artifacts.user_ids[user]) for user in _spread(trained, 5)]
     stranger = int(artifacts.user_ids[-1]) + 1
     movies = [int(artifacts.item_ids[row]) for row in _spread(artifacts.popular, 3)]
     return [
-        *(
-            {"about": "user", "id": user, "exact": exact}
-            for user in asked
-            for exact in (True, False)
-        ),
+        *({"about": "user", "id": user, "exact": True} for user in asked),
+        *({"about": "user", "id": user, "exact": False} for user in asked),
         {"about": "user", "id": stranger, "exact": True},
         *({"about": "movie", "id": movie, "exact": True} for movie in movies),
-        {"about": "newcomer", "id": movies[0], "exact": True},
     ]
 
 
@@ -95,7 +95,6 @@ def _ask(recommender: Recommender, question: Mapping[str, Any]) -> Recommendatio
     ask: dict[str, Callable[[], Recommendations]] = {
         "user": lambda: recommender.recommend(number, K, exact=exact),
         "movie": lambda: recommender.similar(number, K),
-        "newcomer": lambda: recommender.recommend_for([number], K, exact=exact),
     }
     return ask[question["about"]]()
 
@@ -109,9 +108,13 @@ def _plain(answer: Recommendations) -> dict[str, Any]:
 
 
 def _same(found: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
-    return bool(
-        found["tier"] == expected["tier"]
-        and len(found["movie_ids"]) == len(expected["movie_ids"])
-        and np.allclose(found["scores"], expected["scores"], rtol=TOLERANCE, atol=TOLERANCE)
-        and len({*found["movie_ids"]} - {*expected["movie_ids"]}) <= 1
+    if found["tier"] != expected["tier"]:
+        return False
+    if len(found["movie_ids"]) != len(expected["movie_ids"]):
+        return False
+    again = len({*found["movie_ids"]} & {*expected["movie_ids"]})
+    if not expected["ask"]["exact"]:
+        return again >= FOUND_AGAIN * len(expected["movie_ids"])
+    return again >= len(expected["movie_ids"]) - 1 and np.allclose(
+        found["scores"], expected["scores"], rtol=TOLERANCE, atol=TOLERANCE
     )

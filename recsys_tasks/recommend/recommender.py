@@ -46,7 +46,7 @@ SPARE = 5
 MOST_LEFT_OUT = 500
 """Of a user who has seen more, candidates enough are found by asking again."""
 
-MORE_NODES = 2
+MORE_NODES = 3
 """Nodes that the index inspects on top of search_k for each candidate beyond ten: measured."""
 
 

@@ -159,10 +159,10 @@ def annoy_rows(question: Question, best: list[Found], folder: Path) -> list[Row]
 
             def ask(place: int, index=index, queries=queries, search_k=search_k) -> Found:
                 n = wanted(question, place)
-                near = index.get_nns_by_vector(queries[place], n, search_k + 2 * (n - K))
+                near = index.get_nns_by_vector(queries[place], n, search_k + 3 * (n - K))
                 return unseen(question, place, near)
 
-            name = f"annoy, {metric} ({transform}), 100 trees, search_k {search_k}"
+            name = f"annoy, {metric} ({transform}), {facts.trees} trees, search_k {search_k}"
             rows.append(timed(name, ask, best, built))
     return rows
 

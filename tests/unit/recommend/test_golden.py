@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,15 @@ import pytest
 from tiny_version import make_version
 
 from recsys_tasks.errors import ArtifactRefused
-from recsys_tasks.recommend.artifacts import open_version
+from recsys_tasks.recommend.artifacts import Artifacts, open_version
 from recsys_tasks.recommend.golden import replay
 from recsys_tasks.recommend.recommender import Recommender
 
 
-def test_they_cover_every_tier_and_both_ways_of_search(paths: dict[str, Path]) -> None:
+def test_they_ask_only_what_the_files_decide(paths: dict[str, Path]) -> None:
     queries = json.loads(paths["golden.json"].read_text())
-    assert {query["tier"] for query in queries} == {"model", "fold_in", "popular"}
-    assert {query["ask"]["about"] for query in queries} == {"user", "movie", "newcomer"}
+    assert {query["tier"] for query in queries} == {"model", "popular"}
+    assert {query["ask"]["about"] for query in queries} == {"user", "movie"}
     assert {query["ask"]["exact"] for query in queries} == {True, False}
 
 
@@ -33,6 +34,13 @@ def test_another_version_does_not(tmp_path: Path, paths: dict[str, Path]) -> Non
         replay(Recommender(opened), paths["golden.json"])
 
 
+def test_an_index_that_is_searched_harder_still_agrees(
+    artifacts: Artifacts, paths: dict[str, Path]
+) -> None:
+    facts = artifacts.index_facts.model_copy(update={"search_k": 100_000})
+    replay(Recommender(replace(artifacts, index_facts=facts)), paths["golden.json"])
+
+
 def score_moved(queries: Any) -> Any:
     queries[0]["scores"][0] += 0.01
     return queries
@@ -43,7 +51,8 @@ def score_moved(queries: Any) -> Any:
     [
         (score_moved, "answered otherwise"),
         (lambda queries: [{**queries[0], "tier": "popular"}], "answered otherwise"),
-        (lambda queries: [{**queries[0], "movie_ids": queries[1]["movie_ids"][::-1][:9]}], "other"),
+        (lambda queries: [{**queries[0], "movie_ids": queries[1]["movie_ids"][:9]}], "otherwise"),
+        (lambda queries: [{**queries[5], "movie_ids": [*range(10)]}], "otherwise"),
         (lambda queries: [], "no queries"),
         (lambda queries: {}, "no queries"),
         (lambda queries: [{"ask": {"about": "everything", "id": 1, "exact": True}}], "not a query"),

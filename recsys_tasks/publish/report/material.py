@@ -58,7 +58,7 @@ def _checks(facts: Facts) -> tuple[Table, ...]:
         )
         for check in facts.get("checks") or []
     )
-    return (Table(("Check", "Value", "Bound", ""), rows),) if rows else ()
+    return (Table(("Check", "value", "bound", "held"), rows),) if rows else ()
 
 
 def changes(facts: Facts) -> Section | None:

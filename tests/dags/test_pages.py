@@ -228,7 +228,7 @@ def test_the_tab_of_a_run_shows_that_runs_report(ask: Get, published: ObjectStor
             )
         )
     viewer, where = ask("viewer"), {"dag_id": run.dag_id, "run_id": run.run_id}
-    assert "no report yet" in viewer.get("/recsys/run", params=where).text
+    assert "No report yet" in viewer.get("/recsys/run", params=where).text
     published.put(keys.runs(run.dataset, run.version) + "report.html", b"of this run")
     assert viewer.get("/recsys/run", params=where).text == "of this run"
     other = viewer.get("/recsys/run", params={"dag_id": "other", "run_id": "x"})

@@ -153,10 +153,10 @@ def show_run(request: Request, session: SessionDep, dag_id: str, run_id: str) ->
     try:
         document = runs.report_of(catalogue().store, run)
     except NotFound:
-        raise HTTPException(
-            404,
-            f"Version {run.version} of {run.dataset} has no report yet: its last task writes it.",
-        ) from None
+        text = (
+            f"Version {run.version} of {run.dataset} has none yet: the run's last task writes it."
+        )
+        return _message(request, 404, text, "No report yet")
     return HTMLResponse(document, headers=REPORT_HEADERS)
 
 
@@ -285,8 +285,10 @@ def _root(request: Request) -> str:
     return str(request.scope.get("root_path", "")).rstrip("/")
 
 
-def _message(request: Request, status: int, text: str) -> Response:
-    return _page(request, "message.html", status, text=text)
+def _message(
+    request: Request, status: int, text: str, heading: str = "That did not work"
+) -> Response:
+    return _page(request, "message.html", status, text=text, heading=heading)
 
 
 def _say_error(request: Request, error: Exception) -> Response:

@@ -42,7 +42,8 @@ class Evaluation:
     """What was measured.
 
     Args:
-        metrics: the manifest's ``metrics``: a dict a view, and ``baselines``; JSON, no NaN.
+        metrics: the manifest's ``metrics``: a dict a view, ``slices``, ``baselines`` with the same,
+            ``intervals`` and ``findings`` of the comparison with them; JSON, no NaN.
         per_user: float32, one value a user of the test part, by ``<view>.<metric>`` for the model and
             ``<baseline>.<view>.<metric>`` for a baseline; ``users`` holds their rows, int32.
     """
@@ -57,7 +58,7 @@ def evaluate_all(
     seen: Csr,
     settings: EvaluateSettings,
 ) -> Evaluation:
-    """Every metric in every view, for the model, the popular list and random order.
+    """Every metric in every view, for the model, the popular list, random order and perhaps EASE.
 
     Args:
         embeddings: the model, trained on train (and validation) of ``split``.

@@ -199,7 +199,8 @@ def _blocks(parts: Parts, block: int) -> Iterator[NDArray[np.int32]]:
 
 def _without(matrix: Csr, removed: Csr) -> Csr:
     """The elements of ``matrix`` that ``removed`` lacks, indices sorted."""
-    kept = matrix.astype(np.int8) - matrix.astype(np.int8).multiply(removed.astype(np.bool_))
+    ones = matrix.astype(np.int8, copy=False)
+    kept = ones - ones.multiply(removed.astype(np.bool_))
     kept.eliminate_zeros()
     kept.sort_indices()
     return sp.csr_matrix(kept)

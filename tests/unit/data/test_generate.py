@@ -1,12 +1,14 @@
 """The synthetic set has MovieLens 25M's published shape, and something to learn from."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from recsys_tasks.cli import main
 from recsys_tasks.data.generate import generate
 from recsys_tasks.data.synthetic import published
 from recsys_tasks.data.synthetic.activity import ratings_of_movies, ratings_of_users
@@ -109,6 +111,18 @@ def test_the_check_notices_a_set_that_is_off(folder: Path, tmp_path: Path) -> No
     (tmp_path / "movies.csv").write_bytes((folder / "movies.csv").read_bytes())
     off = {fact.name for fact in check(tmp_path) if not fact.holds}
     assert {"ratings of 4.5", "ratings"} <= off
+
+
+def test_the_command_checks_what_it_wrote_and_says_so_in_its_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = ["generate", "--scale", "0.002", "--out", str(tmp_path), "--check", "--json"]
+    main(call)
+    facts = json.loads(capsys.readouterr().out)["facts"]
+    assert {"name", "published", "found", "tolerance", "holds"} <= facts[0].keys()
+    off = Fact("largest movie id", 2, 1, 0)
+    monkeypatch.setattr("recsys_tasks.data.synthetic.check.check", lambda _: (off,))
+    assert main(call) == 3
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), 1e9])

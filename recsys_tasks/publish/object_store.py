@@ -251,6 +251,13 @@ class ObjectStore:
 
         return self._patiently(key, head)
 
+    def holds(self, key: str, sha256: str) -> bool:
+        """Whether an object is there whose bytes, read now, have this sha256."""
+        try:
+            return self._patiently(key, lambda: self._digest_of(key)) == sha256
+        except NotFound:
+            return False
+
     def list(self, prefix: str) -> tuple[StoredObject, ...]:
         """Every object under a prefix, by key. A listing may be stale: no decision to publish uses one."""
 

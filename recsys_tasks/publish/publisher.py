@@ -24,7 +24,7 @@ from recsys_tasks.errors import (
 )
 from recsys_tasks.publish import canonical_json, keys
 from recsys_tasks.publish.embeddings import describe
-from recsys_tasks.publish.manifest import Manifest
+from recsys_tasks.publish.manifest import FileFacts, Manifest
 from recsys_tasks.publish.object_store import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def seal(folder: Path, sections: Mapping[str, Any]) -> Manifest:
 def publish(
     store: ObjectStore, dataset: str, version: str, folder: Path, manifest: Manifest
 ) -> str:
-    """Brings a version into being.
+    """Brings a version into being, or makes whole what is left of it.
 
     Args:
         store: the bucket.
@@ -77,20 +77,18 @@ def publish(
             keys.MANIFEST, f"is of {manifest.dataset}/{manifest.version}, not {dataset}/{version}"
         )
     document = manifest.to_bytes()
-    found = _find(store, keys.manifest(dataset, version))
-    if found == document:
-        log.info("%s/%s is published already, with the same manifest", dataset, version)
-        return manifest.sha256()
-    if found:
-        key = keys.manifest(dataset, version)
+    key, prefix = keys.manifest(dataset, version), keys.version(dataset, version)
+    found = _find(store, key)
+    if found and found != document:
         raise PublishConflict(f"{key}: this version is published already, with other content")
     for name, facts in manifest.files.items():
-        digest = store.upload_file(folder / name, keys.version(dataset, version) + name)
-        if digest != facts.sha256:
-            raise ArtifactRefused(name, "changed between sealing and publishing")
-        log.info("uploaded %s, %d bytes, sha256 %s…", name, facts.bytes, digest[:12])
-    store.put(keys.manifest(dataset, version), document, if_none_match=found is None)
-    log.info("published %s", keys.manifest(dataset, version))
+        if not found or not store.holds(prefix + name, facts.sha256):
+            _upload(store, folder / name, prefix + name, facts)
+    if found:
+        log.info("%s/%s is published already, with the same manifest", dataset, version)
+    else:
+        store.put(key, document, if_none_match=found is None)
+        log.info("published %s", key)
     return manifest.sha256()
 
 
@@ -175,6 +173,13 @@ def access_variables(access: StoreAccess) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": access.access_key,
         "AWS_SECRET_ACCESS_KEY": access.secret_key,
     }
+
+
+def _upload(store: ObjectStore, path: Path, key: str, facts: FileFacts) -> None:
+    digest = store.upload_file(path, key)
+    if digest != facts.sha256:
+        raise ArtifactRefused(path.name, "changed between sealing and publishing")
+    log.info("uploaded %s, %d bytes, sha256 %s…", path.name, facts.bytes, digest[:12])
 
 
 def _find(store: ObjectStore, key: str) -> bytes | None:

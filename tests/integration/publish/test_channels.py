@@ -1,5 +1,6 @@
 """The pointer moves, goes back, and leaves a history that a crash cannot tear."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -7,9 +8,17 @@ import pytest
 from tiny_version import DATASET, make_version, put_shell
 
 from recsys_tasks.connections import StoreAccess
+from recsys_tasks.data.postgres import Database
 from recsys_tasks.errors import ArtifactRefused, GateRejected, NotFound, SettingsError
 from recsys_tasks.publish import keys
-from recsys_tasks.publish.channels import Pointer, history, promote, read_pointer, rollback
+from recsys_tasks.publish.channels import (
+    Pointer,
+    history,
+    lock_name,
+    promote,
+    read_pointer,
+    rollback,
+)
 from recsys_tasks.publish.manifest import Manifest
 from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import publish
@@ -124,6 +133,26 @@ def test_a_damaged_pointer_is_mended_by_the_next_move_from_its_history(
     pointer = move(store, C)
     assert (pointer.previous, pointer.move) == (B, 3)
     assert [entry.version for entry in history(store, DATASET)] == [A, B, C]
+
+
+def test_promotions_at_once_queue_on_the_advisory_lock_and_lose_no_move(
+    bucket: StoreAccess, database_url: str, sealed: Manifest
+) -> None:
+    """On a store that knows no conditions, so that the lock holds alone."""
+    versions = [f"2026112{day}T030000Z-0000000{day}" for day in range(1, 7)]
+    for version in versions:
+        put_shell(ObjectStore(bucket), sealed, version)
+
+    def one(version: str) -> int:
+        lock = Database(database_url).advisory_lock(lock_name(DATASET))
+        return promote(ObjectStore(bucket), lock, DATASET, version, by=version).move
+
+    with ThreadPoolExecutor(4) as several:
+        moves = sorted(several.map(one, versions))
+    assert moves == [1, 2, 3, 4, 5, 6]
+    entries = history(ObjectStore(bucket), DATASET)
+    assert {entry.version for entry in entries} == set(versions)
+    assert [e.previous for e in entries] == [None, *(e.version for e in entries[:-1])]
 
 
 def test_a_lock_is_held_while_the_pointer_moves(store: ObjectStore) -> None:

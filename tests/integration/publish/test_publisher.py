@@ -1,6 +1,7 @@
 """Versions come into being whole, once, and only as the manifest says."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from recsys_tasks.publish.channels import promote
 from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import publish, read_manifest, verify_in_fresh_process
 from recsys_tasks.recommend.recommender import Recommender
+from recsys_tasks.recommend.verify import verify
 
 pytestmark = pytest.mark.services
 
@@ -76,6 +78,45 @@ def test_a_damaged_manifest_is_no_version_and_publishing_again_mends_it(
         read_manifest(store, DATASET, manifest.version)
     publish(store, DATASET, manifest.version, tmp_path, manifest)
     assert read_manifest(store, DATASET, manifest.version) == manifest
+
+
+@pytest.mark.parametrize("how", ["damaged", "missing"])
+def test_publishing_again_makes_a_version_whole_that_lost_a_file(
+    bucket: StoreAccess, tmp_path: Path, how: str
+) -> None:
+    store = ObjectStore(bucket)
+    manifest = make_version(tmp_path)
+    publish(store, DATASET, manifest.version, tmp_path, manifest)
+    key = keys.version(DATASET, manifest.version) + "seen.npz"
+    damage(store, key) if how == "damaged" else store.delete(key)
+    with pytest.raises(ArtifactRefused, match=r"seen\.npz"):
+        verify(store, DATASET, manifest.version)
+    publish(store, DATASET, manifest.version, tmp_path, manifest)
+    verify(store, DATASET, manifest.version)
+
+
+def test_of_publishers_of_one_version_at_once_one_at_most_is_left_and_it_is_whole_when_run_again(
+    bucket: StoreAccess, tmp_path: Path
+) -> None:
+    """On a store that knows no conditions; the same content twice would be no conflict at all."""
+    manifests = {seed: make_version(tmp_path / str(seed), seed=seed) for seed in (1, 2)}
+
+    def attempt(seed: int) -> str:
+        manifest = manifests[seed]
+        try:
+            publish(ObjectStore(bucket), DATASET, manifest.version, tmp_path / str(seed), manifest)
+        except PublishConflict as conflict:
+            return str(conflict)
+        return "published"
+
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(attempt, manifests))
+    again = {seed: attempt(seed) for seed in manifests}
+    won, lost = sorted(again.values())
+    assert won == "published"
+    assert "with other content" in lost
+    winner = next(manifests[seed] for seed in again if again[seed] == "published")
+    assert verify(ObjectStore(bucket), DATASET, winner.version).manifest_sha256 == winner.sha256()
 
 
 def damage(store: ObjectStore, key: str) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -27,26 +29,43 @@ BLOCK_BYTES = 1 << 22
 """Bytes gathered before they become arrays: large enough for numpy, small in memory."""
 
 Records = NDArray[np.void]
+ReadColumn = Callable[[Records], NDArray[Any]]
 
 
-class CopiedRows(RawIOBase):
-    """The other end of a COPY TO: turns the stream into arrays, block by block.
-
-    The driver writes row by row; ``sink`` gathers these writes without a line of Python.
+def copy_arrays(
+    cursor: Cursor, query: sql.Composable, record: np.dtype[Any], read: Mapping[str, ReadColumn]
+) -> dict[str, NDArray[Any]]:
+    """The arrays that a COPY TO sends.
 
     Args:
+        cursor: where the query runs.
+        query: COPY (…) TO STDOUT (FORMAT binary).
         record: packed dtype of a record with its field count and lengths.
         read: for each column, the function that makes its array from a block of records.
+
+    Raises:
+        ValueError: the stream did not consist of such records.
+    """
+    blocks = RecordBlocks(record, read)
+    sink = BufferedWriter(blocks, BLOCK_BYTES)
+    cursor.copy_expert(query.as_string(cursor), sink)
+    sink.flush()
+    return blocks.columns()
+
+
+class RecordBlocks(RawIOBase):
+    """Takes a COPY TO in blocks; the driver's row by row writes are gathered before it, in C.
+
+    Args:
+        record: as in ``copy_arrays``.
+        read: as in ``copy_arrays``.
     """
 
-    def __init__(
-        self, record: np.dtype[Any], read: Mapping[str, Callable[[Records], NDArray[Any]]]
-    ) -> None:
+    def __init__(self, record: np.dtype[Any], read: Mapping[str, ReadColumn]) -> None:
         self._record, self._read = record, read
         self._rest = b""
         self._skip = HEADER_BYTES
         self._columns: dict[str, list[NDArray[Any]]] = {name: [] for name in read}
-        self.sink = BufferedWriter(self, BLOCK_BYTES)
 
     def writable(self) -> bool:
         """It is written to and never read from."""
@@ -69,7 +88,6 @@ class CopiedRows(RawIOBase):
         Raises:
             ValueError: the stream did not consist of such records.
         """
-        self.sink.flush()
         if self._rest != TRAILER:
             raise ValueError("COPY BINARY did not send records of the expected width")
         return {name: np.concatenate(self._columns.pop(name)) for name in self._read}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 
-from recsys_tasks.data.copy_binary import CopiedRows
+from recsys_tasks.data.copy_binary import copy_arrays
 from recsys_tasks.data.postgres import RATING_COLUMNS, RATING_RECORD
 from recsys_tasks.data.ratings_csv import Ratings
 from recsys_tasks.data.tables import RatingTable
@@ -80,15 +80,14 @@ class Difference:
 
     def _part(self, after: int, upto: int) -> RatingTable:
         """The table's rows of the users after one and up to another, in order."""
-        copied = CopiedRows(RATING_RECORD, RATING_COLUMNS)
         query = sql.SQL(READ_PART).format(
             schema=sql.Identifier(self._schema),
             after=sql.Literal(after),
             upto=sql.Literal(upto),
             most=sql.Literal(MOST_ROWS),
         )
-        self._cursor.copy_expert(query.as_string(self._cursor), copied.sink)
-        part = RatingTable(**copied.columns()).ordered()
+        columns = copy_arrays(self._cursor, query, RATING_RECORD, RATING_COLUMNS)
+        part = RatingTable(**columns).ordered()
         if len(part) == MOST_ROWS:
             raise OutOfOrderError
         return part

@@ -4,7 +4,7 @@ Every statement takes its values as parameters and its schema as a quoted, valid
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.pool import NullPool
 
 from recsys_tasks.data import migrations, roles
-from recsys_tasks.data.copy_binary import POSTGRES_EPOCH, CopiedRows, Records
+from recsys_tasks.data.copy_binary import POSTGRES_EPOCH, ReadColumn, Records, copy_arrays
 from recsys_tasks.data.tables import FileAccount, MovieTable, RatingTable, Reading
 from recsys_tasks.errors import DatabaseUnavailable, SettingsError
 from recsys_tasks.settings import DatasetName
@@ -48,7 +48,7 @@ def _stars(rows: Records) -> NDArray[np.float32]:
     return (tenths / np.float32(10)).astype(np.float32)
 
 
-RATING_COLUMNS: dict[str, Callable[[Records], NDArray[Any]]] = {
+RATING_COLUMNS: dict[str, ReadColumn] = {
     "user_id": lambda rows: rows["user_id"].astype(np.int64),
     "movie_id": lambda rows: rows["movie_id"].astype(np.int64),
     "rating": _stars,
@@ -246,12 +246,11 @@ class TableReader:
             "COPY (SELECT user_id, movie_id, rating::text, rated_at FROM ({rows}) AS rows"
             " WHERE rating >= {at_least}) TO STDOUT (FORMAT binary)"
         ).format(rows=self._ratings, at_least=sql.Literal(at_least))
-        copied = CopiedRows(RATING_RECORD, RATING_COLUMNS)
         self._cursor.execute("SET LOCAL synchronize_seqscans = off")
         if at_least:
             self._cursor.execute("SET LOCAL parallel_tuple_cost = 0")
-        self._cursor.copy_expert(query.as_string(self._cursor), copied.sink)
-        return RatingTable(**copied.columns()).ordered()
+        columns = copy_arrays(self._cursor, query, RATING_RECORD, RATING_COLUMNS)
+        return RatingTable(**columns).ordered()
 
     def movies(self) -> MovieTable:
         """The catalogue, ordered by movie_id."""

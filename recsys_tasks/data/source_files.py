@@ -21,6 +21,9 @@ from recsys_tasks.errors import InputRejected, SettingsError
 from recsys_tasks.settings import SourceSettings
 
 CHUNK = 1 << 20
+UNREADABLE = (OSError, RuntimeError, ValueError)
+"""Besides its own error, what zipfile raises for a member whose entry in the directory is wrong."""
+
 GZIP_MAGIC = b"\x1f\x8b"
 UNPACK = "Unpack it first, or pack it with gzip"
 UTF16 = b"\xff\xfe"
@@ -160,13 +163,19 @@ def check_file(file: SourceFile) -> CheckedFile:
     """The file with its hash and size; all of it was read and is UTF-8.
 
     Raises:
-        InputRejected: the file is empty, cut, corrupt or in another encoding.
+        InputRejected: the file is empty, cut, corrupt, unreadable or in another encoding.
     """
-    digest, decoder, state = (
-        hashlib.sha256(),
-        getincrementaldecoder("utf-8")(),
-        file_state(file.path),
-    )
+    try:
+        state = file_state(file.path)
+        sha256, size = _read_once(file)
+    except UNREADABLE as error:
+        raise InputRejected(file.name, f"it cannot be read: {error}", "a whole file") from None
+    return CheckedFile(file.role, file.name, file.path, file.member, sha256, size, state)
+
+
+def _read_once(file: SourceFile) -> tuple[str, int]:
+    """The hash and the number of the CSV's bytes."""
+    digest, decoder = hashlib.sha256(), getincrementaldecoder("utf-8")()
     read = 0
     with file.open() as stream:
         while chunk := stream.read(CHUNK):
@@ -178,9 +187,7 @@ def check_file(file: SourceFile) -> CheckedFile:
     _refuse_bytes(file, decoder, b"", read)
     if not read:
         raise InputRejected(file.name, "the file is empty", "a header and rows")
-    return CheckedFile(
-        file.role, file.name, file.path, file.member, digest.hexdigest(), read, state
-    )
+    return digest.hexdigest(), read
 
 
 def file_state(path: Path) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 
 import gzip
 import io
+import random
 import stat
 import warnings
 import zipfile
@@ -18,6 +19,7 @@ from recsys_tasks.settings import SourceSettings
 
 pytestmark = pytest.mark.services
 DATASET = "faults"
+MUTATIONS = 40
 
 MOVIES = (
     b"movieId,title,genres\r\n1,One (2001),Drama\r\n2,Two (2002),Comedy|Drama\r\n3,Three,Drama\r\n"
@@ -448,3 +450,35 @@ def test_the_same_csv_in_an_archive_and_alone_is_the_same_file(
     path.write_bytes(zipped(GOOD))
     account = ingest(database, SourceSettings(archive=str(path)), DATASET, "test")
     assert [file.already_loaded for file in account.files] == [True, True]
+
+
+@pytest.mark.parametrize("role", ["movies", "ratings", "archive"])
+def test_any_mutation_of_a_good_file_ends_in_an_outcome(
+    database: Database, tmp_path: Path, role: str
+) -> None:
+    """Bytes replaced, inserted, deleted or cut at random: an account that adds up, or a refusal."""
+    draw = random.Random(role)
+    good = {"movies": MOVIES, "ratings": RATINGS, "archive": zipped(GOOD)}[role]
+    outcomes = set()
+    for _ in range(MUTATIONS):
+        at, length = draw.randrange(len(good)), draw.choice([0, 1, 1, 8])
+        mutated = good[:at] + draw.randbytes(draw.choice([0, 1, 1, 3])) + good[at + length :]
+        if draw.random() < 0.1:
+            mutated = good[:at]
+        try:
+            outcomes.add(load_mutated(database, tmp_path, role, mutated))
+        except InputRejected:
+            outcomes.add("refused")
+    assert outcomes >= {"refused", "accepted"}
+
+
+def load_mutated(database: Database, folder: Path, role: str, content: bytes) -> str:
+    files = {"movies": MOVIES, "ratings": RATINGS, "archive": b""} | {role: content}
+    for name, octets in files.items():
+        (folder / name).write_bytes(octets)
+    named = ["archive"] if role == "archive" else ["movies", "ratings"]
+    source = SourceSettings(**{name: str(folder / name) for name in named}, replace=True)
+    account = ingest(database, source, DATASET, "test")
+    for file in account.files:
+        assert file.read == file.loaded + file.rejected + file.duplicate
+    return "set aside" if any(file.rejected for file in account.files) else "accepted"

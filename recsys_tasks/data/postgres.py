@@ -94,11 +94,11 @@ class Database:
     """One Postgres; each dataset has its own schema in it.
 
     Args:
-        url: ``postgresql://user:password@host:port/name``.
+        url: ``postgresql://user:password@host:port/name``; kept out of ``repr``.
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
 
     def __repr__(self) -> str:
         return "Database(…)"
@@ -111,7 +111,7 @@ class Database:
             DatabaseUnavailable: Postgres is away or broke the connection off.
         """
         with _translated():
-            connection = psycopg2.connect(self._url, connect_timeout=10)
+            connection = psycopg2.connect(self.url, connect_timeout=10)
             try:
                 yield connection
                 connection.commit()
@@ -144,7 +144,7 @@ class Database:
         """
         schema = validated(dataset)
         engine = sqlalchemy.create_engine(
-            self._url.replace("postgresql://", "postgresql+psycopg2://", 1),
+            self.url.replace("postgresql://", "postgresql+psycopg2://", 1),
             poolclass=NullPool,
             connect_args={"connect_timeout": 10},
         )

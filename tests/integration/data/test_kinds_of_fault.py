@@ -29,17 +29,11 @@ ROWS = b"1,1,4.0,1200000000\r\n1,2,3.5,1200000001\r\n2,1,5.0,1200000002\r\n"
 RATINGS = HEADER + ROWS
 
 
-@pytest.fixture(scope="module")
-def server(postgres_url: str) -> Database:
-    return Database(postgres_url)
-
-
 @pytest.fixture
-def database(server: Database) -> Database:
-    with server.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(f"DROP SCHEMA IF EXISTS {DATASET} CASCADE")
-    server.migrate(DATASET)
-    return server
+def database(database_url: str) -> Database:
+    made = Database(database_url)
+    made.migrate(DATASET)
+    return made
 
 
 def with_rows(*rows: str) -> bytes:

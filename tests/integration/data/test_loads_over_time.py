@@ -330,11 +330,6 @@ class Expected:
         return not known
 
 
-@pytest.fixture(scope="module")
-def one_database(postgres_url: str) -> Database:
-    return Database(postgres_url)
-
-
 @given(history=loads)
 @settings(
     max_examples=10,
@@ -343,9 +338,9 @@ def one_database(postgres_url: str) -> Database:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_moment_reads_as_it_was_then(
-    one_database: Database, tmp_path: Path, history: list[tuple[Ratings, tuple[str, ...], bool]]
+    data_database: Database, tmp_path: Path, history: list[tuple[Ratings, tuple[str, ...], bool]]
 ) -> None:
-    database = one_database
+    database = data_database
     drop_dataset(database)
     database.migrate(DATASET)
     load = load_into(database, tmp_path)

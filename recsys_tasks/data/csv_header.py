@@ -15,6 +15,9 @@ SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 class Header:
     """Where each column that the product needs stands, and how many a record has."""
 
+    file: str
+    """The file's name, for a refusal."""
+
     positions: Mapping[str, int]
     """0-based position of each column, by its role: user, movie, rating, time, title, genres."""
 
@@ -42,7 +45,7 @@ def read_header(block: Block, name: str, role: str, source: SourceSettings) -> H
         what, advice = problem
         raise InputRejected(name, what, f"the columns {', '.join(wanted.values())}", advice, line)
     positions = {part: found.index(column) for part, column in wanted.items()}
-    return Header(positions, len(found), index + 1)
+    return Header(name, positions, len(found), index + 1)
 
 
 def _names(record: str, name: str, line: int, source: SourceSettings) -> list[str]:

@@ -4,6 +4,7 @@ import csv
 import re
 
 from recsys_tasks.data.csv_blocks import fields_of
+from recsys_tasks.errors import InputRejected
 from recsys_tasks.settings import SourceSettings
 
 WHOLE = re.compile(r"[0-9]{1,40}")
@@ -14,21 +15,41 @@ class Fault(Exception):
     """Why a row is set aside, in words; caught by the file's reader."""
 
 
+class SwallowedLinesError(Exception):
+    """A malformed row that runs over several lines: good rows may be hidden in it."""
+
+
 def row_fields(record: str, source: SourceSettings, width: int) -> list[str]:
     """The fields of a row.
 
     Raises:
         Fault: quotes are malformed, a NUL byte, or not ``width`` fields.
+        SwallowedLinesError: the same of a row with a line end in quotes: a stray quote is likelier.
     """
     if "\0" in record:
         raise Fault("a NUL byte, which a text in Postgres cannot hold")
     try:
         fields = fields_of(record, source.separator, source.quote)
+        problem = f"{len(fields)} fields instead of {width}" if len(fields) != width else ""
     except csv.Error as error:
-        raise Fault(f"malformed: {error}") from None
-    if len(fields) != width:
-        raise Fault(f"{len(fields)} fields instead of {width}")
+        problem = f"malformed: {error}"
+    if problem and ("\n" in record or "\r" in record):
+        raise SwallowedLinesError(problem)
+    if problem:
+        raise Fault(problem)
     return fields
+
+
+def refuse_swallowed(name: str, line: int, record: str, problem: Exception) -> InputRejected:
+    """The refusal of a file with such a row."""
+    lines = len(re.findall(r"\r\n|\r|\n", record)) + 1
+    return InputRejected(
+        name,
+        f"a quote that begins here takes in {lines} lines and leaves no good row ({problem})",
+        "each quote closed in its field",
+        "Look for a stray quote",
+        line=line,
+    )
 
 
 def judge_id(text: str, column: str, largest: int) -> int:

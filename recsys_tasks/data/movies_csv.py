@@ -5,7 +5,13 @@ from dataclasses import dataclass
 
 from recsys_tasks.data.csv_blocks import Block
 from recsys_tasks.data.csv_header import Header
-from recsys_tasks.data.csv_rows import Fault, judge_id, row_fields
+from recsys_tasks.data.csv_rows import (
+    Fault,
+    SwallowedLinesError,
+    judge_id,
+    refuse_swallowed,
+    row_fields,
+)
 from recsys_tasks.data.rejections import Aside
 from recsys_tasks.settings import SourceSettings
 
@@ -48,13 +54,19 @@ class MoviesReader:
         self._header, self._source = header, source
 
     def read(self, block: Block) -> Iterator[Movie | Aside]:
-        """Each record of the block as a movie or as a row set aside; blank lines are left out."""
+        """Each record of the block as a movie or as a row set aside; blank lines are left out.
+
+        Raises:
+            InputRejected: a stray quote takes in several lines.
+        """
         for index in range(len(block)):
             record, line = block.record(index), int(block.lines[index])
             if not record.strip():
                 continue
             try:
                 yield self._judge(record, line)
+            except SwallowedLinesError as problem:
+                raise refuse_swallowed(self._header.file, line, record, problem) from None
             except Fault as fault:
                 yield Aside(line, str(fault), record)
 

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from recsys_tasks.data.csv_blocks import Block
 from recsys_tasks.data.csv_header import Header
-from recsys_tasks.data.csv_rows import WHOLE, Fault, judge_id, row_fields, shown
+from recsys_tasks.data.csv_rows import (
+    WHOLE,
+    Fault,
+    SwallowedLinesError,
+    judge_id,
+    refuse_swallowed,
+    row_fields,
+    shown,
+)
 from recsys_tasks.data.numerals import read_decimal_tenths, read_integers
 from recsys_tasks.data.rejections import Aside
 from recsys_tasks.settings import SourceSettings
@@ -74,7 +82,11 @@ class RatingsReader:
         self._per_second = 1000 if source.time_unit == "ms" else 1
 
     def read(self, block: Block) -> tuple[Ratings, list[Aside], int]:
-        """The block's good rows, the rows set aside, and how many records are blank lines."""
+        """The block's good rows, the rows set aside, and how many records are blank lines.
+
+        Raises:
+            InputRejected: a stray quote takes in several lines.
+        """
         fast, odd = self._read_plain(block)
         rows, aside, blank = [], [], 0
         for index in odd:
@@ -84,6 +96,8 @@ class RatingsReader:
                 continue
             try:
                 rows.append((*self._judge(record), line))
+            except SwallowedLinesError as problem:
+                raise refuse_swallowed(self._header.file, line, record, problem) from None
             except Fault as fault:
                 aside.append(Aside(line, str(fault), record))
         return _merged(fast, rows), aside, blank

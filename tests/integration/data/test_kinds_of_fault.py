@@ -266,9 +266,20 @@ def test_movie_rows_are_set_aside_each(database: Database, tmp_path: Path) -> No
         (b"movieId,title,genres\r\n", "no data rows"),
         (MOVIES + "4,Caf\xe9,Drama\r\n".encode("latin-1"), "line 5, byte"),
         (MOVIES + b'4,"Open,Drama\r\n5,Five,Drama\r\n', "line 5"),
+        (MOVIES + b'4,"Open,Drama\r\n5,Five,Drama\r\n6,"Six, too",Drama\r\n7,"x"\r\n', "line 5"),
+        (MOVIES + b'4,"Open,Drama\r\n5,Five,Drama\r\n6,Six" too,Drama\r\n', "takes in 3 lines"),
         (MOVIES + b'4,"' + b"x" * (9 << 20) + b'",Drama\r\n', "line 5"),
     ],
-    ids=["renamed", "swapped", "header only", "Latin-1", "open quote", "huge field"],
+    ids=[
+        "renamed",
+        "swapped",
+        "header only",
+        "Latin-1",
+        "open quote",
+        "odd quotes",
+        "even quotes",
+        "huge field",
+    ],
 )
 def test_movies_are_refused(database: Database, tmp_path: Path, content: bytes, words: str) -> None:
     with pytest.raises(InputRejected) as refused:

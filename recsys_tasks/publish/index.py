@@ -79,6 +79,20 @@ def index_queries(users: Floats, metric: Metric) -> Floats:
     return np.column_stack([queries, np.zeros(len(users), np.float32)]).astype(np.float32)
 
 
+def index_query(user: Floats, metric: Metric) -> list[float]:
+    """As ``index_queries``, for one user and as annoy takes it soonest: a list of floats.
+
+    Args:
+        user: float32 ``(components + 2,)``: [vector, bias, 1].
+        metric: the index's metric.
+
+    Returns:
+        as long as a row of ``index_rows``: [vector, 1, 0] for angular, [vector, 1] for dot.
+    """
+    vector: list[float] = user[:-2].tolist()
+    return [*vector, 1.0] if metric == "dot" else [*vector, 1.0, 0.0]
+
+
 def build_index(
     path: Path,
     items: Floats,
@@ -169,10 +183,10 @@ def _build(path: Path, rows: Floats, metric: Metric, trees: int, seed: int) -> A
 
 
 def _ladder(n_items: int, trees: int) -> tuple[int, ...]:
-    """Values of search_k from one node a tree up to far more than all items, a half more each time."""
+    """Values of search_k from one node a tree up to far more than all items, a quarter more each time."""
     steps = [max(trees, 100)]
     while steps[-1] < 4 * max(n_items, trees):
-        steps.append(steps[-1] * 3 // 2)
+        steps.append(steps[-1] * 5 // 4)
     return tuple(steps)
 
 

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys_tasks.errors import NotFound, SettingsError
 from recsys_tasks.publish.channels import read_pointer
-from recsys_tasks.publish.index import index_queries
+from recsys_tasks.publish.index import index_query
 from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import read_manifest
 from recsys_tasks.recommend.artifacts import (
@@ -50,8 +50,7 @@ MORE_NODES = 3
 """Nodes that the index inspects on top of search_k for each candidate beyond ten: measured."""
 
 
-@dataclass(frozen=True)
-class Recommended:
+class Recommended(NamedTuple):
     """One place of a list. ``score`` compares within one answer; ``strength`` is in [0, 1]."""
 
     movie_id: int
@@ -164,14 +163,14 @@ class Recommender:
         _check_k(k)
         user = row_of(artifacts.user_ids, _as_id(user_id))
         if user < 0:
-            return _popular(artifacts, k, _NOTHING, filter, user_id)
+            return _popular(artifacts, k, [], filter, user_id)
         rated = _seen(artifacts, user)
-        barred = rated if exclude_seen else _NOTHING
+        barred = rated if exclude_seen else []
         if artifacts.user_counts[user] > 0:
             vector = np.asarray(artifacts.user_embeddings[user])
             return _ranked(artifacts, vector, k, barred, filter, exact, "model", user_id)
         if len(rated):
-            vector = fold_in.from_rows(rated)
+            vector = fold_in.from_rows(np.array(rated))
             return _ranked(artifacts, vector, k, barred, filter, exact, "fold_in", user_id)
         return _popular(artifacts, k, barred, filter, user_id)
 
@@ -197,8 +196,8 @@ class Recommender:
         rows = rows_of(artifacts.item_ids, _as_ids(items))
         liked = np.unique(rows[rows >= 0])
         if not len(liked):
-            return _popular(artifacts, k, _NOTHING, filter)
-        barred = liked if exclude_seen else _NOTHING
+            return _popular(artifacts, k, [], filter)
+        barred = liked.tolist() if exclude_seen else []
         vector = fold_in.from_rows(liked)
         return _ranked(artifacts, vector, k, barred, filter, exact, "fold_in")
 
@@ -221,8 +220,8 @@ class Recommender:
         _check_k(k)
         vector = fold_in.from_genres(genres)
         if vector is None:
-            return _popular(artifacts, k, _NOTHING, filter)
-        return _ranked(artifacts, vector, k, _NOTHING, filter, exact, "fold_in")
+            return _popular(artifacts, k, [], filter)
+        return _ranked(artifacts, vector, k, [], filter, exact, "fold_in")
 
     def similar(self, movie_id: int, k: int = 10, filter: Filter | None = None) -> Recommendations:
         """The movies whose vectors point most nearly the same way; the score is the cosine.
@@ -245,9 +244,6 @@ class Recommender:
         return Recommendations(artifacts.dataset, artifacts.version, "model", items)
 
 
-_NOTHING: Rows = np.empty(0, np.int64)
-
-
 def _open(
     store: ObjectStore, dataset: str, channel: str, version: str | None, cache: Path, known: str
 ) -> Artifacts | None:
@@ -268,14 +264,14 @@ def _ranked(
     artifacts: Artifacts,
     vector: Floats,
     k: int,
-    barred: Rows,
+    barred: list[int],
     filter: Filter | None,
     exact: bool,
     tier: Tier,
     user_id: int | None = None,
 ) -> Recommendations:
     """The best ``k`` that are not barred, among ever more candidates until there are enough."""
-    out = set(barred.tolist())
+    out = set(barred)
     near: list[int] = []
     for candidates in _widening(artifacts, vector, k, barred, exact, filter):
         near = _take(artifacts, candidates, k + SPARE, out, filter)
@@ -291,11 +287,16 @@ def _ranked(
 
 
 def _widening(
-    artifacts: Artifacts, vector: Floats, k: int, barred: Rows, exact: bool, filter: Filter | None
+    artifacts: Artifacts,
+    vector: Floats,
+    k: int,
+    barred: list[int],
+    exact: bool,
+    filter: Filter | None,
 ) -> Iterator[list[int]]:
     """Candidate rows, best first: from the index, four times as many each time, and at last all."""
     n_items, facts = len(artifacts.item_ids), artifacts.index_facts
-    query = index_queries(vector[None, :], facts.metric)[0].tolist()
+    query = index_query(vector, facts.metric)
     wanted = k + SPARE + min(len(barred), MOST_LEFT_OUT)
     while not exact and wanted < n_items // 8:
         search_k = facts.search_k + MORE_NODES * (wanted - 10)
@@ -304,7 +305,7 @@ def _widening(
     yield _best_of_all(artifacts, vector, n_items if filter else k + SPARE, barred)
 
 
-def _best_of_all(artifacts: Artifacts, vector: Floats, n: int, barred: Rows) -> list[int]:
+def _best_of_all(artifacts: Artifacts, vector: Floats, n: int, barred: list[int]) -> list[int]:
     """The rows with the ``n`` highest scores, best first, the barred ones behind all others."""
     scores = artifacts.item_embeddings @ vector
     scores[barred] = -np.inf
@@ -332,11 +333,15 @@ def _take(
 
 
 def _popular(
-    artifacts: Artifacts, k: int, barred: Rows, filter: Filter | None, user_id: int | None = None
+    artifacts: Artifacts,
+    k: int,
+    barred: list[int],
+    filter: Filter | None,
+    user_id: int | None = None,
 ) -> Recommendations:
     """The popular list; its score is the number of training positives, as a share of the first's."""
     most = max(1, artifacts.movies[int(artifacts.popular[0])].positives)
-    chosen = _take(artifacts, artifacts.popular.tolist(), k, set(barred.tolist()), filter)
+    chosen = _take(artifacts, artifacts.popular.tolist(), k, set(barred), filter)
     items = tuple(
         _place(artifacts, row, share, share)
         for row in chosen
@@ -360,9 +365,10 @@ def _strength(score: float) -> float:
     return (1 + math.tanh(score / 2)) / 2
 
 
-def _seen(artifacts: Artifacts, user: int) -> Rows:
+def _seen(artifacts: Artifacts, user: int) -> list[int]:
     start, stop = artifacts.seen_indptr[user : user + 2]
-    return np.asarray(artifacts.seen_indices[start:stop], np.int64)
+    rows: list[int] = artifacts.seen_indices[start:stop].tolist()
+    return rows
 
 
 def _as_id(number: int) -> int:

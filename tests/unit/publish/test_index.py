@@ -13,6 +13,7 @@ from recsys_tasks.publish.index import (
     annoy_format,
     build_index,
     index_queries,
+    index_query,
     index_rows,
 )
 
@@ -37,6 +38,12 @@ def test_the_smallest_angle_is_the_largest_score(seed: int, n_items: int, c: int
     scores = users[:, [*range(c), -1]].astype(np.float64) @ items[:, [*range(c), -1]].T
     best = np.take_along_axis(scores, cosines.argmax(axis=1)[:, None], axis=1)[:, 0]
     assert np.allclose(best, scores.max(axis=1), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("metric", ["angular", "dot"])
+def test_a_query_for_one_user_is_a_row_of_the_queries_for_many(metric: Metric) -> None:
+    users, _ = embeddings(3, 4, 1, 6)
+    assert [index_query(user, metric) for user in users] == index_queries(users, metric).tolist()
 
 
 def test_all_rows_of_an_angular_index_are_equally_long() -> None:

@@ -22,7 +22,7 @@ from datetime import datetime
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from boto3.s3.transfer import TransferConfig
@@ -299,7 +299,7 @@ class ObjectStore:
         """Writes a value in its canonical form and returns the sha256 of its bytes."""
         return self.put(key, canonical_json.to_bytes(value))
 
-    def _send(self, file: BinaryIO, size: int, key: str, digest: str) -> None:
+    def _send(self, file: io.BufferedReader, size: int, key: str, digest: str) -> None:
         """In one request, whose MD5 the store checks before it replaces anything, or in parts."""
         metadata = {"sha256": digest}
         if size < self._transfer.multipart_threshold:
@@ -384,7 +384,7 @@ def _client(access: StoreAccess, patience: Patience) -> "S3Client":
         )
 
 
-def _md5(file: BinaryIO) -> str:
+def _md5(file: io.BufferedReader | io.BytesIO) -> str:
     """A body's MD5 as the Content-MD5 header has it; against accidents on the way, not attackers."""
     digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
     file.seek(0)

@@ -31,7 +31,9 @@ _CREATE = """
 """
 
 
-def write_embeddings(connection: extensions.connection, dataset: str, version: str, folder: Path) -> int:
+def write_embeddings(
+    connection: extensions.connection, dataset: str, version: str, folder: Path
+) -> int:
     """Replaces what the two tables hold by a version's rows.
 
     Args:

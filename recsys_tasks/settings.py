@@ -195,8 +195,9 @@ class SplitSettings(Frozen):
 class TrainSettings(Frozen):
     """The model and how it is fitted."""
 
-    engine: Literal["lightfm", "recsys"] = "lightfm"
-    """lightfm: the reference; recsys: this project's own kernel, WARP without penalties only, faster."""
+    engine: Literal["auto", "lightfm", "recsys"] = "auto"
+    """lightfm: the reference; recsys: this project's own WARP kernel, same rule and random numbers,
+    faster, without penalties; auto: recsys where it can, else lightfm."""
 
     loss: Literal["warp", "bpr", "warp-kos", "logistic"] = "warp"
     """LightFM's loss; WARP is what the gate's floors were chosen for."""
@@ -252,6 +253,14 @@ class TrainSettings(Frozen):
 
     seed: int = Field(default=42, ge=0, le=2**32 - 1)
     """Seed of the initial embeddings and of the sampling."""
+
+    @property
+    def engine_used(self) -> Literal["lightfm", "recsys"]:
+        """The engine that ``auto`` stands for with these settings."""
+        if self.engine != "auto":
+            return self.engine
+        plain = self.loss == "warp" and not self.item_alpha and not self.user_alpha
+        return "recsys" if plain else "lightfm"
 
 
 class TuneSettings(Frozen):
@@ -346,6 +355,9 @@ class GateSettings(Frozen):
 
     max_never_shown: float = Field(default=0.999, ge=0, le=1)
     """Ceiling of the share of the catalogue that is in no test user's top 10."""
+
+    min_index_recall: float = Field(default=0.9, ge=0, le=1)
+    """Floor of the index's recall@10 against exact search; judged once it is built."""
 
     max_champion_loss: float = Field(default=0.01, ge=0, le=1)
     """How much less precision@5 as served than the champion's is tolerated; a candidate fails where

@@ -40,7 +40,7 @@ from recsys_tasks.matrices.split import Split, split
 from recsys_tasks.model.evaluation import evaluate_all, validator
 from recsys_tasks.model.fit import Fitted, fit
 from recsys_tasks.model.memory import estimate_memory
-from recsys_tasks.model.quality_gate import judge
+from recsys_tasks.model.quality_gate import Verdict, judge, with_index
 from recsys_tasks.model.representations import embedding_facts, fold
 from recsys_tasks.publish import canonical_json, channels, keys, publisher
 from recsys_tasks.publish.embeddings import Features, Items, Users, write_version
@@ -153,7 +153,9 @@ class Steps:
             log.info("no source is set: using what the tables hold")
             self.files.put_json("ingest.json", {"files": [], "rejections": []})
             return {"files": 0}
-        account = ingest(self.database, source, self.run.dataset, self.run.run_id)
+        account = ingest(
+            self.database, source, self.run.dataset, self.run.run_id, lambda: self.store.access
+        )
         self.files.put_json("ingest.json", asdict(account))
         return {
             file.role: "already loaded"
@@ -167,8 +169,8 @@ class Steps:
     def fit_dataset(self) -> Reference:
         """Turns the tables into id maps, interactions, seen items and item features."""
         as_of = self.settings.as_of_time()
-        ratings = self.database.read_ratings(self.run.dataset, as_of)
-        movies = self.database.read_movies(self.run.dataset, as_of)
+        reading = self.database.read(self.run.dataset, as_of)
+        ratings, movies = reading.ratings, reading.movies
         if not len(ratings.user_id):
             raise DataCheckFailed(
                 (
@@ -180,7 +182,7 @@ class Steps:
         interactions = build_interactions(ratings, users, items, wanted.positives)
         features = build_item_features(movies, wanted.train.genres, wanted.train.genre_weight)
         facts = data_facts(ratings, movies, interactions, features, wanted)
-        facts["files"] = lineage(self.database.lineage(self.run.dataset, as_of))
+        facts["files"] = lineage(reading.files)
         self._check(facts)
         self.files.put_arrays("ids.npz", {"users": users.ids, "items": items.ids})
         self.files.put_arrays("interactions.npz", interactions.to_arrays())
@@ -264,12 +266,8 @@ class Steps:
             self.files.get_json("embedding_facts.json"),
             self.settings.gate,
         )
-        self.files.put_json("gate.json", verdict.document())
-        for rule in verdict.rules:
-            log.info("%s %s: %s", "pass" if rule.passed else "FAIL", rule.name, rule.reason)
-        if not verdict.accepted:
-            raise GateRejected(verdict.reasons())
-        return {"accepted": True, "rules": len(verdict.rules)}
+        rules = self._judge(verdict.document())
+        return {"accepted": True, "rules": rules}
 
     @recorded
     def export_embeddings(self) -> Reference:
@@ -308,7 +306,11 @@ class Steps:
 
     @recorded
     def build_index(self) -> Reference:
-        """Builds the annoy index and measures its recall against exact search."""
+        """Builds the annoy index, measures its recall against exact search, and adds that to the verdict.
+
+        Raises:
+            GateRejected: the index finds too few of what an exact search does.
+        """
         wanted = self.settings.index
         with self._exchange(
             "item_embeddings.npy", "user_embeddings.npy", "user_counts.npy"
@@ -323,6 +325,7 @@ class Steps:
             )
         self.files.put_json("index.json", built.facts.model_dump(mode="json"))
         self.files.put_json("index_seconds.json", list(built.seconds_per_query))
+        self._judge(self.files.get_json("gate.json"))
         return {"recall_at_10": built.facts.recall_at_10, "search_k": built.facts.search_k}
 
     @recorded
@@ -388,6 +391,23 @@ class Steps:
             self.files.put_json(f"steps/{name}.json", fate | {"failure": failure})
         except RecsysError as error:
             log.warning("could not note the fate of %s: %s", name, error)
+
+    def _judge(self, document: dict[str, Any]) -> int:
+        """Keeps the verdict, with the index's rule in it once there is an index; how many rules it has.
+
+        Raises:
+            GateRejected: a rule failed; the verdict is kept all the same.
+        """
+        verdict = Verdict.of(document)
+        if self.files.has("index.json"):
+            recall = self.files.get_json("index.json")["recall_at_10"]
+            verdict = with_index(verdict, recall, self.settings.gate)
+        self.files.put_json("gate.json", verdict.document())
+        for rule in verdict.rules:
+            log.info("%s %s: %s", "pass" if rule.passed else "FAIL", rule.name, rule.reason)
+        if not verdict.accepted:
+            raise GateRejected(verdict.reasons())
+        return len(verdict.rules)
 
     def _check(self, facts: dict[str, Any]) -> None:
         """Holds the tables against their bounds and the champion's sizes, and keeps what was found.

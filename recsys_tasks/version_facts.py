@@ -72,6 +72,7 @@ def manifest_sections(
         "libraries": library_versions(),
         "model": {
             **settings.train.model_dump(mode="json"),
+            "engine": settings.train.engine_used,
             "epochs": training["epochs"],
             "warm_starts": training["warm_starts"],
             "reproducible": settings.train.threads == 1,

@@ -3,9 +3,8 @@
 import sys
 import time
 from argparse import Namespace
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recsys_tasks.commands import Answer, Subcommands, add_command
 from recsys_tasks.commands.stack import add_stack_options, report_part, stack_options
@@ -58,11 +57,30 @@ def show(arguments: Namespace) -> Answer:
         "accepted": manifest.gate.accepted,
         "promoted": demo.showcase.is_champion,
         "metrics": manifest.metrics,
-        "users": [asdict(user) for user in demo.showcase.users],
+        "users": [_user_document(user) for user in demo.showcase.users],
         "tasks": demo.seconds,
         "seconds": round(seconds, 1),
     }
     return Answer(document, "\n".join(_story(demo, Path(options.home), seconds)))
+
+
+def _user_document(user: "UserShown") -> dict[str, Any]:
+    """A shown user for a program; ``items`` as ``recsys recommend --json`` gives them."""
+    return {
+        "user_id": user.user_id,
+        "ratings": user.n_ratings,
+        "liked": [{"title": title, "rating": stars} for title, stars in user.liked],
+        "tier": user.recommended.tier,
+        "items": [
+            {
+                "movie_id": movie.movie_id,
+                "title": movie.title,
+                "genres": list(movie.genres),
+                "score": movie.score,
+            }
+            for movie in user.recommended.items
+        ],
+    }
 
 
 def _voice() -> "Voice":

@@ -63,7 +63,7 @@ def engine_for(train: Interactions, features: Csr, settings: TrainSettings) -> E
         raise TrainingRefused(
             "the loss warp-kos takes no sample weights: set positives.liked_weight to 0 or 1"
         )
-    if settings.engine == "lightfm":
+    if settings.engine_used == "lightfm":
         return LightFMEngine(train, features, settings)
     if settings.loss != "warp" or settings.item_alpha or settings.user_alpha:
         raise TrainingRefused(

@@ -40,6 +40,11 @@ class Verdict:
         """A sentence for each rule that failed."""
         return tuple(rule.reason for rule in self.rules if not rule.passed)
 
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "Verdict":
+        """The verdict that ``document`` described."""
+        return cls(document["accepted"], tuple(RuleResult(**rule) for rule in document["rules"]))
+
     def document(self) -> dict[str, Any]:
         """The manifest's ``gate``."""
         return {"accepted": self.accepted, "rules": [asdict(rule) for rule in self.rules]}
@@ -63,6 +68,20 @@ def judge(
     results += [_of_rule(metrics, rule) for rule in settings.rules]
     results += _of_champion(metrics.get("champion", {}), settings)
     return Verdict(all(result.passed for result in results), tuple(results))
+
+
+def with_index(verdict: Verdict, recall: float | None, settings: GateSettings) -> Verdict:
+    """The verdict with the index's rule in it, which can be judged once the index is built.
+
+    Args:
+        verdict: of the candidate; a rule of the index in it, from an earlier try, is replaced.
+        recall: recall@10 of the index against exact search.
+        settings: the bound.
+    """
+    what = "recall@10 of the index against exact search"
+    rule = _at_least("min_index_recall", recall, settings.min_index_recall, what)
+    rules = (*(other for other in verdict.rules if other.name != rule.name), rule)
+    return Verdict(all(each.passed for each in rules), rules)
 
 
 def _of_vectors(facts: Mapping[str, float], settings: GateSettings) -> Iterator[RuleResult]:

@@ -42,7 +42,7 @@ def fitted(movielens_small) -> Case:
         SplitSettings(validation_fraction=0),
     )
     features = build_item_features(movies).matrix
-    settings = TrainSettings(components=16, epochs=5, max_sampled=10, patience=0)
+    settings = TrainSettings(engine="lightfm", components=16, epochs=5, max_sampled=10, patience=0)
     reference = LightFM(no_components=16, loss="warp", random_state=np.random.RandomState(42))
     reference.fit(parts.train.coo(), item_features=features, epochs=5)
     return Case(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.model.champion import Comparison
 from recsys_tasks.model.intervals import Interval
-from recsys_tasks.model.quality_gate import judge
+from recsys_tasks.model.quality_gate import Verdict, judge, with_index
 from recsys_tasks.settings import GateRule, GateSettings, Settings
 
 GOOD = {
@@ -139,3 +139,17 @@ def test_a_champion_that_could_not_be_compared_with_adds_no_rule():
 def test_a_candidate_that_turns_too_many_lists_over_fails():
     assert versus(0.01, churn=0.5)[1].passed
     assert not versus(0.01, churn=0.51)[1].passed
+
+
+@pytest.mark.parametrize(("recall", "accepted"), [(0.95, True), (0.5, False), (None, False)])
+def test_an_index_that_finds_too_little_is_rejected_and_judged_anew_on_a_retry(recall, accepted):
+    first = with_index(judged(), 0.1, GateSettings())
+    verdict = with_index(first, recall, GateSettings())
+    assert not first.accepted
+    assert verdict.accepted is accepted
+    assert [rule.name for rule in verdict.rules].count("min_index_recall") == 1
+
+
+def test_a_verdict_comes_back_from_its_document():
+    verdict = judged(precision_at_5=0.01)
+    assert Verdict.of(verdict.document()) == verdict

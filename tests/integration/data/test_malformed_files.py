@@ -46,5 +46,5 @@ def test_ends_as_the_index_says(database: Database, shared: Path, kind: dict[str
 
 
 def test_the_index_is_here(shared: Path) -> None:
-    assert (shared / "bad/index.tsv") == INDEX.resolve()
+    assert (shared / "bad/index.tsv").samefile(INDEX)
     assert len(KINDS) == 22

@@ -1,19 +1,22 @@
 """One run: its version, and the files that its steps hand to each other through the object store."""
 
 import hashlib
-import io
 import logging
 import re
+import tempfile
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from recsys_tasks.errors import ArtifactRefused, SettingsError
+from recsys_tasks.recommend.arrays import read_npz
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +33,14 @@ class RunStore(Protocol):
 
     def put(self, key: str, data: bytes) -> str:
         """Writes the object whole."""
+        ...
+
+    def upload_file(self, path: Path, key: str) -> str:
+        """Writes a file as an object."""
+        ...
+
+    def download_file(self, key: str, path: Path) -> str:
+        """Writes the object's bytes to a file; raises NotFound."""
         ...
 
     def exists(self, key: str) -> bool:
@@ -101,23 +112,45 @@ class RunFiles:
         return self.store.exists(self.key(name))
 
     def put_arrays(self, name: str, arrays: Mapping[str, Array]) -> str:
-        """Writes arrays as one ``.npz`` and returns its key; the same arrays give the same bytes."""
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **arrays)
-        self.store.put(self.key(name), buffer.getvalue())
-        return self.key(name)
+        """Writes arrays as one ``.npz`` and returns its key; the same arrays give the same bytes.
+
+        They pass through a temporary file, so that no second copy of them is in memory.
+        """
+        with tempfile.TemporaryDirectory(prefix="recsys-") as home:
+            path = Path(home) / "arrays.npz"
+            np.savez(path, allow_pickle=False, **arrays)
+            return self.put_file(name, path)
 
     def get_arrays(self, name: str) -> dict[str, Array]:
-        """The arrays of a ``.npz``.
+        """The arrays of a ``.npz``, in memory and writable.
 
         Raises:
             ArtifactRefused: the file is damaged.
         """
-        try:
-            with np.load(io.BytesIO(self.store.get(self.key(name))), allow_pickle=False) as arrays:
-                return {array: arrays[array] for array in arrays.files}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise ArtifactRefused(self.key(name), f"not a readable .npz ({error})") from error
+        with self._fetched(name) as path:
+            try:
+                with np.load(path, allow_pickle=False) as arrays:
+                    return {array: arrays[array] for array in arrays.files}
+            except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+                raise ArtifactRefused(self.key(name), f"not a readable .npz ({error})") from error
+
+    def map_arrays(self, name: str, dtypes: Mapping[str, str]) -> dict[str, Array]:
+        """The arrays of a ``.npz``, read-only and on disk: the kernel keeps in memory what is read.
+
+        Args:
+            name: of the file.
+            dtypes: exactly the arrays that it holds and their dtypes.
+
+        Raises:
+            ArtifactRefused: the file is damaged, or holds something else.
+        """
+        with self._fetched(name) as path:
+            return read_npz(path, self.key(name), dtypes)  # mapped: the file outlives its name
+
+    def put_file(self, name: str, path: Path) -> str:
+        """Writes a file and returns its key."""
+        self.store.upload_file(path, self.key(name))
+        return self.key(name)
 
     def put_json(self, name: str, value: Any) -> str:
         """Writes a value as canonical JSON and returns its key."""
@@ -136,6 +169,14 @@ class RunFiles:
     def get_bytes(self, name: str) -> bytes:
         """The bytes of a file of this run."""
         return self.store.get(self.key(name))
+
+    @contextmanager
+    def _fetched(self, name: str) -> Iterator[Path]:
+        """The file on this machine's disk, for the block's length."""
+        with tempfile.TemporaryDirectory(prefix="recsys-") as home:
+            path = Path(home) / "fetched"
+            self.store.download_file(self.key(name), path)
+            yield path
 
 
 class Checkpoint:

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 
 from recsys_tasks.matrices.id_maps import IdMap
-from recsys_tasks.matrices.interactions import Csr, Interactions, ItemFeatures, csr_from_arrays
+from recsys_tasks.matrices.interactions import Csr, Interactions, ItemFeatures, seen_csr
 from recsys_tasks.matrices.split import Split
 from recsys_tasks.model.champion import Contender
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.representations import Embeddings
 from recsys_tasks.publish.report.examples import Titles
 from recsys_tasks.run import RunFiles
+
+SEEN = {"indptr": "<i8", "indices": "<i4"}
+"""The arrays of ``seen.npz``."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,8 @@ class RunData:
         return ItemFeatures.from_arrays(self.files.get_arrays("features.npz"))
 
     def seen(self) -> Csr:
-        """Everything that a user has rated, whatever the rating."""
-        return csr_from_arrays(self.files.get_arrays("seen.npz"))
+        """Everything that a user has rated, whatever the rating; its indices stay on disk."""
+        return seen_csr(**self.files.map_arrays("seen.npz", SEEN), n_items=len(self.items()))
 
     def split(self) -> Split:
         """Train, validation and test."""

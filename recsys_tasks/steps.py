@@ -21,6 +21,7 @@ import numpy as np
 from recsys_tasks.data.checks import TableFacts, check_data, refuse_broken
 from recsys_tasks.data.ingest import ingest
 from recsys_tasks.data.postgres import Database
+from recsys_tasks.dataset import read_dataset
 from recsys_tasks.errors import (
     DataCheckFailed,
     GateRejected,
@@ -28,14 +29,7 @@ from recsys_tasks.errors import (
     TrainingRefused,
 )
 from recsys_tasks.machine import available_memory
-from recsys_tasks.matrices.interactions import (
-    Csr,
-    build_id_maps,
-    build_interactions,
-    build_item_features,
-    build_seen,
-    csr_to_arrays,
-)
+from recsys_tasks.matrices.interactions import Csr, build_item_features
 from recsys_tasks.matrices.split import Split, split
 from recsys_tasks.model.evaluation import evaluate_all, validator
 from recsys_tasks.model.fit import Fitted, fit
@@ -168,27 +162,24 @@ class Steps:
     @recorded
     def fit_dataset(self) -> Reference:
         """Turns the tables into id maps, interactions, seen items and item features."""
-        as_of = self.settings.as_of_time()
-        reading = self.database.read(self.run.dataset, as_of)
-        ratings, movies = reading.ratings, reading.movies
-        if not len(ratings.user_id):
-            raise DataCheckFailed(
-                (
-                    f"the tables of {self.run.dataset} hold no ratings: load files with recsys ingest",
-                )
-            )
-        users, items = build_id_maps(ratings, movies)
-        wanted = self.settings
-        interactions = build_interactions(ratings, users, items, wanted.positives)
-        features = build_item_features(movies, wanted.train.genres, wanted.train.genre_weight)
-        facts = data_facts(ratings, movies, interactions, features, wanted)
-        facts["files"] = lineage(reading.files)
-        self._check(facts)
-        self.files.put_arrays("ids.npz", {"users": users.ids, "items": items.ids})
-        self.files.put_arrays("interactions.npz", interactions.to_arrays())
-        self.files.put_arrays("seen.npz", csr_to_arrays(build_seen(ratings, users, items)))
-        self.files.put_arrays("features.npz", features.to_arrays())
-        self.files.put_json("movies.json", {"titles": movies.title, "genres": movies.genres})
+        dataset, wanted = self.run.dataset, self.settings
+        with tempfile.TemporaryDirectory(prefix="recsys-") as home:
+            found = read_dataset(self.database, dataset, wanted, Path(home))
+            movies, gathered = found.movies, found.gathered
+            if not gathered.tally.ratings:
+                reason = f"the tables of {dataset} hold no ratings: load files with recsys ingest"
+                raise DataCheckFailed((reason,))
+            interactions = gathered.interactions
+            features = build_item_features(movies, wanted.train.genres, wanted.train.genre_weight)
+            facts = data_facts(gathered.tally, interactions, features, wanted)
+            facts["files"] = lineage(found.files)
+            self._check(facts)
+            ids = {"users": gathered.users.ids, "items": found.items.ids}
+            self.files.put_arrays("ids.npz", ids)
+            self.files.put_arrays("interactions.npz", interactions.to_arrays())
+            self.files.put_file("seen.npz", found.seen)
+            self.files.put_arrays("features.npz", features.to_arrays())
+            self.files.put_json("movies.json", {"titles": movies.title, "genres": movies.genres})
         return {name: facts[name] for name in ("users", "items", "ratings", "positives")}
 
     @recorded
@@ -288,7 +279,7 @@ class Steps:
             embeddings=embeddings.users,
             counts=np.bincount(train.row, minlength=train.shape[0]).astype(np.int32),
             seen_indptr=seen.indptr.astype(np.int64),
-            seen_indices=seen.indices.astype(np.int32),
+            seen_indices=seen.indices.astype(np.int32, copy=False),
         )
         items = Items(
             ids=ids["items"],
@@ -374,7 +365,7 @@ class Steps:
         }
 
     def report(self) -> Reference:
-        """Writes what a person reads about the run, with whatever the steps left."""
+        """Writes what a person reads about the run, with whatever the steps left; returns what it came to."""
         facts = report_of_run(self.rivalry, ORDER)
         key = self.files.put_bytes("report.html", render_report(facts).encode())
         log.info("report: wrote %s", key)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from recsys_tasks.data.checks import table_facts
-from recsys_tasks.data.tables import FileAccount, MovieTable, RatingTable
+from recsys_tasks.data.tables import FileAccount, RatingTally
 from recsys_tasks.errors import ArtifactRefused
 from recsys_tasks.matrices.interactions import Interactions, ItemFeatures
 from recsys_tasks.run import RunFiles
@@ -22,20 +22,15 @@ LIBRARIES = ("annoy", "lightfm-next", "numpy", "scipy")
 
 
 def data_facts(
-    ratings: RatingTable,
-    movies: MovieTable,
-    interactions: Interactions,
-    features: ItemFeatures,
-    settings: Settings,
+    tally: RatingTally, interactions: Interactions, features: ItemFeatures, settings: Settings
 ) -> dict[str, Any]:
     """The manifest's ``data`` without its files: sizes and shares of what is trained on."""
-    stars, counts = np.unique(ratings.rating, return_counts=True)
     return {
-        **table_facts(ratings, movies, settings.positives.threshold),
+        **table_facts(tally, settings.positives.threshold),
         "weaker_positives": int((~interactions.is_positive).sum()),
         "users_with_positives": len(np.unique(interactions.row[interactions.is_positive])),
-        "oldest_rating": int(ratings.rated_at.min()),
-        "histogram": {f"{star:g}": int(n) for star, n in zip(stars, counts, strict=True)},
+        "oldest_rating": tally.oldest,
+        "histogram": tally.histogram(),
         "features": {
             "rows": features.matrix.shape[0],
             "columns": features.matrix.shape[1],

@@ -4,9 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-import numpy as np
-
-from recsys_tasks.data.tables import MovieTable, RatingTable
+from recsys_tasks.data.tables import RatingTally
 from recsys_tasks.errors import DataCheckFailed
 from recsys_tasks.settings import CheckSettings
 
@@ -55,18 +53,15 @@ class CheckResult:
     """One sentence for the report."""
 
 
-def table_facts(ratings: RatingTable, movies: MovieTable, threshold: float) -> TableFacts:
+def table_facts(tally: RatingTally, threshold: float) -> TableFacts:
     """What the checks look at.
 
     Args:
-        ratings: as read for training.
-        movies: the catalogue of the same moment.
+        tally: of the ratings read for training, and of the catalogue of the same moment.
         threshold: stars from which on a rating is a positive.
     """
-    _, per_user = np.unique(ratings.user_id, return_counts=True)
-    rated = len(np.unique(ratings.movie_id))
-    count, users, items = len(ratings), len(per_user), len(movies)
-    positives = int((ratings.rating >= threshold).sum())
+    count, users, items = tally.ratings, len(tally.per_user), tally.movies
+    positives = tally.at_least(threshold)
     return {
         "ratings": count,
         "users": users,
@@ -74,9 +69,9 @@ def table_facts(ratings: RatingTable, movies: MovieTable, threshold: float) -> T
         "positives": positives,
         "density": count / max(users * items, 1),
         "positive_share": positives / max(count, 1),
-        "newest_rating": int(ratings.rated_at.max(initial=0)),
-        "unrated_movies": items - rated,
-        "single_rating_users": int((per_user == 1).sum()),
+        "newest_rating": tally.newest,
+        "unrated_movies": items - tally.rated_movies,
+        "single_rating_users": int((tally.per_user == 1).sum()),
     }
 
 

@@ -35,7 +35,7 @@ ReadColumn = Callable[[Records], NDArray[Any]]
 def copy_arrays(
     cursor: Cursor, query: sql.Composable, record: np.dtype[Any], read: Mapping[str, ReadColumn]
 ) -> dict[str, NDArray[Any]]:
-    """The arrays that a COPY TO sends.
+    """The arrays that a COPY TO sends, whole.
 
     Args:
         cursor: where the query runs.
@@ -46,26 +46,47 @@ def copy_arrays(
     Raises:
         ValueError: the stream did not consist of such records.
     """
-    blocks = RecordBlocks(record, read)
+    columns: dict[str, list[NDArray[Any]]] = {name: [] for name in read}
+
+    def keep(records: Records) -> None:
+        for name, make in read.items():
+            columns[name].append(make(records))
+
+    copy_blocks(cursor, query, record, keep)
+    return {name: np.concatenate(columns.pop(name)) for name in read}
+
+
+def copy_blocks(
+    cursor: Cursor, query: sql.Composable, record: np.dtype[Any], take: Callable[[Records], object]
+) -> None:
+    """Hands on what a COPY TO sends, block by block, and keeps nothing.
+
+    Args:
+        cursor, query, record: as in ``copy_arrays``.
+        take: gets the records of each block in the stream's order, at least one block, perhaps an
+            empty one; they are gone when it returns. What it raises ends the query.
+
+    Raises:
+        ValueError: the stream did not consist of such records.
+    """
+    blocks = RecordBlocks(record, take)
     sink = BufferedWriter(blocks, BLOCK_BYTES)
     cursor.copy_expert(query.as_string(cursor), sink)
     sink.flush()
-    return blocks.columns()
+    blocks.refuse_remains()
 
 
 class RecordBlocks(RawIOBase):
     """Takes a COPY TO in blocks; the driver's row by row writes are gathered before it, in C.
 
     Args:
-        record: as in ``copy_arrays``.
-        read: as in ``copy_arrays``.
+        record, take: as in ``copy_blocks``.
     """
 
-    def __init__(self, record: np.dtype[Any], read: Mapping[str, ReadColumn]) -> None:
-        self._record, self._read = record, read
+    def __init__(self, record: np.dtype[Any], take: Callable[[Records], object]) -> None:
+        self._record, self._take = record, take
         self._rest = b""
         self._skip = HEADER_BYTES
-        self._columns: dict[str, list[NDArray[Any]]] = {name: [] for name in read}
 
     def writable(self) -> bool:
         """It is written to and never read from."""
@@ -73,24 +94,21 @@ class RecordBlocks(RawIOBase):
 
     def write(self, block: "Buffer", /) -> int:
         """Takes the next bytes of the stream."""
-        octets = self._rest + bytes(block)
+        octets = b"".join((self._rest, block))
         begin, self._skip = min(self._skip, len(octets)), max(0, self._skip - len(octets))
         count = (len(octets) - begin) // self._record.itemsize
-        records = np.frombuffer(octets, self._record, count, begin)
-        for name, make in self._read.items():
-            self._columns[name].append(make(records))
         self._rest = octets[begin + count * self._record.itemsize :]
+        self._take(np.frombuffer(octets, self._record, count, begin))
         return memoryview(block).nbytes
 
-    def columns(self) -> dict[str, NDArray[Any]]:
-        """The arrays, whole.
+    def refuse_remains(self) -> None:
+        """Passes when the stream has ended where a record ended.
 
         Raises:
             ValueError: the stream did not consist of such records.
         """
         if self._rest != TRAILER:
             raise ValueError("COPY BINARY did not send records of the expected width")
-        return {name: np.concatenate(self._columns.pop(name)) for name in self._read}
 
 
 class ByteSource:

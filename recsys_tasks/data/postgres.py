@@ -4,7 +4,7 @@ Every statement takes its values as parameters and its schema as a quoted, valid
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,13 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.pool import NullPool
 
 from recsys_tasks.data import migrations, roles
-from recsys_tasks.data.copy_binary import POSTGRES_EPOCH, ReadColumn, Records, copy_arrays
+from recsys_tasks.data.copy_binary import (
+    POSTGRES_EPOCH,
+    ReadColumn,
+    Records,
+    copy_arrays,
+    copy_blocks,
+)
 from recsys_tasks.data.tables import FileAccount, MovieTable, RatingTable, Reading
 from recsys_tasks.errors import DatabaseUnavailable, SettingsError
 from recsys_tasks.settings import DatasetName
@@ -40,6 +46,17 @@ RATING_RECORD = np.dtype(
 )
 """A COPY BINARY record of a rating; the rating travels as the three characters of numeric(2,1)."""
 
+PAIR_RECORD = np.dtype(
+    [
+        ("fields", ">i2"),
+        ("user_length", ">i4"),
+        ("user_id", ">i8"),
+        ("movie_length", ">i4"),
+        ("movie_id", ">i8"),
+    ]
+)
+"""A COPY BINARY record of a pair."""
+
 
 def _stars(rows: Records) -> NDArray[np.float32]:
     """float32 stars of the characters ``d.d``."""
@@ -55,6 +72,8 @@ RATING_COLUMNS: dict[str, ReadColumn] = {
     "rated_at": lambda rows: rows["rated_at"] // 1_000_000 + POSTGRES_EPOCH,
 }
 """How each column of a ``RatingTable`` is made from a block of records."""
+
+PAIR_COLUMNS = {name: RATING_COLUMNS[name] for name in ("user_id", "movie_id")}
 
 
 HOLD_TABLES = """
@@ -175,24 +194,35 @@ class Database:
         Raises:
             SettingsError: ``as_of`` lies in the future, or has no time zone.
         """
-        with self._reading(dataset, as_of) as tables:
+        with self.reading(dataset, as_of) as tables:
             return Reading(tables.ratings(), tables.movies(), tables.files())
 
     def read_ratings(
         self, dataset: str, as_of: datetime | None = None, at_least: float = 0
     ) -> RatingTable:
         """The ratings alone, ordered by (user_id, movie_id); those of so many stars or more."""
-        with self._reading(dataset, as_of) as tables:
+        with self.reading(dataset, as_of) as tables:
             return tables.ratings(at_least)
+
+    def read_pairs(
+        self, dataset: str, as_of: datetime | None = None, at_least: float = 0
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Users and movies of the ratings of so many stars or more, in whatever order.
+
+        Returns:
+            external ids, both int64 of shape ``(n,)``.
+        """
+        with self.reading(dataset, as_of) as tables:
+            return tables.pairs(at_least)
 
     def read_movies(self, dataset: str, as_of: datetime | None = None) -> MovieTable:
         """The catalogue alone, ordered by movie_id."""
-        with self._reading(dataset, as_of) as tables:
+        with self.reading(dataset, as_of) as tables:
             return tables.movies()
 
     def lineage(self, dataset: str, as_of: datetime | None = None) -> tuple[FileAccount, ...]:
         """The files behind the movies and ratings that the same ``as_of`` reads, oldest first."""
-        with self._reading(dataset, as_of) as tables:
+        with self.reading(dataset, as_of) as tables:
             return tables.files()
 
     def fetch(
@@ -204,7 +234,7 @@ class Database:
             return cursor.fetchall()
 
     @contextmanager
-    def _reading(self, dataset: str, as_of: datetime | None) -> Iterator["TableReader"]:
+    def reading(self, dataset: str, as_of: datetime | None) -> Iterator["TableReader"]:
         """The tables as they are at one moment; whoever would exchange them waits for the reader.
 
         With ``as_of`` it waits for a load that has stamped its moment and is about to commit, and
@@ -242,15 +272,34 @@ class TableReader:
 
     def ratings(self, at_least: float = 0) -> RatingTable:
         """The ratings of so many stars or more, ordered by (user_id, movie_id)."""
-        query = sql.SQL(
-            "COPY (SELECT user_id, movie_id, rating::text, rated_at FROM ({rows}) AS rows"
-            " WHERE rating >= {at_least}) TO STDOUT (FORMAT binary)"
-        ).format(rows=self._ratings, at_least=sql.Literal(at_least))
-        self._cursor.execute("SET LOCAL synchronize_seqscans = off")
-        if at_least:
-            self._cursor.execute("SET LOCAL parallel_tuple_cost = 0")
+        query = self._copy("user_id, movie_id, rating::text, rated_at", at_least)
         columns = copy_arrays(self._cursor, query, RATING_RECORD, RATING_COLUMNS)
         return RatingTable(**columns).ordered()
+
+    def pairs(self, at_least: float = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Users and movies of the ratings of so many stars or more, in whatever order."""
+        query = self._copy("user_id, movie_id", at_least)
+        columns = copy_arrays(self._cursor, query, PAIR_RECORD, PAIR_COLUMNS)
+        return columns["user_id"], columns["movie_id"]
+
+    def stream_ratings(self, take: Callable[[RatingTable], object]) -> None:
+        """Hands on all ratings, block by block, ordered by (user_id, movie_id).
+
+        The order is the primary key's, so that the server reads along its index where the table
+        lies in that order, and sorts on its own disk where it does not.
+
+        Args:
+            take: gets at least one block, perhaps an empty one; what it raises ends the reading.
+        """
+        query = sql.SQL(
+            "COPY (SELECT user_id, movie_id, rating::text, rated_at FROM ({rows}) AS rows"
+            " ORDER BY user_id, movie_id) TO STDOUT (FORMAT binary)"
+        ).format(rows=self._ratings)
+
+        def hand_on(records: Records) -> None:
+            take(RatingTable(**{name: make(records) for name, make in RATING_COLUMNS.items()}))
+
+        copy_blocks(self._cursor, query, RATING_RECORD, hand_on)
 
     def movies(self) -> MovieTable:
         """The catalogue, ordered by movie_id."""
@@ -271,6 +320,16 @@ class TableReader:
             " ORDER BY id"
         ).format(schema=self._schema, ratings=self._ratings, movies=self._movies)
         return tuple(FileAccount(*row) for row in self._select(query))
+
+    def _copy(self, columns: str, at_least: float) -> sql.Composed:
+        """The statement for some columns of the ratings, after telling the server how to go about it."""
+        self._cursor.execute("SET LOCAL synchronize_seqscans = off")
+        if at_least:
+            self._cursor.execute("SET LOCAL parallel_tuple_cost = 0")
+        return sql.SQL(
+            "COPY (SELECT " + columns + " FROM ({rows}) AS rows"
+            " WHERE rating >= {at_least}) TO STDOUT (FORMAT binary)"
+        ).format(rows=self._ratings, at_least=sql.Literal(at_least))
 
     def _select(self, query: sql.Composable) -> list[tuple[Any, ...]]:
         self._cursor.execute(query)

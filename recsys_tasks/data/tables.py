@@ -52,6 +52,52 @@ class MovieTable:
         return len(self.movie_id)
 
 
+TENTHS = 100
+"""Values of a numeric(2,1) that is not negative: stars in tenths."""
+
+
+@dataclass(frozen=True, eq=False)
+class RatingTally:
+    """Numbers about the ratings of one reading, counted while they pass by."""
+
+    per_user: NDArray[np.int64]
+    """shape ``(n_users,)``, ratings of each user in the order of ids, all >= 1."""
+
+    per_tenth: NDArray[np.int64]
+    """shape ``(TENTHS,)``, ratings by stars in tenths: element 45 counts those of 4.5."""
+
+    movies: int
+    """Movies of the catalogue."""
+
+    rated_movies: int
+    """Movies with a rating."""
+
+    oldest: int
+    """Unix seconds; 0 without ratings."""
+
+    newest: int
+    """Unix seconds; 0 without ratings."""
+
+    @property
+    def ratings(self) -> int:
+        """How many ratings there are."""
+        return int(self.per_user.sum())
+
+    def at_least(self, stars: float) -> int:
+        """Ratings of so many stars or more."""
+        return int(self.per_tenth[star_values() >= stars].sum())
+
+    def histogram(self) -> dict[str, int]:
+        """Ratings by stars, those that occur, ascending: ``{"0.5": 3, "4": 1}``."""
+        occurring = np.flatnonzero(self.per_tenth)
+        return {f"{tenths / 10:g}": int(self.per_tenth[tenths]) for tenths in occurring}
+
+
+def star_values() -> NDArray[np.float32]:
+    """Stars by tenths, shape ``(TENTHS,)``, as ``RatingTable.rating`` holds them."""
+    return (np.arange(TENTHS) / np.float32(10)).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class FileAccount:
     """What became of one file's rows: ``read = loaded + rejected + duplicate``."""

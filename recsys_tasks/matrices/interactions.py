@@ -149,8 +149,13 @@ def build_seen(ratings: RatingTable, users: IdMap, items: IdMap) -> Csr:
     """Every item that a user has rated, whatever the rating: CSR of ones, indices sorted."""
     row, col = users.rows_of(ratings.user_id), items.rows_of(ratings.movie_id)
     indptr = np.searchsorted(row, np.arange(len(users) + 1))
-    ones = np.ones(len(row), dtype=np.int8)
-    return sp.csr_matrix((ones, col, indptr), shape=(len(users), len(items)))
+    return seen_csr(indptr, col, len(items))
+
+
+def seen_csr(indptr: NDArray[np.int64], indices: NDArray[np.int32], n_items: int) -> Csr:
+    """CSR of ones; the indices are not copied while there are fewer than 2^31 of them."""
+    ones = np.ones(len(indices), dtype=np.int8)
+    return sp.csr_matrix((ones, indices, indptr), shape=(len(indptr) - 1, n_items))
 
 
 def build_item_features(

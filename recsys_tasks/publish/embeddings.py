@@ -94,7 +94,7 @@ def write_version(folder: Path, users: Users, items: Items, features: Features) 
     _save_many(
         folder / "seen.npz",
         indptr=users.seen_indptr.astype(np.int64),
-        indices=users.seen_indices.astype(np.int32),
+        indices=users.seen_indices.astype(np.int32, copy=False),
     )
     _save_many(
         folder / "features.npz",

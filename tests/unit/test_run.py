@@ -26,6 +26,12 @@ class Shelf:
         self.objects[key] = data
         return key
 
+    def upload_file(self, path, key):
+        return self.put(key, path.read_bytes())
+
+    def download_file(self, key, path):
+        path.write_bytes(self.get(key))
+
     def exists(self, key):
         return key in self.objects
 

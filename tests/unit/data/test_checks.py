@@ -6,7 +6,9 @@ import pytest
 from recsys_tasks.data.checks import TableFacts, check_data, refuse_broken, table_facts
 from recsys_tasks.data.tables import MovieTable, RatingTable
 from recsys_tasks.errors import DataCheckFailed
-from recsys_tasks.settings import CheckSettings
+from recsys_tasks.matrices.gathering import Gathering
+from recsys_tasks.matrices.id_maps import IdMap
+from recsys_tasks.settings import CheckSettings, PositiveSettings
 
 NOW = 1_800_000_000
 
@@ -19,7 +21,9 @@ def facts_of(users: list[int], movies: list[int], stars: list[float]) -> TableFa
         np.full(len(users), NOW - 86_400, np.int64),
     )
     catalogue = MovieTable(np.array([7, 8, 9], np.int64), ("a", "b", "c"), (("Drama",),) * 3)
-    return table_facts(ratings, catalogue, threshold=5.0)
+    gathering = Gathering(IdMap(catalogue.movie_id), PositiveSettings())
+    gathering.take(ratings)
+    return table_facts(gathering.finish().tally, threshold=5.0)
 
 
 FACTS = facts_of([1, 1, 2, 3], [7, 8, 7, 7], [5.0, 4.5, 5.0, 1.0])

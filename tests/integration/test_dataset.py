@@ -1,0 +1,78 @@
+"""The data step's stream over a real Postgres gives, byte for byte, what the whole tables give."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recsys_tasks.data.ingest import ingest
+from recsys_tasks.data.postgres import Database
+from recsys_tasks.data.tables import RatingTable
+from recsys_tasks.dataset import Dataset, read_dataset
+from recsys_tasks.matrices.interactions import build_id_maps, build_interactions, build_seen
+from recsys_tasks.settings import Settings, SourceSettings
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def loaded(database_url: str, shared: Path) -> Database:
+    """MovieTweetings 10k, then 20k in its place: rows lie out of order, and there is a history."""
+    database = Database(database_url)
+    database.migrate("mt")
+    for name in ("movietweetings-10k", "movietweetings-20k"):
+        folder = shared / "data" / name
+        source = SourceSettings(
+            movies=str(folder / "movies.csv"), ratings=str(folder / "ratings.csv"), replace=True
+        )
+        ingest(database, source, "mt", name)
+    return database
+
+
+def loaded_at(database: Database, run: str) -> str:
+    query = "SELECT max(loaded_at) FROM mt.ingested_files WHERE run = %s"
+    ((moment,),) = database.fetch(query, (run,))
+    return moment.isoformat()
+
+
+def assert_equals_the_whole(found: Dataset, database: Database, settings: Settings) -> None:
+    whole = database.read("mt", settings.as_of_time())
+    users, items = build_id_maps(whole.ratings, whole.movies)
+    seen = build_seen(whole.ratings, users, items)
+    expected = build_interactions(whole.ratings, users, items, settings.positives)
+    assert np.array_equal(found.gathered.users.ids, users.ids)
+    assert found.files == whole.files
+    assert found.movies.title == whole.movies.title
+    for name, array in expected.to_arrays().items():
+        assert found.gathered.interactions.to_arrays()[name].tobytes() == array.tobytes()
+    written = io.BytesIO()
+    np.savez(written, indptr=seen.indptr.astype(np.int64), indices=seen.indices)
+    assert found.seen.read_bytes() == written.getvalue()
+
+
+@pytest.mark.parametrize("run", ["", "movietweetings-10k"], ids=["now", "as of the first load"])
+def test_the_stream_gives_what_the_whole_tables_give(loaded, tmp_path, run):
+    graded = {"positives.liked_from": 7 / 2, "positives.liked_weight": 0.5}
+    moment = {"positives.as_of": loaded_at(loaded, run)} if run else {}
+    settings = Settings.load("nightly", overrides=graded | moment)
+    found = read_dataset(loaded, "mt", settings, tmp_path)
+    assert found.gathered.tally.ratings == (10_000 if run else 20_000)
+    assert_equals_the_whole(found, loaded, settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["seen.npz"]
+
+
+def test_what_goes_wrong_in_a_block_is_what_the_reader_raises(loaded):
+    def refuse(block: RatingTable) -> None:
+        raise LookupError(len(block))
+
+    with pytest.raises(LookupError, match="20000"), loaded.reading("mt", None) as tables:
+        tables.stream_ratings(refuse)
+
+
+def test_pairs_are_those_of_the_ratings_that_reach_the_stars(loaded):
+    users, movies = loaded.read_pairs("mt", at_least=4.5)
+    table = loaded.read_ratings("mt", at_least=4.5)
+    assert sorted(zip(users, movies, strict=True)) == list(
+        zip(table.user_id, table.movie_id, strict=True)
+    )

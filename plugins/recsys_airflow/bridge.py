@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import task
 from airflow.sdk.exceptions import AirflowFailException
 
+from recsys_airflow.placement import options_of
 from recsys_tasks.errors import PermanentError
 
 
@@ -26,7 +27,7 @@ def airflow_errors() -> Iterator[None]:
 
 
 def step(minutes: int, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """A task around a function, with an execution time limit in minutes."""
+    """A task around a function, with a time limit in minutes, placed as ``RECSYS_PLACEMENT`` says."""
 
     def decorate(function: Callable[..., Any]) -> Any:
         @wraps(function)
@@ -35,6 +36,7 @@ def step(minutes: int, **options: Any) -> Callable[[Callable[..., Any]], Any]:
                 return function(*arguments, **keywords)
 
         limit = timedelta(minutes=minutes)
-        return task(run, execution_timeout=limit, doc_md=function.__doc__, **options)
+        placed = {**options_of(function.__name__), **options}
+        return task(run, execution_timeout=limit, doc_md=function.__doc__, **placed)
 
     return decorate

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from recsys_tasks.local.status import Part
     from recsys_tasks.local.supervisor import Options
 
+PORTS = (("airflow", 8080), ("postgres", 55432), ("s3", 9000), ("redis", 6379))
+
 
 def add_commands(commands: Subcommands) -> None:
     """Adds the four commands."""
@@ -26,7 +28,8 @@ def add_commands(commands: Subcommands) -> None:
         "examples:\n"
         "  recsys up                        ports 8080, 55432 and 9000, or free ones\n"
         "  recsys up --airflow-port 8090    this port or none\n"
-        "  recsys up --no-airflow           Postgres and S3 only\n\n"
+        "  recsys up --no-airflow           Postgres and S3 only\n"
+        "  recsys up --executor celery      tasks on two workers, kept apart as two hosts would be\n\n"
         "State lies in .recsys (or RECSYS_HOME) and stays there when the stack stops.",
     )
     add_stack_options(up)
@@ -43,7 +46,7 @@ def add_commands(commands: Subcommands) -> None:
 
 def add_stack_options(parser: ArgumentParser) -> None:
     """Options of a command that starts the stack."""
-    for part, usual in (("airflow", 8080), ("postgres", 55432), ("s3", 9000)):
+    for part, usual in PORTS:
         parser.add_argument(
             f"--{part}-port",
             type=port,
@@ -51,6 +54,19 @@ def add_stack_options(parser: ArgumentParser) -> None:
             help=f"loopback port (default: {usual}, or a free one when that is taken)",
         )
     parser.add_argument("--no-airflow", action="store_true", help="Postgres and S3 only")
+    parser.add_argument(
+        "--executor",
+        choices=("local", "celery"),
+        default="local",
+        help="where tasks run: beside the scheduler, or on Celery workers over Redis",
+    )
+    parser.add_argument(
+        "--workers",
+        type=workers,
+        default=2,
+        metavar="N",
+        help="Celery workers; the last one trains (default: 2)",
+    )
     parser.add_argument("--dags", type=Path, metavar="DIR", help="DAGs folder (default: ./dags)")
     parser.add_argument(
         "--plugins", type=Path, metavar="DIR", help="plugins folder (default: ./plugins)"
@@ -124,13 +140,15 @@ def stack_options(arguments: Namespace, home: Path) -> "Options":
     from recsys_tasks.local.stack import project_folder
     from recsys_tasks.local.supervisor import Options
 
-    ports = {part: getattr(arguments, f"{part}_port") for part in ("airflow", "postgres", "s3")}
+    ports = {part: getattr(arguments, f"{part}_port") for part, _ in PORTS}
     return Options(
         home=str(home),
         dags=str((arguments.dags or project_folder() / "dags").absolute()),
         plugins=str((arguments.plugins or project_folder() / "plugins").absolute()),
         ports={part: port for part, port in ports.items() if port},
         airflow=not arguments.no_airflow,
+        executor=arguments.executor,
+        workers=arguments.workers,
     )
 
 
@@ -152,5 +170,13 @@ def port(text: str) -> int:
     """A port that anyone may open; argparse reports the others."""
     number = int(text)
     if not 1024 <= number <= 65535:
+        raise ValueError(text)
+    return number
+
+
+def workers(text: str) -> int:
+    """How many workers; argparse reports the others."""
+    number = int(text)
+    if not 1 <= number <= 32:
         raise ValueError(text)
     return number

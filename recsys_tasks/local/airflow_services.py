@@ -6,7 +6,8 @@ Airflow is only ever a separate process here; nothing imports it.
 import json
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ class AirflowPlan:
     database_port: int
     store: StoreAccess
     credentials: Credentials
+    celery: Mapping[str, str] = field(default_factory=dict)
+    """Settings of the Celery executor and its logs, if tasks go to workers."""
 
     @property
     def folder(self) -> Path:
@@ -95,6 +98,7 @@ def environment(plan: AirflowPlan) -> dict[str, str]:
         "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), LOOPBACK, "localhost"])),
         "PYTHONUNBUFFERED": "1",
         **settings,
+        **plan.celery,
     }
 
 

@@ -31,6 +31,8 @@ class Credentials:
     airflow_api: str = field(default_factory=lambda: secrets.token_hex(32))
     airflow_jwt: str = field(default_factory=lambda: secrets.token_hex(64))
     airflow_fernet: str = field(default_factory=_fernet_key)
+    celery_role: str = field(default_factory=_token)
+    redis: str = field(default_factory=_token)
 
     @classmethod
     def keep(cls, home: Path) -> "Credentials":
@@ -41,9 +43,11 @@ class Credentials:
         """
         file = home / "secrets.json"
         try:
-            if not file.exists():
-                write_private(file, json.dumps(asdict(cls())))
-            return cls(**json.loads(file.read_text()))
+            known = json.loads(file.read_text()) if file.exists() else {}
+            credentials = cls(**known)
+            if asdict(credentials) != known:  # none yet, or those of an older version
+                write_private(file, json.dumps(asdict(credentials)))
+            return credentials
         except (OSError, ValueError, TypeError) as error:
             raise SettingsError(f"{file} is no use: {error}. `make clean` starts afresh") from None
 

@@ -67,8 +67,8 @@ def run_demo(options: Options, dataset: str, conf: Mapping[str, Any], voice: Voi
     home = Path(options.home)
     movies, ratings = make_sample(home / "sample")
     voice.say(f"Sample: MovieLens ml-latest-small (2016) in {movies.parent}")
-    source = {"source.movies": str(movies), "source.ratings": str(ratings)}
     with _running_stack(options, voice) as (env, was_up):
+        source = _source(env, dataset, movies, ratings)
         api = AirflowApi(env["AIRFLOW_API_URL"], env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"])
         run, seconds = _run_dag(api, {"dataset": dataset, **source, **conf}, voice)
         connections = Connections({**env})
@@ -80,6 +80,20 @@ def run_demo(options: Options, dataset: str, conf: Mapping[str, Any], voice: Voi
             version,
         )
     return Demo(run, showcase, seconds, env, left_running=was_up)
+
+
+def _source(env: Mapping[str, str], dataset: str, movies: Path, ratings: Path) -> dict[str, str]:
+    """Where tasks find the sample: in its folder, or in the bucket if they may be on another host."""
+    files = {"source.movies": movies, "source.ratings": ratings}
+    if env.get("RECSYS_EXECUTOR") != "celery":
+        return {name: str(file) for name, file in files.items()}
+    store = ObjectStore(Connections({**env}).store())
+    addresses = {}
+    for name, file in files.items():
+        key = f"{dataset}/sources/{file.name}"
+        store.upload_file(file, key)
+        addresses[name] = f"s3://{store.bucket}/{key}"
+    return addresses
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def create_role(server: PostgresServer, role: str, password: str) -> None:
 
 
 def create_database(url: str, name: str, owner: str = SUPERUSER) -> None:
-    """A database, unless it is there already; ``url`` is the superuser's."""
+    """A database, unless it is there already, that only its owner enters; ``url``: the superuser's."""
     connection = psycopg2.connect(url)
     connection.autocommit = True
     with connection.cursor() as cursor:
@@ -108,6 +108,8 @@ def create_database(url: str, name: str, owner: str = SUPERUSER) -> None:
         if not cursor.fetchone():
             statement = sql.SQL("create database {} owner {}")
             cursor.execute(statement.format(sql.Identifier(name), sql.Identifier(owner)))
+        closed = sql.SQL("revoke connect on database {} from public")
+        cursor.execute(closed.format(sql.Identifier(name)))
     connection.close()
 
 

@@ -26,12 +26,14 @@ class Child:
         process: its leading process, which is also the leader of its group.
         log: file that holds what it printed.
         stop_signal: what asks it to end; SIGTERM for most, SIGINT for Postgres' fast shutdown.
+        log_start: bytes that the log held before it was started.
     """
 
     name: str
     process: subprocess.Popen[bytes]
     log: Path
     stop_signal: signal.Signals = signal.SIGTERM
+    log_start: int = 0
 
     def is_alive(self) -> bool:
         """Whether its leading process still runs."""
@@ -56,7 +58,7 @@ def start_child(
     command: Sequence[str],
     log: Path,
     environ: Mapping[str, str] | None = None,
-    user: str | None = None,
+    user: str | int | None = None,
     stop_signal: signal.Signals = signal.SIGTERM,
     folder: Path | None = None,
 ) -> Child:
@@ -66,14 +68,16 @@ def start_child(
     stop signal.
 
     Args:
-        user: name of the account to run as; only root can name one. None: the caller's own.
+        user: name or number of the account to run as; only root can give one. None: the caller's
+            own.
         folder: working folder; None: the root folder.
 
     Raises:
         OSError: the command cannot be run, or the log cannot be written.
     """
-    account = pwd.getpwnam(user) if user else None
+    uid, gid = _numbers(user)
     with open_log(log) as output:
+        log_start = log.stat().st_size
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -82,12 +86,12 @@ def start_child(
             env=dict(os.environ if environ is None else environ),
             cwd=folder or "/",
             start_new_session=True,
-            user=account.pw_uid if account else None,
-            group=account.pw_gid if account else None,
-            extra_groups=[] if account else None,
+            user=uid,
+            group=gid,
+            extra_groups=None if uid is None else [],
             preexec_fn=lambda: _die_with_parent(stop_signal),
         )
-    return Child(name, process, log, stop_signal)
+    return Child(name, process, log, stop_signal, log_start)
 
 
 def open_log(log: Path) -> BinaryIO:
@@ -111,6 +115,14 @@ def kill_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def _numbers(user: str | int | None) -> tuple[int | None, int | None]:
+    """An account's number and its group's; a number without a name is its own group."""
+    if isinstance(user, str):
+        account = pwd.getpwnam(user)
+        return account.pw_uid, account.pw_gid
+    return user, user
 
 
 def _die_with_parent(stop_signal: signal.Signals) -> None:

@@ -61,6 +61,11 @@ class Status:
         """The same with one more part ready."""
         return replace(self, parts=(*self.parts, part))
 
+    def with_new_pid(self, name: str, pid: int) -> "Status":
+        """The same after a part was started again."""
+        parts = [replace(part, pid=pid) if part.name == name else part for part in self.parts]
+        return replace(self, parts=tuple(parts))
+
 
 def write_status(home: Path, status: Status) -> None:
     """Replaces ``stack.json``."""

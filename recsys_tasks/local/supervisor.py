@@ -24,6 +24,8 @@ from recsys_tasks.connections import StoreAccess
 from recsys_tasks.errors import AirflowUnavailable, RecsysError, SettingsError
 from recsys_tasks.local import airflow_services
 from recsys_tasks.local.airflow_services import ADMIN, AirflowPlan
+from recsys_tasks.local.celery_parts import CeleryParts
+from recsys_tasks.local.celery_workers import is_ready
 from recsys_tasks.local.credentials import Credentials
 from recsys_tasks.local.folders import database_home
 from recsys_tasks.local.ports import LOOPBACK, free_port, is_free
@@ -34,7 +36,7 @@ from recsys_tasks.local.postgres import (
     database_url,
     start_postgres,
 )
-from recsys_tasks.local.process import LIBC, Child, kill_group
+from recsys_tasks.local.process import LIBC, Child, kill_group, wait_until
 from recsys_tasks.local.s3 import start_s3
 from recsys_tasks.local.status import (
     FAILED,
@@ -50,7 +52,7 @@ from recsys_tasks.local.status import (
 )
 
 PR_SET_CHILD_SUBREAPER = 36
-USUAL_PORTS = {"postgres": 55432, "s3": 9000, "airflow": 8080}
+USUAL_PORTS = {"postgres": 55432, "s3": 9000, "airflow": 8080, "redis": 6379}
 AIRFLOW_SECONDS = 300.0
 SignalHandler = Callable[[int, FrameType | None], None] | signal.Handlers
 ALREADY_RUNS = 75
@@ -68,6 +70,8 @@ class Options:
         ports: of ``postgres``, ``s3`` and ``airflow``; a part not named takes its usual port, or a
             free one when that is taken.
         airflow: off: Postgres and S3 only.
+        executor: ``local``: tasks run beside the scheduler; ``celery``: on workers of their own.
+        workers: how many Celery workers.
     """
 
     home: str
@@ -75,6 +79,8 @@ class Options:
     plugins: str
     ports: dict[str, int]
     airflow: bool = True
+    executor: str = "local"
+    workers: int = 2
 
     def to_argument(self) -> str:
         """As one command-line argument."""
@@ -94,10 +100,15 @@ class Supervisor:
         self.credentials = Credentials.keep(self.home)
         self.status = Status(supervisor=os.getpid())
         self.children: list[Child] = []
+        self.celery: CeleryParts | None = None
 
     def run(self) -> None:
         """Runs the stack until a signal comes (``Interrupted``) or something fails."""
         write_status(self.home, self.status)
+        if self.options.executor == "celery":
+            self.celery = CeleryParts.plan(
+                self.home, self.credentials, self._port("redis"), self.options
+            )
         server = self._start_postgres()
         store = self._start_s3()
         env = {
@@ -115,6 +126,7 @@ class Supervisor:
                 "AIRFLOW_API_URL": plan.url,
                 "AIRFLOW_USER": ADMIN,
                 "AIRFLOW_PASSWORD": self.credentials.airflow_admin,
+                "RECSYS_EXECUTOR": self.options.executor,
             }
         write_env(self.home, env)
         self._write(replace(self.status, phase=RUNNING))
@@ -136,10 +148,10 @@ class Supervisor:
         home = database_home(self.home)
         server = start_postgres(home, self.credentials.postgres, self._port("postgres"))
         self.children.append(server.child)
-        for role, password in (
-            ("recsys", self.credentials.recsys_role),
-            ("airflow", self.credentials.airflow_role),
-        ):
+        roles = {"recsys": self.credentials.recsys_role, "airflow": self.credentials.airflow_role}
+        if self.celery:
+            roles["celery"] = self.credentials.celery_role
+        for role, password in roles.items():
             create_role(server, role, password)
             create_database(server.url, role, owner=role)
         address = self._address("postgres", server.port, f"{LOOPBACK}:{server.port}")
@@ -163,14 +175,42 @@ class Supervisor:
             database_port=database_port,
             store=store,
             credentials=self.credentials,
+            celery=self._start_broker(database_port),
         )
         airflow_services.prepare(plan)
         self._migrate_airflow(plan)
         since = datetime.now(UTC).isoformat()
         servers = airflow_services.start_servers(plan)
         self.children += servers
+        workers = (
+            self.celery.start_workers(airflow_services.environment(plan)) if self.celery else []
+        )
+        self.children += workers
         self._await_airflow(plan, servers, since)
+        self._await_workers(workers)
         return plan
+
+    def _start_broker(self, database_port: int) -> dict[str, str]:
+        """Starts what Celery needs, if it is wanted; the settings that tell Airflow of it."""
+        if self.celery is None:
+            return {}
+        broker = self.celery.start_broker()
+        self.children.append(broker)
+        self._ready(
+            broker,
+            self._address(
+                "redis", self.celery.broker.port, f"{LOOPBACK}:{self.celery.broker.port}"
+            ),
+        )
+        return self.celery.airflow_settings(database_port)
+
+    def _await_workers(self, workers: list[Child]) -> None:
+        for worker in workers:
+            if not wait_until(lambda worker=worker: is_ready(worker), worker, AIRFLOW_SECONDS):  # type: ignore[misc]
+                raise AirflowUnavailable(
+                    f"{worker.name} did not come up; {worker.log} ends:\n{worker.last_words()}"
+                )
+            self._ready(worker, self.celery.workers[worker.name].address if self.celery else "")
 
     def _migrate_airflow(self, plan: AirflowPlan) -> None:
         migration = airflow_services.start_migration(plan)
@@ -209,11 +249,24 @@ class Supervisor:
             time.sleep(0.5)
 
     def _check_children(self) -> None:
-        for child in self.children:
-            if not child.is_alive():
+        for place, child in enumerate(self.children):
+            if child.is_alive():
+                continue
+            again = self._revived(child)
+            if again is None:
                 raise AirflowUnavailable(
                     f"{child.name} ended by itself; {child.log} ends:\n{child.last_words()}"
                 )
+            self.children[place] = again
+
+    def _revived(self, child: Child) -> Child | None:
+        """A broker or worker that ended comes back, as it would on a host of its own."""
+        if self.celery is None or self.status.phase != RUNNING:
+            return None
+        again = self.celery.revive(child)
+        if again is not None:
+            self._write(self.status.with_new_pid(child.name, again.process.pid))
+        return again
 
     def _port(self, part: str) -> int:
         """The port asked for; or the usual one; or, when that is taken, a free one."""

@@ -47,7 +47,7 @@ from recsys_tasks.recommend import golden
 from recsys_tasks.rivalry import Rivalry
 from recsys_tasks.run import Checkpoint, Run, RunFiles
 from recsys_tasks.run_data import RunData
-from recsys_tasks.run_report import report_of_run, report_of_version, what_failed
+from recsys_tasks.run_report import outcome_of, report_of_run, report_of_version
 from recsys_tasks.settings import Settings
 from recsys_tasks.version_facts import data_facts, lineage, manifest_sections
 
@@ -368,8 +368,10 @@ class Steps:
         """Writes what a person reads about the run, with whatever the steps left; returns what it came to."""
         facts = report_of_run(self.rivalry, ORDER)
         key = self.files.put_bytes("report.html", render_report(facts).encode())
-        log.info("report: wrote %s", key)
-        return {"report": key, "failure": what_failed(facts, ORDER)}
+        outcome = outcome_of(facts)
+        self.files.put_json("outcome.json", outcome)
+        log.info("report: wrote %s; %s %s", key, outcome["verdict"], outcome["reason"])
+        return {"report": key, **outcome}
 
     def training_inputs(self) -> tuple[Split, Csr, Csr]:
         """The split, the item features and what everyone has rated, as earlier steps left them."""

@@ -1,13 +1,14 @@
-"""Tells people of a run that was rejected, failed or is late: in the log, and by webhook if there is one.
+"""Tells people of a run that was rejected, failed or is late: in the log, by webhook and by e-mail.
 
 ``RECSYS_ALERT_WEBHOOK`` names an address that takes ``{"text": …}`` by POST, as chat services do;
-``RECSYS_LATE_HOURS`` (6 by default) is how long after its start a run counts as late. The address may
-hold a secret, so no log names it.
+``mail`` says what e-mail needs; ``RECSYS_LATE_HOURS`` (6 by default) is how long after its start a
+run counts as late. The addresses may hold secrets, so no log names them.
 """
 
 import json
 import logging
 import os
+import smtplib
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -15,6 +16,9 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DeadlineAlert, DeadlineReference, SyncCallback, conf, get_current_context
+
+from recsys_airflow.mail import mail
+from recsys_tasks.errors import SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +34,14 @@ def alert_of(written: Mapping[str, Any]) -> bool:
     Returns:
         whether there was something to tell.
     """
-    if not written["failure"]:
+    if not written["reason"]:
         return False
     dag_run = get_current_context()["dag_run"]
+    link = run_link(dag_run.dag_id, dag_run.run_id)
     tell(
-        f"{dag_run.dag_id} {dag_run.run_id}: {written['failure']}\n"
-        f"run: {run_link(dag_run.dag_id, dag_run.run_id)}\nreport: {written['report']}"
+        f"{dag_run.dag_id} {dag_run.run_id} {written['verdict']}: {written['reason']}\n"
+        f"run: {link}\nreport: {link}/plugin/recommender-report\n"
+        f"version: {written['version']} of {written['dataset']}"
     )
     return True
 
@@ -76,17 +82,24 @@ def run_link(dag_id: str, run_id: str) -> str:
 
 
 def tell(text: str) -> None:
-    """Logs the text and posts it. A webhook that is away is a warning: the alert must not fail a task."""
+    """Logs the text, posts and mails it. What is away is a warning: the alert must not fail a task."""
     log.error("%s", text)
+    try:
+        _post(text)
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        log.warning("the alert's webhook did not take it: %s", type(error).__name__)
+    try:
+        mail(text)
+    except SettingsError as error:
+        log.warning("the alert was not mailed: %s", error)
+    except (smtplib.SMTPException, OSError, ValueError) as error:
+        log.warning("the alert's mail server did not take it: %s", type(error).__name__)
+
+
+def _post(text: str) -> None:
     address = os.environ.get("RECSYS_ALERT_WEBHOOK")
     if not address:
         return
-    try:
-        request = urllib.request.Request(
-            address,
-            data=json.dumps({"text": text}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS).close()
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        log.warning("the alert's webhook did not take it: %s", type(error).__name__)
+    body, kind = json.dumps({"text": text}).encode(), {"Content-Type": "application/json"}
+    request = urllib.request.Request(address, data=body, headers=kind)
+    urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS).close()

@@ -23,6 +23,11 @@ def runs(dataset: str, version: str) -> str:
     return f"{_checked(DATASET, dataset, 'dataset')}/runs/{check_version(version)}/"
 
 
+def all_runs(dataset: str) -> str:
+    """Prefix of the files of all runs of a dataset, with its slash."""
+    return f"{_checked(DATASET, dataset, 'dataset')}/runs/"
+
+
 def versions(dataset: str) -> str:
     """Prefix of all versions of a dataset, with its slash."""
     return f"{_checked(DATASET, dataset, 'dataset')}/versions/"

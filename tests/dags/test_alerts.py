@@ -2,7 +2,11 @@
 
 import json
 import logging
+import os
+import socketserver
 import threading
+from email import message_from_bytes
+from email.policy import default
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 
@@ -11,6 +15,13 @@ import pytest
 pytestmark = pytest.mark.airflow
 
 RUN = SimpleNamespace(dag_id="recsys_train", run_id="manual__1")
+REJECTED = {
+    "report": "m/runs/v/report.html",
+    "verdict": "rejected",
+    "reason": "gate: too low",
+    "version": "20261124T030000Z-00000001",
+    "dataset": "m",
+}
 
 
 @pytest.fixture
@@ -43,15 +54,16 @@ def alerts(monkeypatch):
 
 
 def test_a_rejected_run_is_told_with_reason_run_and_report(alerts, webhook):
-    assert alerts.alert_of({"report": "m/runs/v/report.html", "failure": "gate: too low"})
+    assert alerts.alert_of(REJECTED)
     (text,) = webhook
-    assert "gate: too low" in text
-    assert "/dags/recsys_train/runs/manual__1" in text
-    assert "m/runs/v/report.html" in text
+    assert "rejected: gate: too low" in text
+    assert "/dags/recsys_train/runs/manual__1\n" in text
+    assert "/dags/recsys_train/runs/manual__1/plugin/recommender-report\n" in text
+    assert REJECTED["version"] in text
 
 
 def test_a_run_with_a_champion_is_not_told(alerts, webhook):
-    assert not alerts.alert_of({"report": "m/runs/v/report.html", "failure": ""})
+    assert not alerts.alert_of(REJECTED | {"verdict": "accepted", "reason": ""})
     assert webhook == []
 
 
@@ -73,6 +85,59 @@ def test_a_webhook_that_is_away_is_a_warning_without_its_address(
     with caplog.at_level(logging.WARNING):
         alerts.tell("rejected")
     assert "did not take it" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+@pytest.fixture
+def mailbox(monkeypatch):
+    """A mail server that says yes to everything and keeps the messages."""
+    kept = []
+
+    class Session(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.wfile.write(b"220 here\r\n")
+            while command := self.rfile.readline().strip().upper():
+                if command == b"DATA":
+                    self.wfile.write(b"354 go on\r\n")
+                    kept.append(b"".join(iter(self.rfile.readline, b".\r\n")))
+                self.wfile.write(b"221 bye\r\n" if command == b"QUIT" else b"250 yes\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("RECSYS_ALERT_EMAIL", "anna@example.org, ben@example.org")
+        monkeypatch.setenv("RECSYS_SMTP_URL", f"smtp://127.0.0.1:{server.server_address[1]}")
+        yield kept
+        server.shutdown()
+
+
+def test_a_rejected_run_is_mailed_with_reason_run_and_report(alerts, mailbox):
+    assert alerts.alert_of(REJECTED)
+    (raw,) = mailbox
+    message = message_from_bytes(raw, policy=default)
+    assert message["to"] == "anna@example.org, ben@example.org"
+    assert message["subject"] == "recsys_train manual__1 rejected: gate: too low"
+    assert "/runs/manual__1/plugin/recommender-report" in message.get_content()
+
+
+def test_a_password_is_not_sent_without_tls(alerts, mailbox, monkeypatch, caplog):
+    open_address = os.environ["RECSYS_SMTP_URL"].replace("//", "//anna:s3cret@")
+    monkeypatch.setenv("RECSYS_SMTP_URL", open_address)
+    with caplog.at_level(logging.WARNING):
+        alerts.tell("rejected")
+    assert mailbox == []
+    assert "offers no TLS" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize("address", ["smtp://127.0.0.1:9", "smtp://s3cret:x@127.0.0.1:9", "", "x"])
+def test_a_mail_server_that_is_away_is_a_warning_without_its_address(
+    alerts, monkeypatch, caplog, address
+):
+    monkeypatch.setenv("RECSYS_ALERT_EMAIL", "anna@example.org")
+    monkeypatch.setenv("RECSYS_SMTP_URL", address)
+    with caplog.at_level(logging.WARNING):
+        alerts.tell("rejected")
+    assert "mail" in caplog.records[-1].message
     assert "s3cret" not in caplog.text
 
 

@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.airflow, pytest.mark.services]
 
 FIRST, SECOND = "20261124T030000Z-00000001", "20261125T030000Z-00000002"
 REJECTED = "20261126T030000Z-00000003"
+FAILED = "20261127T030000Z-00000004"
 HOSTILE = "<script>alert('x')</script>"
 PATHS = (
     "/",
@@ -32,6 +33,7 @@ PATHS = (
     f"/datasets/{DATASET}/versions/{FIRST}/files/items.jsonl",
     f"/datasets/{DATASET}/versions/{FIRST}/promote",
     f"/datasets/{DATASET}/rollback",
+    f"/datasets/{DATASET}/runs/{FAILED}/report",
     "/run?dag_id=recsys_train&run_id=x",
     "/static/pages.css",
     "/no/such/page",
@@ -85,6 +87,22 @@ def published(
         manifest = make_version(folder, version, accepted=accepted)
         publisher.publish(store, DATASET, version, folder, manifest)
         store.put(keys.version(DATASET, version) + "report.html", b"<h1>a report</h1>")
+    for version, verdict, reason in (
+        (SECOND, "accepted", ""),
+        (FAILED, "rejected", f"gate: precision 0.01 {HOSTILE}"),
+    ):
+        outcome = {
+            "dataset": DATASET,
+            "version": version,
+            "dag_id": "recsys_train",
+            "run_id": f"manual__{version[-1]}",
+            "run_after": "2026-11-27T03:00:00+00:00",
+            "verdict": verdict,
+            "reason": reason,
+            "metrics": {"precision_at_5": 0.01},
+        }
+        store.put_json(keys.runs(DATASET, version) + "outcome.json", outcome)
+    store.put(keys.runs(DATASET, FAILED) + "report.html", b"<h1>Rejected</h1>")
     from contextlib import nullcontext
 
     channels.promote(store, nullcontext(), DATASET, FIRST, "test/first")
@@ -139,6 +157,23 @@ def test_a_viewer_sees_datasets_versions_verdicts_and_who_promoted(
     assert "rejected" in page
     assert "test/first" in page
     assert "<svg" in page
+
+
+def test_a_rejected_run_is_listed_with_its_reason_and_its_report(
+    ask: Get, published: ObjectStore
+) -> None:
+    viewer = ask("viewer")
+    page = viewer.get(f"/recsys/datasets/{DATASET}").text
+    assert "1 of the last 2." in page
+    assert "gate: precision 0.01 &lt;script&gt;" in page
+    assert "/dags/recsys_train/runs/manual__4" in page
+    assert "manual__2" not in page
+    link = f"/recsys/datasets/{DATASET}/runs/{FAILED}/report"
+    assert link in page
+    assert link in viewer.get("/recsys/").text
+    report = viewer.get(link)
+    assert report.text == "<h1>Rejected</h1>"
+    assert report.headers["content-security-policy"].endswith("sandbox")
 
 
 def test_what_others_wrote_is_shown_as_text(ask: Get, published: ObjectStore) -> None:

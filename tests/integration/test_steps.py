@@ -93,11 +93,16 @@ def test_a_rejected_candidate_leaves_the_champion_and_says_why(database_url, buc
     rejected = steps_of(database_url, bucket, run_id="manual__3", **source, **strict)
     with pytest.raises(GateRejected, match=r"precision@5.*0\.99"):
         run_all(rejected)
-    report = rejected.report()["report"]
+    ended = rejected.report()
+    report = ended["report"]
     assert channels.read_pointer(champion.store, "mls").version == champion.run.version
     assert not champion.store.exists(keys.manifest("mls", rejected.run.version))
     assert json.loads(champion.store.get(rejected.files.key("gate.json")))["accepted"] is False
     assert "0.99" in champion.store.get(report).decode()
+    assert ended["verdict"] == "rejected"
+    assert ended["reason"].startswith("gate: ")
+    assert 0 < ended["metrics"]["precision_at_5"] < 0.99
+    assert champion.report()["verdict"] == "accepted"
 
 
 def test_a_warm_start_goes_on_from_the_champion_until_it_is_time_for_an_anchor(
@@ -144,9 +149,19 @@ def test_tables_below_a_bound_stop_the_run_before_training_and_the_report_says_s
     with pytest.raises(DataCheckFailed, match="users 610 is below 1000"):
         steps.fit_dataset()
     written = steps.report()
-    assert "users 610 is below 1000" in written["failure"]
+    assert "users 610 is below 1000" in written["reason"]
     assert "users 610 is below 1000" in steps.store.get(written["report"]).decode()
     assert not steps.files.has("interactions.npz")
+    assert written["verdict"] == "failed"
+    assert written["rows"]["users"] == 610
+
+
+def test_a_step_that_ends_without_a_word_is_named_in_the_outcome(database_url, bucket, source):
+    steps = steps_of(database_url, bucket, **source)
+    steps.migrate()
+    written = steps.report()
+    assert written["reason"].startswith("ingest: did not finish")
+    assert "Failed at ingest" in steps.store.get(written["report"]).decode()
 
 
 def test_without_a_source_and_with_empty_tables_the_run_says_what_to_do(database_url, bucket):

@@ -10,7 +10,7 @@ from typing import Any
 
 from recsys_airflow.current import bucket
 from recsys_tasks.connections import StoreAccess
-from recsys_tasks.errors import ArtifactRefused, NotFound
+from recsys_tasks.errors import ArtifactRefused, NotFound, SettingsError
 from recsys_tasks.publish import keys
 from recsys_tasks.publish.channels import Pointer, read_pointer
 from recsys_tasks.publish.manifest import Manifest
@@ -25,6 +25,12 @@ AT_ONCE = 8
 """Manifests that are read at the same time; the client keeps ten connections."""
 
 LAST_MOVES = 20
+
+LAST_RUNS = 30
+"""Runs whose endings are read: a month of nights."""
+
+RUNNING = 2
+"""Runs beyond them that are looked at, because the newest may not have ended."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +49,31 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Ending:
+    """What one run came to, as its report says."""
+
+    version: str
+    dag_id: str
+    run_id: str
+    moment: datetime | None
+    verdict: str
+    reason: str
+    precision: float | None
+
+    @property
+    def is_red(self) -> bool:
+        """Whether it was rejected or failed."""
+        return self.verdict != "accepted"
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """One dataset with what consumers get of it."""
+    """One dataset with what consumers get of it, and how its last run ended."""
 
     name: str
     champion: Pointer | None
     versions: int
+    last: Ending | None
 
 
 class Catalogue:
@@ -64,7 +89,12 @@ class Catalogue:
     def datasets(self) -> list[Dataset]:
         """Every dataset, by name."""
         return [
-            Dataset(name, read_pointer(self.store, name), len(self._names(name)))
+            Dataset(
+                name,
+                read_pointer(self.store, name),
+                len(self._names(name)),
+                next(iter(self.endings(name, most=1)), None),
+            )
             for name in self.store.folders("")
             if re.fullmatch(keys.DATASET, name)
         ]
@@ -96,6 +126,20 @@ class Catalogue:
         places = range(champion.move - 1, first - 1, -1)
         earlier = (self._move(dataset, place) for place in places)
         return [champion, *(move for move in earlier if move)]
+
+    def endings(self, dataset: str, most: int = LAST_RUNS) -> list[Ending]:
+        """What the newest runs came to, newest first; without those whose report is still to come."""
+        names = self.store.folders(keys.all_runs(dataset))
+        newest = sorted(names, reverse=True)[: most + RUNNING]
+        with ThreadPoolExecutor(AT_ONCE) as readers:
+            found = readers.map(lambda name: self._ending(dataset, name), newest)
+        return [ending for ending in found if ending][:most]
+
+    def _ending(self, dataset: str, version: str) -> Ending | None:
+        try:
+            return _ending_of(self.store.get_json(keys.runs(dataset, version) + "outcome.json"))
+        except (NotFound, ArtifactRefused, SettingsError):
+            return None
 
     def _names(self, dataset: str) -> tuple[str, ...]:
         return self.store.folders(keys.versions(dataset))
@@ -154,6 +198,18 @@ def _row_of(manifest: Manifest) -> Row:
         popular=popular.get("precision_at_5"),
         ndcg=served.get("ndcg_at_10"),
         users=served.get("users"),
+    )
+
+
+def _ending_of(outcome: dict[str, Any]) -> Ending:
+    return Ending(
+        version=outcome["version"],
+        dag_id=outcome["dag_id"],
+        run_id=outcome["run_id"],
+        moment=_moment(outcome["run_after"]),
+        verdict=outcome["verdict"],
+        reason=outcome["reason"],
+        precision=outcome["metrics"].get("precision_at_5"),
     )
 
 

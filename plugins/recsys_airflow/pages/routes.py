@@ -70,16 +70,18 @@ def application() -> access.Guard:
 @router.get("/")
 def show_datasets(request: Request) -> Response:
     """Every dataset and its champion."""
-    return _page(request, "datasets.html", datasets=catalogue().datasets())
+    datasets = catalogue().datasets()
+    return _page(request, "datasets.html", datasets=datasets, may_read_runs=_may_read_runs(request))
 
 
 @router.get("/datasets/{dataset}")
 def show_dataset(request: Request, dataset: str, every: bool = False) -> Response:
-    """A dataset's versions, newest first, their quality over time, and the champion's last moves."""
+    """A dataset's versions and red runs, newest first, its quality over time, its champion's moves."""
     published = catalogue()
     champion = published.champion(dataset)
     rows = published.rows(dataset)
-    if not rows and champion is None:
+    endings = published.endings(dataset) if _may_read_runs(request) else []
+    if not (rows or champion or endings):
         raise NotFound(f"nothing is published for the dataset {dataset}")
     return _page(
         request,
@@ -89,6 +91,8 @@ def show_dataset(request: Request, dataset: str, every: bool = False) -> Respons
         shown=rows if every else rows[: views.PAGE],
         total=len(rows),
         plot=views.quality_over_time(rows, champion),
+        red=[ending for ending in endings if ending.is_red],
+        looked_at=len(endings),
         moves=published.moves(dataset, champion),
         may_move=access.may_move(access.reader(request)),
     )
@@ -140,6 +144,17 @@ def download(dataset: str, version: str, name: str) -> Response:
         filename=name,
         background=BackgroundTask(folder.cleanup),
     )
+
+
+@router.get("/datasets/{dataset}/runs/{version}/report")
+def show_run_report(request: Request, dataset: str, version: str) -> Response:
+    """The report of a run, published or not, as long as the run's files are kept."""
+    if not _may_read_runs(request):
+        raise HTTPException(
+            403, f"This needs the right to read the runs of the DAG {access.DAG_ID}."
+        )
+    document = catalogue().store.get(keys.runs(dataset, version) + "report.html")
+    return HTMLResponse(document, headers=REPORT_HEADERS)
 
 
 @router.get("/run")
@@ -222,6 +237,10 @@ def static(name: str) -> Response:
 def nothing() -> Response:
     """Whatever else is asked for."""
     raise HTTPException(404, "There is no such page.")
+
+
+def _may_read_runs(request: Request) -> bool:
+    return access.may_read_run(access.reader(request), access.DAG_ID)
 
 
 def _ask(dataset: str, version: str, user: str, film: str, title: str) -> dict[str, Any] | None:

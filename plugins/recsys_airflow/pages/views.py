@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,11 @@ def moment(written: str) -> str:
     return re.sub(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)?Z$", r"\1 \2 UTC", written)
 
 
+def minute(moment: datetime | None) -> str:
+    """A time to the minute."""
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else wording.NOTHING
+
+
 @cache
 def static(name: str) -> str:
     """A style sheet or a script."""
@@ -103,6 +109,7 @@ def _environment() -> Environment:
         "measure": wording.measure,
         "count": wording.count,
         "moment": moment,
+        "minute": minute,
     }
     return environment
 

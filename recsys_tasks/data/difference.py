@@ -21,6 +21,12 @@ from recsys_tasks.data.wire import OutOfOrderError
 MOST_ROWS = 2_000_000
 """The table's rows of one part at most; a file that lacks so many is no small difference."""
 
+FEW_ROWS = 10_000
+"""So few rows may always change one by one."""
+
+MOST_LEAVING = 0.03
+"""Of the table's rows so many may be changed or gone: above it a new generation costs less."""
+
 LARGEST_ID = 2**31 - 1
 """Two ids up to this make one key of 64 bits."""
 
@@ -30,17 +36,24 @@ READ_PART = """
 """
 
 
+class TooDifferentError(Exception):
+    """More rows of the table are changed or gone than one by one is worth; caught by the load."""
+
+
 class Difference:
     """What a snapshot changes.
 
     Args:
-        cursor: of a connection that sees the table as it was before the load.
+        cursor: of a connection that sees the table as it was before the load, and that holds no
+            lock between two queries.
         schema: the dataset's.
         gone: takes the pairs that the file lacks, as COPY text.
+        held: rows of the table.
     """
 
-    def __init__(self, cursor: Cursor, schema: str, gone: IO[bytes]) -> None:
+    def __init__(self, cursor: Cursor, schema: str, gone: IO[bytes], held: int) -> None:
         self._cursor, self._schema, self._gone = cursor, schema, gone
+        self._may_leave = max(int(MOST_LEAVING * held), FEW_ROWS)
         self.unchanged = 0
         """Rows of the file that the table holds as they are."""
 
@@ -48,7 +61,9 @@ class Difference:
         """The rows that are new or differ, the pairs that are gone noted on the way.
 
         Raises:
-            OutOfOrderError: the rows are not in strict order of (user, movie), or too much is gone.
+            OutOfOrderError: the rows are not in strict order of (user, movie), or users are gone in
+                a long run.
+            TooDifferentError: more than ``MOST_LEAVING`` is changed or gone.
         """
         after = 0
         for users in whole_users(blocks):
@@ -69,14 +84,21 @@ class Difference:
             table.rated_at[at[found]] == file.rated_at[found]
         )
         self.unchanged += int(same.sum())
+        self._count_leaving(int((found & ~same).sum()))
         return file.where(~same)
 
     def _note_gone(self, table: RatingTable, missing: NDArray[np.bool_] | None = None) -> None:
         users, movies = table.user_id, table.movie_id
         if missing is not None:
             users, movies = users[missing], movies[missing]
+        self._count_leaving(len(users))
         for user, movie in zip(users.tolist(), movies.tolist(), strict=True):
             self._gone.write(b"%d\t%d\n" % (user, movie))
+
+    def _count_leaving(self, rows: int) -> None:
+        self._may_leave -= rows
+        if self._may_leave < 0:
+            raise TooDifferentError
 
     def _part(self, after: int, upto: int) -> RatingTable:
         """The table's rows of the users after one and up to another, in order."""

@@ -177,7 +177,8 @@ class Load:
         read = partial(self._good_ratings, file, known, aside)
         if self._settings.replace:
             self._retire_another_generation(read(Counts()), file_id)
-        for way in (self._fill, self._apply_difference, partial(self._stage_and_merge, aside)):
+        staged = partial(self._stage_and_merge, aside)
+        for way in (self._fill, self._apply_difference, self._fill, staged):
             aside.clear()
             counts = Counts()
             if way(read(counts), file_id, counts):
@@ -202,8 +203,10 @@ class Load:
             other.cursor() as cursor,
             SpooledTemporaryFile(max_size=1 << 20) as gone,
         ):
+            other.autocommit = True  # keeps no lock that the merge would wait for
             spool = cast(IO[bytes], gone)
-            difference = Difference(cursor, self._dataset, spool)
+            held = self._tables.count("ratings")
+            difference = Difference(cursor, self._dataset, spool, held)
             merged = self._tables.merge_difference(difference, rows, spool, file_id)
         counts.loaded = merged or 0
         return merged is not None

@@ -13,7 +13,12 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 
 from recsys_tasks.data.copy_binary import ByteSource
-from recsys_tasks.data.difference import Difference
+from recsys_tasks.data.difference import (
+    FEW_ROWS,
+    MOST_LEAVING,
+    Difference,
+    TooDifferentError,
+)
 from recsys_tasks.data.movies_csv import Movie
 from recsys_tasks.data.ratings_csv import Ratings
 from recsys_tasks.data.rejections import Aside
@@ -170,6 +175,10 @@ class TableLoad:
         """Whether the table has any row."""
         return bool(self.select("SELECT FROM ratings LIMIT 1"))
 
+    def count(self, table: str) -> int:
+        """How many rows a table holds."""
+        return int(self.select(f"SELECT count(*) FROM {table}")[0][0])
+
     def fill_ratings(self, blocks: Iterable[Ratings], file_id: int) -> int | None:
         """Streams ratings into the empty table itself, its keys made afterwards.
 
@@ -226,7 +235,7 @@ class TableLoad:
     def merge_movies(self, file_id: int) -> int:
         """Puts the staged movies into the table; how many of them it holds."""
         self.run(MERGE_MOVIES, file=file_id)
-        return self._count("staged_movies")
+        return self.count("staged_movies")
 
     def holds_mostly(self, rows: Ratings) -> bool:
         """Whether the table holds at least half of a sample of these rows, unchanged.
@@ -250,11 +259,15 @@ class TableLoad:
 
     def merge_ratings(self, file_id: int) -> tuple[int, int]:
         """Puts the staged ratings into the table: how many it holds, how many were outdated."""
-        staged = self._count("staged_ratings")
+        staged = self.count("staged_ratings")
         if not self.holds_ratings():
             self._fill_from_stage(file_id)
             return staged, 0
         self._find_changed("FULL" if self._replace else "LEFT")
+        if self._replace and self._is_another_generation():
+            self.retire_ratings(file_id)
+            self._fill_from_stage(file_id)
+            return staged, 0
         outdated = 0 if self._replace else self.run("DELETE FROM changed WHERE outdated")
         self._apply_changed(file_id)
         return staged - outdated, outdated
@@ -271,8 +284,8 @@ class TableLoad:
             file_id: the snapshot's file.
 
         Returns:
-            how many the table holds; None when they were not in strict order or differ too much, so
-            that they must be staged whole: then nothing is staged.
+            how many the table holds; None when it must be loaded another way. Then nothing is
+            staged, and the table is as before or, if too much differs, retired.
         """
         self.run("SAVEPOINT difference")
         records = StrictOrder().stage(difference.rows(blocks))
@@ -280,6 +293,10 @@ class TableLoad:
             staged = self._stream("staged_ratings FROM STDIN (FORMAT binary)", framed(records))
         except OutOfOrderError:
             self.run("ROLLBACK TO SAVEPOINT difference")
+            return None
+        except TooDifferentError:
+            self.run("ROLLBACK TO SAVEPOINT difference")
+            self.retire_ratings(file_id)
             return None
         gone.seek(0)
         self.copy("gone_ratings FROM STDIN", gone)
@@ -328,10 +345,15 @@ class TableLoad:
         self.run("LOCK TABLE ratings IN SHARE ROW EXCLUSIVE MODE")
         self.run(sql.SQL(FIND_CHANGED_RATINGS).format(join=sql.SQL(join)))
 
+    def _is_another_generation(self) -> bool:
+        """Whether so many rows are changed or gone that exchanging the table costs less."""
+        leaving = self.select("SELECT count(*) FROM changed WHERE place IS NOT NULL")[0][0]
+        return int(leaving) > max(MOST_LEAVING * self.count("ratings"), FEW_ROWS)
+
     def _apply_changed(self, file_id: int) -> None:
         """History, updates and new rows; the movies of many rows are checked by one join."""
         self.run("ANALYZE changed")
-        bulk = self._count("changed") >= BULK_ROWS
+        bulk = self.count("changed") >= BULK_ROWS
         if bulk:
             self.run("SELECT ratings_unlink()")
         self.run(KEEP_OLD_RATINGS, file=file_id)
@@ -360,6 +382,3 @@ class TableLoad:
         repeated = self.run(sql.SQL(TAKE_REPEATED).format(**names))
         self.run("DROP TABLE judged")
         return sorted(undecided), repeated
-
-    def _count(self, table: str) -> int:
-        return int(self.select(f"SELECT count(*) FROM {table}")[0][0])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_tasks.data import difference
+from recsys_tasks.data import difference, load
 from recsys_tasks.data.ingest import Load, ingest
 from recsys_tasks.data.postgres import Database
 from recsys_tasks.settings import SourceSettings
@@ -91,3 +91,36 @@ def test_a_snapshot_out_of_order_is_staged_whole(database: Database, tmp_path: P
     account = ingest(database, source, "mls", "test")
     assert (account.files[1].loaded, account.files[1].duplicate) == (len(following), 1)
     assert len(database.read_ratings("mls")) == len(following)
+
+
+def test_a_change_of_many_rows_does_not_wait_for_its_own_reading(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many rows take the reference off, which needs the table to itself."""
+    monkeypatch.setattr(load, "BULK_ROWS", 1)
+    impatient = Database(f"{database.url}?options=-c%20lock_timeout%3D10s")
+    day, following = snapshots(5)
+    for name, table in (("day", day), ("following", following)):
+        ingest(impatient, write(tmp_path, name, table), "mls", "test")
+    assert len(database.read_ratings("mls")) == len(following)
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_snapshot_that_changes_much_becomes_a_new_generation_with_the_same_rows_and_past(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_order: bool
+) -> None:
+    day, following = snapshots(6)
+    ingest(database, write(tmp_path, "day", day), "mls", "test")
+    monkeypatch.setattr(difference, "FEW_ROWS", 0)
+    monkeypatch.setattr(load, "FEW_ROWS", 0)
+    source = write(tmp_path, "following", following)
+    if not in_order:
+        header, *rows = Path(source.ratings).read_text().splitlines()
+        Path(source.ratings).write_text("\n".join([header, *reversed(rows)]))
+    account = ingest(database, source, "mls", "test")
+    assert account.files[1].loaded == len(following)
+    present, past = ({row[:2]: row[2:4] for row in rows} for rows in contents(database, "mls"))
+    assert {pair: float(value[0]) for pair, value in present.items()} == {
+        pair: value[0] for pair, value in following.items()
+    }
+    assert past.keys() == day.keys()

@@ -26,12 +26,16 @@ class TriggeredRun:
 
 @dataclass(frozen=True)
 class TaskState:
-    """One task of a run; ``seconds`` of its last try, 0 while it runs; ``state`` empty before it."""
+    """One task of a run; ``seconds`` of its last try, 0 while it runs; ``state`` empty before it.
+
+    ``host``: where that try ran or runs; empty before it.
+    """
 
     name: str
     state: str
     seconds: float
     tries: int
+    host: str = ""
 
     @property
     def is_finished(self) -> bool:
@@ -82,13 +86,21 @@ class AirflowApi:
         """Pauses or resumes a DAG."""
         self._call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": paused})
 
-    def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any]) -> TriggeredRun:
-        """Starts a run without a logical date.
+    def trigger(
+        self,
+        dag_id: str,
+        run_id: str,
+        conf: Mapping[str, Any],
+        run_after: datetime | None = None,
+    ) -> TriggeredRun:
+        """Starts a run without a logical date, dated ``run_after`` (now by default).
 
         Raises:
             SettingsError: Airflow refuses the conf or knows the run's id; the message is Airflow's.
         """
-        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf)}
+        body: dict[str, Any] = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf)}
+        if run_after is not None:
+            body["run_after"] = run_after.isoformat()
         run = self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
         moment = datetime.fromisoformat(run["run_after"])
         return TriggeredRun(dag_id, run["dag_run_id"], moment)
@@ -125,6 +137,7 @@ class AirflowApi:
                 state=task["state"] or "",
                 seconds=float(task["duration"] or 0),
                 tries=int(task["try_number"]),
+                host=task["hostname"] or "",
             )
             for task in listed["task_instances"]
         )

@@ -28,6 +28,9 @@ API_SERVER, SCHEDULER, DAG_PROCESSOR = (
     "Airflow DAG processor",
 )
 LONGEST_TASK_SECONDS = 24 * 3600
+KEPT = "AIRFLOW__METRICS__"
+"""Airflow's settings that the caller may make: where its metrics go."""
+
 PRELOADED = (
     "airflow.executors.local_executor",
     "airflow.sdk.execution_time.task_runner",
@@ -83,8 +86,12 @@ def installed_version() -> str:
 
 
 def environment(plan: AirflowPlan) -> dict[str, str]:
-    """Environment of every Airflow process: the caller's, without any other Airflow's settings."""
-    theirs = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    """Environment of every Airflow process: the caller's, of other Airflows' settings only ``KEPT``."""
+    theirs = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("AIRFLOW") or name.startswith(KEPT)
+    }
     settings = {
         f"AIRFLOW__{section}__{name}".upper(): str(value)
         for section, names in _settings(plan).items()

@@ -20,6 +20,9 @@ DEFAULT_QUEUE, TRAIN_QUEUE = "default", "train"
 PLACEMENT = {"train": {"queue": TRAIN_QUEUE}, "attempt": {"queue": TRAIN_QUEUE}}
 """Which task goes where in the embedded stack, as ``RECSYS_PLACEMENT``."""
 
+SILENCE = "RECSYS_WORKER_SILENCE"
+"""Seconds without a sign of life after which a worker's task is given to another (300)."""
+
 NOT_OURS = "postgresql+psycopg2://workers-have-no-access@127.0.0.1:1/none"
 """In place of the metadata database's address: whoever uses it fails at once."""
 
@@ -102,6 +105,7 @@ def airflow_settings(broker: str, results: str, preload: tuple[str, ...]) -> dic
         "AIRFLOW__CELERY__EXTRA_CELERY_CONFIG": json.dumps({"imports": preload}),
         # Longer than the longest task, or the broker would hand it out a second time.
         "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "90000",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": os.environ.get(SILENCE, "300"),
         "AIRFLOW__OPERATORS__DEFAULT_QUEUE": DEFAULT_QUEUE,
         "AIRFLOW__LOGGING__LOGGING_CONFIG_CLASS": "recsys_airflow.task_logs.LOGGING_CONFIG",
         "RECSYS_PLACEMENT": json.dumps(PLACEMENT),

@@ -23,3 +23,9 @@ mc alias set store "$STORE_URL" "$MINIO_ROOT_USER" "$MINIO_ROOT_PASSWORD"
 mc mb --ignore-existing store/recsys
 allow recsys-publisher "$RECSYS_PUBLISHER_KEY" "$RECSYS_PUBLISHER_SECRET"
 allow recsys-consumer "$RECSYS_CONSUMER_KEY" "$RECSYS_CONSUMER_SECRET"
+
+# Logs of Airflow's tasks stay a month.
+case $(mc ilm rule export store/recsys 2>/dev/null || true) in
+    *airflow-logs/*) ;;
+    *) mc ilm rule add --expire-days 30 --prefix airflow-logs/ store/recsys ;;
+esac

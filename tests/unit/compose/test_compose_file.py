@@ -12,8 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = Path(compose.__file__).parent / "docker-compose"
-CONFIG = ("config", "--format", "json")
+CONFIG = ("--profile", "celery", "config", "--format", "json")
 AIRFLOW = ("airflow-init", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor")
+WORKERS = ("airflow-worker", "airflow-train-worker")
 SECRETS = sorted(
     set(re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")))
 )
@@ -44,7 +45,7 @@ def services(env_file: Path) -> dict[str, Any]:
 
 
 def test_a_written_env_file_makes_the_whole_project_valid(services: dict[str, Any]) -> None:
-    assert set(services) == {"postgres", "store", "store-init", *AIRFLOW}
+    assert set(services) == {"postgres", "store", "store-init", "redis", *AIRFLOW, *WORKERS}
 
 
 @pytest.mark.parametrize("missing", SECRETS)
@@ -100,6 +101,46 @@ def test_every_airflow_service_has_the_same_secrets_and_connections(
     ]
     assert "AIRFLOW__API_AUTH__JWT_SECRET" in shared[0]
     assert shared.count(shared[0]) == len(AIRFLOW)
+
+
+def test_without_the_profile_neither_redis_nor_a_worker_starts(services: dict[str, Any]) -> None:
+    profiled = {name for name, service in services.items() if service.get("profiles")}
+    assert profiled == {"redis", *WORKERS}
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_has_the_block_of_the_others_without_airflows_own_secrets(
+    name: str, services: dict[str, Any]
+) -> None:
+    block = services["airflow-scheduler"]["environment"]
+    differing = {
+        variable
+        for variable, value in services[name]["environment"].items()
+        if value != block[variable]
+    }
+    assert differing == {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
+        "AIRFLOW__CORE__FERNET_KEY",
+        "AIRFLOW__API__SECRET_KEY",
+        "AIRFLOW__API_AUTH__JWT_SECRET",
+    }
+    assert services[name]["environment"].keys() == block.keys()
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_shares_no_disk(name: str, services: dict[str, Any]) -> None:
+    assert not services[name].get("volumes")
+
+
+def test_the_train_worker_takes_nothing_but_training(services: dict[str, Any]) -> None:
+    queues = {name: services[name]["command"][3] for name in WORKERS}
+    assert queues == {"airflow-worker": "default", "airflow-train-worker": "train"}
+
+
+def test_a_token_secret_has_the_64_bytes_that_airflow_asks_for(env_file: Path) -> None:
+    secret = re.search(r"^AIRFLOW_JWT_SECRET=(.*)$", env_file.read_text(), flags=re.M)
+    assert secret is not None
+    assert len(secret[1].encode()) >= 64
 
 
 def test_the_administrators_password_is_given_to_the_init_alone(services: dict[str, Any]) -> None:

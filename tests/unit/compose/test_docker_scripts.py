@@ -23,6 +23,7 @@ echo "$*" >> "$CALLS"
 case "$*" in
     *"user info"*) test -e "$ATTACHED" && echo '{"policyName": "recsys-publisher,recsys-consumer"' \\
         '"policies": ["recsys-publisher", "recsys-consumer"]}' || echo '{"policyName": ""}' ;;
+    *"rule export"*) grep -q "rule add" "$CALLS" && echo '{"Prefix": "airflow-logs/"}' ;;
     *"mb "*) test -z "${FAIL:-}" ;;
 esac
 """
@@ -107,6 +108,12 @@ def test_the_stores_setup_can_run_again_when_the_policies_are_attached(tmp_path:
     (tmp_path / "attached").touch()
     assert run_setup(tmp_path).returncode == 0
     assert "attach" not in (tmp_path / "calls").read_text()
+
+
+def test_task_logs_expire_by_one_rule_however_often_the_setup_runs(tmp_path: Path) -> None:
+    assert [run_setup(tmp_path).returncode for _ in range(2)] == [0, 0]
+    added = [line for line in (tmp_path / "calls").read_text().splitlines() if "rule add" in line]
+    assert added == ["ilm rule add --expire-days 30 --prefix airflow-logs/ store/recsys"]
 
 
 def test_the_stores_setup_fails_when_the_bucket_cannot_be_made(tmp_path: Path) -> None:

@@ -37,6 +37,11 @@ def test_the_settings_of_another_airflow_do_not_leak_in(plan, monkeypatch):
     assert "AIRFLOW_CONN_OTHER" not in environ
 
 
+def test_where_metrics_go_is_the_callers_to_say(plan, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__METRICS__STATSD_ON", "True")
+    assert environment(plan)["AIRFLOW__METRICS__STATSD_ON"] == "True"
+
+
 def test_the_two_connections_are_in_airflows_json_form(plan):
     environ = environment(plan)
     database = json.loads(environ["AIRFLOW_CONN_RECSYS_DB"])

@@ -1,0 +1,34 @@
+"""Registers with Airflow what leaves a note on each run that ends; see ``recsys_airflow.run_notes``.
+
+Airflow runs this file in every process that may need a plugin, so the work is imported when a run ends.
+"""
+
+from typing import Any, ClassVar
+
+from airflow.listeners import hookimpl
+from airflow.plugins_manager import AirflowPlugin
+
+
+class NoteWriter:
+    """Called by the scheduler with each run that ends, in the transaction that ends it."""
+
+    @hookimpl
+    def on_dag_run_success(self, dag_run: Any) -> None:
+        """Notes what a run came to."""
+        from recsys_airflow.run_notes import write_note
+
+        write_note(dag_run)
+
+    @hookimpl
+    def on_dag_run_failed(self, dag_run: Any) -> None:
+        """Notes why a run was rejected or failed."""
+        from recsys_airflow.run_notes import write_note
+
+        write_note(dag_run)
+
+
+class RunNotes(AirflowPlugin):
+    """What Airflow registers."""
+
+    name = "recommender_notes"
+    listeners: ClassVar[list[Any]] = [NoteWriter()]

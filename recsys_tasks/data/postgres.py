@@ -316,7 +316,8 @@ class TableReader:
         query = sql.SQL(
             "SELECT role, name, sha256, rows_read, rows_loaded, rows_rejected, rows_duplicate"
             " FROM {schema}.ingested_files WHERE id IN"
-            " (SELECT file_id FROM ({ratings}) AS r UNION SELECT file_id FROM ({movies}) AS m)"
+            " (SELECT file_id FROM ({ratings}) AS r GROUP BY file_id"
+            " UNION SELECT file_id FROM ({movies}) AS m)"
             " ORDER BY id"
         ).format(schema=self._schema, ratings=self._ratings, movies=self._movies)
         return tuple(FileAccount(*row) for row in self._select(query))

@@ -17,6 +17,8 @@ from recsys_tasks.settings import PositiveSettings
 
 COLUMNS = tuple(field.name for field in fields(Interactions) if field.name != "shape")
 NEVER = np.iinfo(np.int64).max
+GROWTH = 8
+"""An array that is full grows by this part of its length."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +52,7 @@ class Gathering:
     def __init__(self, items: IdMap, positives: PositiveSettings) -> None:
         self._items, self._positives = items, positives
         self._ids, self._counts = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        self._columns: dict[str, list[NDArray[Any]]] = {name: [] for name in COLUMNS}
+        self._columns: dict[str, Growing] = {}
         self._per_tenth = np.zeros(TENTHS, np.int64)
         self._rated = np.zeros(len(items), np.bool_)
         self._n_users, self._last_user = 0, -1
@@ -75,14 +77,14 @@ class Gathering:
         return rows
 
     def finish(self) -> Gathered:
-        """Everything that was taken, put together; the parts are given up one by one.
+        """Everything that was taken.
 
         Raises:
             DataCheckFailed: the blocks were not in the order of user ids.
         """
         users = IdMap(np.concatenate(self._ids))
-        columns: Arrays = {name: np.concatenate(self._columns.pop(name)) for name in COLUMNS}
         shape = np.array((len(users), len(self._items)), dtype=np.int64)
+        columns: Arrays = {name: column.whole() for name, column in self._columns.items()}
         tally = RatingTally(
             per_user=np.concatenate(self._counts),
             per_tenth=self._per_tenth,
@@ -98,15 +100,40 @@ class Gathering:
         ids, counts = block.user_id[starts], np.diff(starts, append=len(block))
         goes_on = int(len(ids) > 0 and ids[0] == self._last_user)
         found = build_interactions(block, IdMap(ids), self._items, self._positives)
+        shifted = {"row": found.row + np.int32(self._n_users - goes_on)}
         for name in COLUMNS:
-            self._columns[name].append(getattr(found, name))
-        self._columns["row"][-1] += np.int32(self._n_users - goes_on)
+            part = shifted.get(name, getattr(found, name))
+            self._columns.setdefault(name, Growing(part.dtype)).add(part)
         if goes_on:
             self._counts[-1][-1] += counts[0]
         if len(ids) > goes_on:
             self._ids.append(ids[goes_on:])
             self._counts.append(counts[goes_on:])
             self._n_users, self._last_user = self._n_users + len(ids) - goes_on, int(ids[-1])
+
+
+class Growing:
+    """An array that parts are added to, made larger in place: there is never a second copy of it.
+
+    Args:
+        dtype: of the parts.
+    """
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._array, self._length = np.empty(0, dtype), 0
+
+    def add(self, part: NDArray[Any]) -> None:
+        """Puts a part behind the others."""
+        length = self._length + len(part)
+        if length > len(self._array):
+            self._array.resize(length + length // GROWTH, refcheck=False)
+        self._array[self._length : length] = part
+        self._length = length
+
+    def whole(self) -> NDArray[Any]:
+        """All parts; nothing can be added any more."""
+        self._array.resize(self._length, refcheck=False)
+        return self._array
 
 
 def _first_of_each(user_id: NDArray[np.int64]) -> NDArray[np.intp]:

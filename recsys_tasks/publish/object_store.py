@@ -307,8 +307,8 @@ class ObjectStore:
                 Bucket=self.bucket, Key=key, Body=file, ContentMD5=_md5(file), Metadata=metadata
             )
         else:
-            self._client.upload_fileobj(
-                file, self.bucket, key, ExtraArgs={"Metadata": metadata}, Config=self._transfer
+            self._client.upload_file(  # by name: each part is read as it is sent, not before
+                file.name, self.bucket, key, ExtraArgs={"Metadata": metadata}, Config=self._transfer
             )
 
     def _confirm(self, key: str, digest: str) -> None:

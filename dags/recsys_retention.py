@@ -1,10 +1,10 @@
-"""Weekly clean-up of old versions and of the files that runs left behind; a dry run unless told.
+"""Weekly clean-up of old versions, of runs' files and of task logs; a dry run unless told.
 
 Never the champion, its predecessor, or what the pointer named within the time that is kept.
 """
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context
 
@@ -36,22 +36,30 @@ def recsys_retention():
     @step(minutes=60)
     def clean_up():
         """Say what may go, and remove it if dry_run is off."""
+        from recsys_airflow.task_logs import remove_logs
         from recsys_tasks.publish.retention import gc
 
         wanted = get_current_context()["params"]
+        older_than = timedelta(days=wanted["older_than_days"])
         found = gc(
             bucket(),
             database().advisory_lock(f"promote:{wanted['dataset']}"),
             wanted["dataset"],
             keep=wanted["keep"],
-            older_than=timedelta(days=wanted["older_than_days"]),
+            older_than=older_than,
             dry_run=wanted["dry_run"],
         )
         verb = "would remove" if found.dry_run else "removed"
         for removal in found.removed:
             log.info("%s %s: %s", verb, removal.prefix, removal.reason)
-        log.info("%s %d, kept %d", verb, len(found.removed), len(found.kept))
-        return {"dry_run": found.dry_run, "removed": len(found.removed), "kept": len(found.kept)}
+        logs = remove_logs(bucket(), datetime.now(UTC) - older_than, wanted["dry_run"])
+        log.info("%s %d and %d logs, kept %d", verb, len(found.removed), logs, len(found.kept))
+        return {
+            "dry_run": found.dry_run,
+            "removed": len(found.removed),
+            "kept": len(found.kept),
+            "logs": logs,
+        }
 
     clean_up()
 

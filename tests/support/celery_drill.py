@@ -7,6 +7,7 @@ store is stopped (SIGSTOP), which from a worker looks like a network that swallo
 
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -38,15 +39,15 @@ class Drill:
 
     def strike(self, name: str, blow: Callable[["Drill"], None]) -> dict[str, Any]:
         """One long training that is struck once it works; what became of it, and of a run after it."""
-        before = self.champion()
-        run = self.trigger(f"{name}__{time.time():.0f}", LONG)
+        before, run_id = self.champion(), re.sub(r"\W+", "_", name)
+        run = self.trigger(f"{run_id}__{time.time():.0f}", LONG)
         self.wait_for_epochs(run)
         began = time.monotonic()
         blow(self)
         ended, seconds = self.await_end(run), time.monotonic() - began
         tries = {task.name: task.tries for task in self.api.tasks(run) if task.tries > 1}
         whole = run_recsys(self.home, "verify", self.champion())[0] == 0
-        again = self.await_end(self.trigger(f"{name}__after_{time.time():.0f}", QUICK))
+        again = self.await_end(self.trigger(f"{run_id}__after_{time.time():.0f}", QUICK))
         return {
             "strike": name,
             "ended": ended,

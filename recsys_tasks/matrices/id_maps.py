@@ -44,7 +44,7 @@ class IdMap:
         """
         ids = np.asarray(ids, dtype=np.int64)
         rows = self._find(ids)
-        if (rows < 0).any():
+        if len(rows) and rows.min() < 0:
             raise NotFound(f"id {ids[rows < 0][0]} is not among the {len(self)} known ids")
         return rows
 
@@ -55,7 +55,7 @@ class IdMap:
             rows = np.searchsorted(self.ids, ids)
             rows[rows == len(self)] = 0
             return np.where(self.ids[rows] == ids, rows, -1).astype(np.int32)
-        if len(ids) and ids.min() >= 0 and ids.max() < len(table):
+        if len(ids) and ids.view(np.uint64).max() < len(table):  # a negative one is huge there
             return table[ids]
         inside = (ids >= 0) & (ids < len(table))
         return np.where(inside, table[np.where(inside, ids, 0)], np.int32(-1))

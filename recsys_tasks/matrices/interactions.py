@@ -1,6 +1,9 @@
 """Ratings and genres as the sparse matrices that a model takes."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -98,20 +101,31 @@ class ItemFeatures:
     Args:
         matrix: CSR float32, ``(n_items, n_items + n_genres)``; each row sums to 1; identity columns
             first, genre columns after them in the order of their names.
-        names: a name for each column: ``movie:<id>`` or ``genre:<name>``.
+        movie_id: int64, shape ``(n_items,)``; external id of each item.
+        genres: ascending; a name for each genre column.
     """
 
     matrix: Csr
-    names: tuple[str, ...]
+    movie_id: NDArray[np.int64]
+    genres: tuple[str, ...]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """A name for each column: ``movie:<id>`` or ``genre:<name>``."""
+        return (
+            *map("movie:{}".format, self.movie_id.tolist()),
+            *map("genre:{}".format, self.genres),
+        )
 
     def to_arrays(self) -> Arrays:
         """Plain arrays for an .npz; ``from_arrays`` gives the same features back."""
-        return {**csr_to_arrays(self.matrix), "names": np.array(self.names, dtype=np.str_)}
+        genres = np.array(self.genres, dtype=np.str_)
+        return {**csr_to_arrays(self.matrix), "movie_id": self.movie_id, "genres": genres}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> "ItemFeatures":
         """The features that ``to_arrays`` described."""
-        return cls(csr_from_arrays(arrays), tuple(arrays["names"].tolist()))
+        return cls(csr_from_arrays(arrays), arrays["movie_id"], tuple(arrays["genres"].tolist()))
 
 
 def build_id_maps(ratings: RatingTable, movies: MovieTable) -> tuple[IdMap, IdMap]:
@@ -133,13 +147,16 @@ def build_interactions(
         weight 1 for the threshold's ratings and ``liked_weight`` for the weaker ones.
     """
     floor = positives.liked_from if positives.liked_weight > 0 else positives.threshold
-    chosen = np.flatnonzero(ratings.rating >= min(floor, positives.threshold))
+    counts = ratings.rating >= min(floor, positives.threshold)
+    chosen = slice(None) if counts.all() else np.flatnonzero(counts)
     is_positive = ratings.rating[chosen] >= positives.threshold
+    weight = np.full(len(is_positive), positives.liked_weight, dtype=np.float32)
+    weight[is_positive] = 1.0
     return Interactions(
         shape=(len(users), len(items)),
         row=users.rows_of(ratings.user_id[chosen]),
         col=items.rows_of(ratings.movie_id[chosen]),
-        weight=np.where(is_positive, 1.0, positives.liked_weight).astype(np.float32),
+        weight=weight,
         is_positive=is_positive,
         rated_at=ratings.rated_at[chosen],
     )
@@ -174,24 +191,33 @@ def build_item_features(
         the article.
     """
     n_items = len(movies.movie_id)
-    tags = movies.genres if genres else ((),) * n_items
-    counts = np.fromiter(map(len, tags), dtype=np.int64, count=n_items)
-    flat = list(chain.from_iterable(tags))
+    which, lists = _numbered(movies.genres if genres else ((),) * n_items)
+    flat, lengths = tuple(chain.from_iterable(lists)), np.array([len(tags) for tags in lists])
     labels = sorted(set(flat))
     column = {label: n_items + place for place, label in enumerate(labels)}
+    columns = np.array([0, *(column[label] for label in flat)], dtype=np.int32)
+    counts = lengths[which]
     indptr = np.concatenate(([0], np.cumsum(counts + 1)))
-    indices = np.empty(n_items + len(flat), dtype=np.int32)
-    is_genre = np.ones(len(indices), dtype=np.bool_)
-    is_genre[indptr[:-1]] = False
-    indices[~is_genre] = np.arange(n_items)
-    indices[is_genre] = np.fromiter(map(column.__getitem__, flat), dtype=np.int32, count=len(flat))
-    data = np.repeat(1.0 / (1.0 + genre_weight * counts), counts + 1)
-    data[is_genre] *= genre_weight
-    parts = (data.astype(np.float32), indices, indptr)
-    matrix = sp.csr_matrix(parts, shape=(n_items, n_items + len(labels)))
+    own = indptr[:-1]
+    begins = (np.cumsum(lengths) - lengths)[which]
+    indices = columns[np.arange(indptr[-1]) + np.repeat(begins - own, counts + 1)]
+    indices[own] = np.arange(n_items)
+    share = 1.0 / (1.0 + genre_weight * counts)
+    data = np.repeat((share * genre_weight).astype(np.float32), counts + 1)
+    data[own] = share
+    matrix = sp.csr_matrix((data, indices, indptr), shape=(n_items, n_items + len(labels)))
     matrix.sort_indices()
-    names = (*map("movie:{}".format, movies.movie_id.tolist()), *map("genre:{}".format, labels))
-    return ItemFeatures(matrix, names)
+    return ItemFeatures(matrix, movies.movie_id, tuple(labels))
+
+
+def _numbered(
+    lists: Sequence[tuple[str, ...]],
+) -> tuple[NDArray[np.intp], tuple[tuple[str, ...], ...]]:
+    """The different lists in the order in which they come up, and the number of each list."""
+    numbers: defaultdict[tuple[str, ...], int] = defaultdict()
+    numbers.default_factory = numbers.__len__
+    which = np.fromiter(map(numbers.__getitem__, lists), dtype=np.intp, count=len(lists))
+    return which, tuple(numbers)
 
 
 def csr_to_arrays(matrix: Csr) -> Arrays:

@@ -1,0 +1,63 @@
+"""deploy/kubernetes/values.yaml, as far as it can be checked without Helm and a cluster."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.airflow
+
+FILE = Path(__file__).parents[2] / "deploy" / "kubernetes" / "values.yaml"
+
+
+@pytest.fixture(scope="module")
+def values():
+    return yaml.safe_load(FILE.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def variables(values):
+    return {entry["name"]: entry["value"] for entry in values["env"]}
+
+
+def test_every_airflow_setting_is_one_that_airflow_knows(variables):
+    from airflow.configuration import conf
+
+    names = [name.split("__")[1:] for name in variables if name.startswith("AIRFLOW__")]
+    assert names
+    unknown = [
+        (section, option)
+        for section, option in names
+        if option.lower() not in conf.configuration_description[section.lower()]["options"]
+    ]
+    assert unknown == []
+
+
+def test_the_placement_is_accepted_and_names_tasks_that_exist(variables, monkeypatch):
+    import recsys_train
+    import recsys_tune
+
+    from recsys_airflow.placement import placements
+
+    monkeypatch.setenv("RECSYS_PLACEMENT", variables["RECSYS_PLACEMENT"])
+    tasks = {*recsys_train.recsys_train().task_ids, *recsys_tune.recsys_tune().task_ids}
+    assert set(placements()) <= tasks
+
+
+def test_the_logging_class_is_the_projects_own(variables):
+    path, _, name = variables["AIRFLOW__LOGGING__LOGGING_CONFIG_CLASS"].rpartition(".")
+    assert getattr(import_module(path), name)["version"] == 1
+
+
+def test_no_secret_stands_in_the_file_and_both_connections_come_from_one(values):
+    assert [entry["envName"] for entry in values["secret"]] == [
+        "AIRFLOW_CONN_RECSYS_DB",
+        "AIRFLOW_CONN_RECSYS_S3",
+    ]
+    assert "password" not in json.dumps(values).lower()
+
+
+def test_no_volume_is_shared(values):
+    assert not any(values[part]["persistence"]["enabled"] for part in ("dags", "logs"))

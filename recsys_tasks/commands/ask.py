@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recsys_tasks.commands import Answer, Subcommands, add_command
+from recsys_tasks.errors import SettingsError
 
 if TYPE_CHECKING:
+    from recsys_tasks.publish.object_store import ObjectStore
     from recsys_tasks.recommend.recommender import Filter, Recommendations, Recommender
 
 TIERS = {
@@ -51,14 +53,32 @@ def add_commands(commands: Subcommands) -> None:
     )
     similar.add_argument("--movie", type=_id, required=True, help="id of a movie")
     _add_common(similar)
+    _add_batch(commands)
+
+
+def _add_batch(commands: Subcommands) -> None:
     batch = add_command(
         commands,
         "batch",
         batch_items,
-        "write every user's recommendations to a file, one JSON line a user",
-        "example:\n  recsys batch --out top.jsonl -k 20",
+        "write every user's recommendations, one row a user, to a file or to the bucket",
+        "A shard is a range of users. With --publish each shard becomes a part in the bucket, under\n"
+        "<dataset>/batch/<version>/, and a manifest with their sha256 is written last.\n\n"
+        "examples:\n  recsys batch --out top.jsonl -k 20\n"
+        "  recsys batch --out top.parquet --format parquet      needs the extra: parquet\n"
+        "  recsys batch --out part-2.jsonl --shards 7 --shard 2\n"
+        "  recsys batch --publish --shards 4",
     )
-    batch.add_argument("--out", type=Path, required=True, help="file to write (JSON lines)")
+    where = batch.add_mutually_exclusive_group(required=True)
+    where.add_argument("--out", type=Path, help="file to write")
+    where.add_argument("--publish", action="store_true", help="all shards and a manifest")
+    batch.add_argument(
+        "--format", choices=("jsonl", "parquet"), default="jsonl", help="(default: jsonl)"
+    )
+    batch.add_argument("--shards", type=_length, default=1, help="ranges of users (default: 1)")
+    batch.add_argument(
+        "--shard", type=_id, help="with --out: the one to write, from 0 (default: all users)"
+    )
     _add_common(batch, genre=False)
 
 
@@ -93,28 +113,54 @@ def similar_items(arguments: Namespace) -> Answer:
 
 def batch_items(arguments: Namespace) -> Answer:
     """``recsys batch``."""
-    from recsys_tasks.recommend.batch import write_jsonl
+    return _batch_in_bucket(arguments) if arguments.publish else _batch_in_file(arguments)
+
+
+def _batch_in_file(arguments: Namespace) -> Answer:
+    from recsys_tasks.recommend.batch import shard_of, write_part
 
     recommender = _recommender(arguments)
-    users = write_jsonl(recommender, arguments.out, arguments.k, _progress)
+    shards, shard = (1, 0) if arguments.shard is None else (arguments.shards, arguments.shard)
+    users = shard_of(len(recommender.artifacts.user_ids), shards, shard)
+    write_part(recommender, arguments.out, users, arguments.k, arguments.format, _progress)
+    return _batch_answer(arguments, recommender, len(users), str(arguments.out))
+
+
+def _batch_in_bucket(arguments: Namespace) -> Answer:
+    from recsys_tasks.recommend.batch_parts import put_part, seal_parts
+
+    if arguments.shard is not None:
+        raise SettingsError("--shard goes with --out; --publish writes every shard")
+    recommender, store = _recommender(arguments), _store()
+    k, wanted, shards = arguments.k, arguments.format, arguments.shards
+    parts = [put_part(store, recommender, shards, i, k, wanted, _progress) for i in range(shards)]
+    key = seal_parts(store, recommender, parts, k, wanted)
+    return _batch_answer(arguments, recommender, sum(part.users for part in parts), key)
+
+
+def _batch_answer(arguments: Namespace, recommender: "Recommender", users: int, out: str) -> Answer:
     document = {
         "dataset": arguments.dataset,
         "version": recommender.version,
         "users": users,
-        "out": str(arguments.out),
+        "out": out,
     }
-    return Answer(document, f"{arguments.out}: {arguments.k} movies for each of {users} users")
+    return Answer(document, f"{out}: {arguments.k} movies for each of {users} users")
 
 
 def _recommender(arguments: Namespace) -> "Recommender":
-    from recsys_tasks.connections import Connections
-    from recsys_tasks.publish.object_store import ObjectStore
     from recsys_tasks.recommend.recommender import Recommender
 
-    store = ObjectStore(Connections.find().store())
     return Recommender.load(
-        store, arguments.dataset, version=arguments.version, cache=arguments.cache
+        _store(), arguments.dataset, version=arguments.version, cache=arguments.cache
     )
+
+
+def _store() -> "ObjectStore":
+    from recsys_tasks.connections import Connections
+    from recsys_tasks.publish.object_store import ObjectStore
+
+    return ObjectStore(Connections.find().store())
 
 
 def _filter(arguments: Namespace) -> "Filter | None":

@@ -74,7 +74,7 @@ def _add_gc(commands: Subcommands) -> None:
         commands,
         "gc",
         collect,
-        "remove old versions, what crashed publishers left, and old runs' files",
+        "remove old versions, what crashed publishers left, old runs' files and batches",
         "Never the champion, its predecessor, or what a pointer named within --older-than.\n\n"
         "example:\n  recsys gc --keep 5 --older-than 30d --dry-run",
     )

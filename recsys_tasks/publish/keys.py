@@ -2,6 +2,7 @@
 
 <dataset>/runs/<version>/…            intermediate files of one run; expire
 <dataset>/versions/<version>/…        immutable; exists only when manifest.json does
+<dataset>/batch/<version>/…           all users' lists from a version; complete when manifest.json is there
 <dataset>/channels/champion.json      the pointer that consumers follow
 <dataset>/channels/history/<n>.json   each move of the pointer
 """
@@ -36,6 +37,16 @@ def versions(dataset: str) -> str:
 def version(dataset: str, version: str) -> str:
     """Prefix of one version's files, with its slash."""
     return f"{versions(dataset)}{check_version(version)}/"
+
+
+def batches(dataset: str) -> str:
+    """Prefix of all batches of a dataset, with its slash."""
+    return f"{_checked(DATASET, dataset, 'dataset')}/batch/"
+
+
+def batch(dataset: str, version: str, k: int, format: str) -> str:
+    """Prefix of the lists of length ``k`` that a version gives all users, with its slash."""
+    return f"{batches(dataset)}{check_version(version)}/k{k}-{format}/"
 
 
 def manifest(dataset: str, version_name: str) -> str:

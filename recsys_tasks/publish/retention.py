@@ -1,4 +1,4 @@
-"""What may be removed from the bucket, and its removal: old versions, remains, runs' files.
+"""What may be removed from the bucket, and its removal: old versions, remains, runs' files, batches.
 
 Never the champion, its predecessor, or what a pointer named within the time that is kept. A version
 loses its manifest first, so that it stops being a version before it stops being whole.
@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Removal:
-    """One version, run or remainder to remove, with the reason in words."""
+    """One version, run, batch or remainder to remove, with the reason in words."""
 
     prefix: str
     kind: str
-    """version, remains (files that no manifest names) or run."""
+    """version, remains (files that no manifest names), run or batch."""
 
     reason: str
     objects: tuple[StoredObject, ...]
@@ -54,7 +54,7 @@ def gc(
     dry_run: bool = False,
     now: datetime | None = None,
 ) -> Retention:
-    """Removes old versions, what crashed publishers left, and the files of old runs.
+    """Removes old versions, what crashed publishers left, old runs' files, and batches of no kept version.
 
     Args:
         store: the bucket.
@@ -94,6 +94,9 @@ def _plan(
     for name, objects in _folders(store, f"{dataset}/runs/").items():
         if max(found.modified for found in objects) <= before:
             removals.append(_removal(keys.runs(dataset, name), "run", objects))
+    for name, objects in _folders(store, keys.batches(dataset)).items():
+        if name not in kept and max(found.modified for found in objects) <= before:
+            removals.append(_removal(f"{keys.batches(dataset)}{name}/", "batch", objects))
     return kept, removals
 
 

@@ -8,7 +8,7 @@ from tiny_version import DATASET, make_version
 
 from recsys_tasks.cli import main
 from recsys_tasks.connections import StoreAccess
-from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.publish.object_store import ObjectStore, file_sha256
 from recsys_tasks.publish.publisher import access_variables, publish
 
 pytestmark = pytest.mark.services
@@ -93,6 +93,18 @@ def test_batch_writes_a_line_for_every_user(
     assert done["users"] == len(lines) == 40
     one = ask(capsys, "recommend", "--version", OLD, "--user", str(lines[20]["user_id"]), "-k", "3")
     assert lines[20]["movie_ids"] == [item["movie_id"] for item in one["items"]]
+
+
+def test_batch_writes_one_shard_to_a_file_or_all_of_them_to_the_bucket(
+    published: StoreAccess, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out, shards = str(tmp_path / "2.jsonl"), ("--version", OLD, "--shards", "3")
+    assert ask(capsys, "batch", *shards, "--shard", "2", "--out", out)["users"] == 14
+    done = ask(capsys, "batch", *shards, "--publish")
+    last = ObjectStore(published).get_json(done["out"])["parts"][2]
+    assert last["sha256"] == file_sha256(tmp_path / "2.jsonl")
+    assert main(["batch", "--publish", "--shard", "0", "--dataset", DATASET]) == 2
+    assert "--shard goes with --out" in capsys.readouterr().err
 
 
 def test_verify_show_and_gc_dry_run_change_nothing(

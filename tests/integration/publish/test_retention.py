@@ -99,3 +99,10 @@ def test_a_dry_run_says_the_same_and_removes_nothing(store: ObjectStore) -> None
 
 def test_a_dataset_without_anything_is_clean(bucket: StoreAccess) -> None:
     assert clean(ObjectStore(bucket)).removed == ()
+
+
+def test_an_old_batch_goes_with_its_version_and_stays_with_the_champion(store: ObjectStore) -> None:
+    for version in (NAMES[0], NAMES[2]):
+        store.put(keys.batch(DATASET, version, 10, "jsonl") + "part-00000-of-00001.jsonl", b"{}")
+    clean(store)
+    assert [found.key.split("/")[2] for found in store.list(keys.batches(DATASET))] == [NAMES[2]]

@@ -33,6 +33,9 @@ Floats = NDArray[np.float32]
 K = 10
 """Length of the list whose recall is measured."""
 
+BLOCK = 32
+"""Users whose exact scores are in memory at a time."""
+
 
 @dataclass(frozen=True)
 class BuiltIndex:
@@ -128,7 +131,7 @@ def build_index(
     asked = users[np.linspace(0, len(users) - 1, min(sample, len(users))).astype(int)]
     ladder = (search_k,) if search_k else _ladder(len(rows), trees)
     points, seconds = _measure(
-        index, index_queries(asked, metric), asked @ items.T, ladder, min_recall
+        index, index_queries(asked, metric), _exact(asked, items), ladder, min_recall
     )
     chosen = _choose(points, min_recall)
     log.info(
@@ -191,11 +194,14 @@ def _ladder(n_items: int, trees: int) -> tuple[int, ...]:
 
 
 def _measure(
-    index: AnnoyIndex, queries: Floats, scores: Floats, ladder: tuple[int, ...], enough: float
+    index: AnnoyIndex,
+    queries: Floats,
+    best: NDArray[np.intp],
+    ladder: tuple[int, ...],
+    enough: float,
 ) -> tuple[list[SearchPoint], tuple[float, ...]]:
     """Recall and seconds a query along the ladder, up to the first point that is good enough."""
-    k = min(K, scores.shape[1])
-    best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    k = best.shape[1]
     points: list[SearchPoint] = []
     seconds: list[float] = []
     for search_k in ladder:
@@ -207,6 +213,17 @@ def _measure(
         if points[-1].recall_at_10 >= enough:
             break
     return points, tuple(seconds)
+
+
+def _exact(users: Floats, items: Floats) -> NDArray[np.intp]:
+    """The best items of each user by an exact search, in no order; a few users' scores at a time."""
+    k = min(K, len(items))
+    return np.concatenate(
+        [
+            np.argpartition(-(users[start : start + BLOCK] @ items.T), k - 1, axis=1)[:, :k]
+            for start in range(0, len(users), BLOCK)
+        ]
+    )
 
 
 def _choose(points: list[SearchPoint], min_recall: float) -> SearchPoint:

@@ -34,8 +34,9 @@ RUN --mount=type=bind,from=wheels,source=/tmp/wheels,target=/tmp/wheels \
     pip install --no-cache-dir \
         --find-links /tmp/wheels --constraint /tmp/wheels/constraints.txt \
         "apache-airflow==${AIRFLOW_VERSION}" apache-airflow-providers-fab apache-airflow-providers-postgres \
-        "$(echo /tmp/wheels/recsys_tasks-*.whl)[train,celery]" \
-    && python -c "import airflow.providers.celery, airflow.providers.fab, alembic, annoy, lightfm, matplotlib, numba, psycopg2, recsys_tasks"
+        apache-airflow-providers-celery redis \
+        "$(echo /tmp/wheels/recsys_tasks-*.whl)[train]" \
+    && python -c "import airflow.providers.celery.executors.celery_executor, redis, airflow.providers.fab, alembic, annoy, lightfm, matplotlib, numba, psycopg2, recsys_tasks"
 # What a manifest calls the code's revision; without it, the installed version.
 ARG RECSYS_REVISION=""
 ENV RECSYS_REVISION=${RECSYS_REVISION}

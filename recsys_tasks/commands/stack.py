@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from recsys_tasks.commands import Answer, Subcommands, add_command
 from recsys_tasks.connections import stack_home
-from recsys_tasks.errors import AirflowUnavailable
+from recsys_tasks.errors import AirflowUnavailable, SettingsError
 
 if TYPE_CHECKING:
     from recsys_tasks.local.status import Part
@@ -136,10 +136,16 @@ def show_env(_arguments: Namespace) -> Answer:
 
 
 def stack_options(arguments: Namespace, home: Path) -> "Options":
-    """What the command line asks of the stack."""
+    """What the command line asks of the stack.
+
+    Raises:
+        SettingsError: a Celery stack without Airflow.
+    """
     from recsys_tasks.local.stack import project_folder
     from recsys_tasks.local.supervisor import Options
 
+    if arguments.executor == "celery" and arguments.no_airflow:
+        raise SettingsError("--executor celery places Airflow's tasks: leave out --no-airflow")
     ports = {part: getattr(arguments, f"{part}_port") for part, _ in PORTS}
     return Options(
         home=str(home),

@@ -20,9 +20,11 @@ class Account:
     uid: int | None = None
 
     def take(self, path: Path) -> None:
-        """Makes a file or folder this account's."""
-        if self.uid is not None:
-            os.chown(path, self.uid, self.uid)
+        """Makes a file, or a folder with all that is in it, this account's."""
+        if self.uid is None:
+            return
+        for each in (path, *path.rglob("*")):
+            os.chown(each, self.uid, self.uid, follow_symlinks=False)
 
     def own_folder(self, folder: Path) -> Path:
         """A folder of mode 0700, made if need be, that only this account may enter."""

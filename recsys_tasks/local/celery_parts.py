@@ -12,6 +12,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recsys_tasks.errors import AirflowUnavailable
 from recsys_tasks.local import celery_workers, redis
 from recsys_tasks.local.accounts import Account, accounts
 from recsys_tasks.local.airflow_services import PRELOADED
@@ -19,7 +20,7 @@ from recsys_tasks.local.celery_workers import Worker
 from recsys_tasks.local.credentials import Credentials
 from recsys_tasks.local.folders import database_home
 from recsys_tasks.local.postgres import database_url
-from recsys_tasks.local.process import Child
+from recsys_tasks.local.process import Child, wait_until
 from recsys_tasks.local.redis import RedisServer
 from recsys_tasks.local.shared_code import Python, is_open, python_for_all
 from recsys_tasks.version_facts import code_revision
@@ -27,6 +28,7 @@ from recsys_tasks.version_facts import code_revision
 if TYPE_CHECKING:
     from recsys_tasks.local.supervisor import Options
 
+READY_SECONDS = 300.0
 TOO_SOON = 10.0
 """Seconds; a part that dies younger would only die again."""
 
@@ -90,6 +92,18 @@ class CeleryParts:
         """Starts every worker; ``airflow``: the environment of Airflow's servers."""
         python = python_for_all(database_home(self.home))
         return [self._start_worker(worker, python, airflow) for worker in self.workers.values()]
+
+    def await_ready(self, worker: Child) -> str:
+        """Waits for a worker; what it listens to and as whom, in words.
+
+        Raises:
+            AirflowUnavailable: it did not come up.
+        """
+        if not wait_until(lambda: celery_workers.is_ready(worker), worker, READY_SECONDS):
+            raise AirflowUnavailable(
+                f"{worker.name} did not come up; {worker.log} ends:\n{worker.last_words()}"
+            )
+        return self.workers[worker.name].address
 
     def revive(self, child: Child) -> Child | None:
         """Starts a part of Celery's again; None if it is another's, or died too soon."""

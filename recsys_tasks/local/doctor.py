@@ -18,6 +18,7 @@ from typing import Literal
 from psycopg2 import sql
 
 from recsys_tasks.connections import Connections
+from recsys_tasks.cost_model import Size, predict
 from recsys_tasks.data.postgres import Database
 from recsys_tasks.errors import NotFound, PublishConflict, RecsysError, SettingsError
 from recsys_tasks.machine import available_memory
@@ -28,9 +29,6 @@ OPENMP_PROGRAM = b"#include <omp.h>\nint main() { return omp_get_max_threads() <
 USEFUL_FLAGS = ("avx2", "fma", "avx512f")
 LARGE_RATINGS = 25_000_095
 """MovieLens 25M, the size to hold a machine against where no dataset is loaded yet."""
-
-BASE_MEMORY, MEMORY_PER_RATING = 400_000_000, 104
-"""Bytes: libraries, and all arrays of the flow; 3 GB at 25 million ratings."""
 
 DISK_PER_RATING = 300
 """Bytes: the CSV file, the table with its keys, and the journal while it is loaded."""
@@ -55,15 +53,18 @@ class Finding:
     advice: str = ""
 
 
-def examine(connections: Connections, dataset: str, folder: Path) -> tuple[Finding, ...]:
+def examine(
+    connections: Connections, dataset: str, folder: Path, ratings: int | None = None
+) -> tuple[Finding, ...]:
     """Every check, in the order in which a person would make them.
 
     Args:
         connections: of the services, as far as they are set.
         dataset: whose size memory and disk are held against.
         folder: where the stack's state lies; its disk is looked at.
+        ratings: a size to hold them against in place of the dataset's.
     """
-    ratings = _count_ratings(connections, dataset)
+    ratings = ratings or _count_ratings(connections, dataset)
     return (
         check_python(),
         check_compiler(),
@@ -72,6 +73,7 @@ def examine(connections: Connections, dataset: str, folder: Path) -> tuple[Findi
         check_cpu(),
         check_memory(ratings),
         check_disk(folder, ratings),
+        check_time(ratings),
         *check_database(connections),
         *check_store(connections),
     )
@@ -134,9 +136,10 @@ def check_cpu() -> Finding:
 
 
 def check_memory(ratings: int | None) -> Finding:
-    """Free memory against what the flow takes at the dataset's size."""
-    needed = BASE_MEMORY + MEMORY_PER_RATING * (ratings or LARGE_RATINGS)
-    advice = "lower train.components, or free memory"
+    """Free memory against what the largest step takes at the dataset's size."""
+    largest = max(predict(_size(ratings)), key=lambda cost: cost.megabytes)
+    needed = round(largest.megabytes * 1e6)
+    advice = f"it is {largest.name} that needs it: docs/scale.md says what to turn down"
     return _against("Memory", available_memory(), needed, ratings, advice)
 
 
@@ -146,6 +149,16 @@ def check_disk(folder: Path, ratings: int | None) -> Finding:
     free = shutil.disk_usage(existing).free
     needed = DISK_PER_RATING * (ratings or LARGE_RATINGS)
     return _against("Disk", free, needed, ratings, f"free some space at {existing}")
+
+
+def check_time(ratings: int | None) -> Finding:
+    """How long a run would take at the dataset's size, by the cost model's machine of two cores."""
+    costs = predict(_size(ratings))
+    longest = max(costs, key=lambda cost: cost.seconds)
+    whole, part = _duration(sum(cost.seconds for cost in costs)), _duration(longest.seconds)
+    beyond = ", extrapolated" if (ratings or 0) > LARGE_RATINGS else ""
+    found = f"{_named(ratings)} take about {whole} on two cores, {part} of it {longest.name}{beyond}"
+    return Finding("Time of a run", "ok", found)
 
 
 def check_database(connections: Connections) -> Iterator[Finding]:
@@ -204,9 +217,20 @@ def _away(name: str, error: RecsysError) -> Finding:
 
 
 def _against(name: str, free: int, needed: int, ratings: int | None, advice: str) -> Finding:
-    size = f"{ratings:,} ratings" if ratings else "MovieLens 25M"
-    found = f"{free / 1e9:.1f} GB free; {size} need about {needed / 1e9:.1f} GB"
+    found = f"{free / 1e9:.1f} GB free; {_named(ratings)} need about {needed / 1e9:.1f} GB"
     return Finding(name, "ok", found) if free >= needed else Finding(name, "warning", found, advice)
+
+
+def _size(ratings: int | None) -> Size:
+    return Size.like_movielens(ratings or LARGE_RATINGS)
+
+
+def _named(ratings: int | None) -> str:
+    return f"{ratings:,} ratings" if ratings else "MovieLens 25M"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:,.1f} hours" if seconds >= 3600 else f"{seconds / 60:.1f} minutes"
 
 
 def _count_ratings(connections: Connections, dataset: str) -> int | None:

@@ -25,7 +25,6 @@ from recsys_tasks.errors import AirflowUnavailable, RecsysError, SettingsError
 from recsys_tasks.local import airflow_services
 from recsys_tasks.local.airflow_services import ADMIN, AirflowPlan
 from recsys_tasks.local.celery_parts import CeleryParts
-from recsys_tasks.local.celery_workers import is_ready
 from recsys_tasks.local.credentials import Credentials
 from recsys_tasks.local.folders import database_home
 from recsys_tasks.local.ports import LOOPBACK, free_port, is_free
@@ -36,7 +35,7 @@ from recsys_tasks.local.postgres import (
     database_url,
     start_postgres,
 )
-from recsys_tasks.local.process import LIBC, Child, kill_group, wait_until
+from recsys_tasks.local.process import LIBC, Child, kill_group
 from recsys_tasks.local.s3 import start_s3
 from recsys_tasks.local.status import (
     FAILED,
@@ -182,35 +181,28 @@ class Supervisor:
         since = datetime.now(UTC).isoformat()
         servers = airflow_services.start_servers(plan)
         self.children += servers
-        workers = (
-            self.celery.start_workers(airflow_services.environment(plan)) if self.celery else []
-        )
-        self.children += workers
+        workers = self._start_workers(plan)
         self._await_airflow(plan, servers, since)
-        self._await_workers(workers)
+        if self.celery:
+            for worker in workers:
+                self._ready(worker, self.celery.await_ready(worker))
         return plan
 
     def _start_broker(self, database_port: int) -> dict[str, str]:
         """Starts what Celery needs, if it is wanted; the settings that tell Airflow of it."""
         if self.celery is None:
             return {}
-        broker = self.celery.start_broker()
+        broker, port = self.celery.start_broker(), self.celery.broker.port
         self.children.append(broker)
-        self._ready(
-            broker,
-            self._address(
-                "redis", self.celery.broker.port, f"{LOOPBACK}:{self.celery.broker.port}"
-            ),
-        )
+        self._ready(broker, self._address("redis", port, f"{LOOPBACK}:{port}"))
         return self.celery.airflow_settings(database_port)
 
-    def _await_workers(self, workers: list[Child]) -> None:
-        for worker in workers:
-            if not wait_until(lambda worker=worker: is_ready(worker), worker, AIRFLOW_SECONDS):  # type: ignore[misc]
-                raise AirflowUnavailable(
-                    f"{worker.name} did not come up; {worker.log} ends:\n{worker.last_words()}"
-                )
-            self._ready(worker, self.celery.workers[worker.name].address if self.celery else "")
+    def _start_workers(self, plan: AirflowPlan) -> list[Child]:
+        if self.celery is None:
+            return []
+        workers = self.celery.start_workers(airflow_services.environment(plan))
+        self.children += workers
+        return workers
 
     def _migrate_airflow(self, plan: AirflowPlan) -> None:
         migration = airflow_services.start_migration(plan)

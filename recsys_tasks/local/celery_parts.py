@@ -20,7 +20,7 @@ from recsys_tasks.local.celery_workers import Worker
 from recsys_tasks.local.credentials import Credentials
 from recsys_tasks.local.folders import database_home
 from recsys_tasks.local.postgres import database_url
-from recsys_tasks.local.process import Child, wait_until
+from recsys_tasks.local.process import Child, kill_session, wait_until
 from recsys_tasks.local.redis import RedisServer
 from recsys_tasks.local.shared_code import Python, is_open, python_for_all
 from recsys_tasks.version_facts import code_revision
@@ -110,7 +110,8 @@ class CeleryParts:
         restart = self.restarts.get(child.name)
         if restart is None or time.monotonic() - self.started[child.name] < TOO_SOON:
             return None
-        child.stop()  # what is left of its group is not to go on beside its successor
+        kill_session(child.process.pid)  # its tasks are not to go on beside its successor's
+        child.stop()
         return self._start(child.name, restart)
 
     def _start_worker(self, worker: Worker, python: Python, airflow: dict[str, str]) -> Child:

@@ -157,7 +157,9 @@ def check_time(ratings: int | None) -> Finding:
     longest = max(costs, key=lambda cost: cost.seconds)
     whole, part = _duration(sum(cost.seconds for cost in costs)), _duration(longest.seconds)
     beyond = ", extrapolated" if (ratings or 0) > LARGE_RATINGS else ""
-    found = f"{_named(ratings)} take about {whole} on two cores, {part} of it {longest.name}{beyond}"
+    found = (
+        f"{_named(ratings)} take about {whole} on two cores, {part} of it {longest.name}{beyond}"
+    )
     return Finding("Time of a run", "ok", found)
 
 

@@ -1,9 +1,11 @@
 """What a Celery worker is told, and what not; which queues it takes; what a missing part is called."""
 
 import os
+import sys
 from itertools import islice
 from pathlib import Path
 
+import psutil
 import pytest
 from stack_processes import run_recsys
 
@@ -12,6 +14,7 @@ from recsys_tasks.local import celery_workers, redis
 from recsys_tasks.local.accounts import Account, accounts
 from recsys_tasks.local.celery_workers import Worker, queues_of, worker_environment
 from recsys_tasks.local.credentials import Credentials
+from recsys_tasks.local.process import kill_session, start_child, wait_until
 from recsys_tasks.local.shared_code import Python
 
 
@@ -96,3 +99,16 @@ def test_secrets_of_an_older_stack_gain_the_new_ones_and_keep_their_own(tmp_path
     first = Credentials.keep(tmp_path)
     assert first.postgres == "kept"
     assert Credentials.keep(tmp_path).redis == first.redis
+
+
+def test_a_workers_tasks_end_with_it_though_they_are_groups_of_their_own(tmp_path):
+    script = (
+        "import os, time; os.fork() or os.setpgid(0, 0); print('up', flush=True); time.sleep(60)"
+    )
+    child = start_child("worker", [sys.executable, "-c", script], log := tmp_path / "log")
+    assert wait_until(lambda: log.read_text().count("up") == 2, child, 30)
+    task = psutil.Process(child.process.pid).children()[0]
+    kill_session(child.process.pid)
+    child.stop()
+    psutil.wait_procs([task], timeout=10)
+    assert not task.is_running() or task.status() == psutil.STATUS_ZOMBIE

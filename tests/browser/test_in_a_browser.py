@@ -101,11 +101,12 @@ def address(stack: dict[str, str]) -> str:
     return stack["AIRFLOW_API_URL"].split("/api/")[0].rstrip("/")
 
 
-def wait_for_end(page: "Page") -> None:
-    """Until the run whose page this is has ended, as Airflow's API says."""
+def wait_for_end(page: "Page") -> dict[str, Any]:
+    """The run whose page this is, as Airflow's API says, once it has ended."""
     run = page.url.replace("/dags/", "/api/v2/dags/").replace("/runs/", "/dagRuns/")
-    while page.request.get(run).json()["state"] in ("queued", "running"):
+    while (found := page.request.get(run).json())["state"] in ("queued", "running"):
         page.wait_for_timeout(1000)
+    return dict(found)
 
 
 def shoot(page: "Page", name: str, folder: Path = SHOWN) -> None:
@@ -127,13 +128,26 @@ def test_a_rejection_is_three_clicks_from_the_form_to_its_reason(
     shoot(page, "form")
     page.get_by_role("dialog").get_by_role("button", name="Trigger", exact=True).click()
     page.wait_for_url("**/runs/**")
-    wait_for_end(page)
+    assert wait_for_end(page)["note"].startswith("Rejected: version ")
     page.get_by_text("Recommender report").click()
     report = page.frame_locator("iframe")
     playwright.expect(report.locator("h1")).to_have_text("Rejected")
     playwright.expect(report.locator("header")).to_contain_text("must be at least 0.99")
     playwright.expect(report.get_by_role("heading", name="Example users")).to_be_attached()
     shoot(page, "rejected")
+
+
+def test_a_red_run_is_two_clicks_from_the_navigation_to_its_reason_and_numbers(
+    page: "Page", stack: dict[str, str]
+) -> None:
+    page.goto(f"{address(stack)}/plugin/recommender/recsys/")
+    inner = page.frame_locator("iframe")
+    inner.get_by_role("link", name="movielens").click()
+    red = inner.locator("table.wordy").first
+    playwright.expect(red).to_contain_text("must be at least 0.99")
+    red.get_by_role("link", name="report").first.click()
+    playwright.expect(inner.locator("h1")).to_have_text("Rejected")
+    playwright.expect(inner.get_by_role("heading", name="Example users")).to_be_attached()
 
 
 def test_the_navigation_leads_to_a_version_that_answers(
@@ -146,7 +160,7 @@ def test_the_navigation_leads_to_a_version_that_answers(
     inner.get_by_role("link", name="movielens").click()
     inner.locator("svg").wait_for()
     shoot(page, "versions")
-    inner.locator("tbody a").first.click()
+    inner.locator("tbody th a").first.click()
     inner.get_by_label("Recommend for user").fill("15")
     inner.get_by_label("Recommend for user").press("Enter")
     playwright.expect(inner.locator("main > ol > li")).to_have_count(10)
@@ -172,7 +186,7 @@ def test_a_rollback_needs_a_reason_and_moves_the_champion(
     inner.get_by_role("textbox").fill("odd films on page one")
     inner.get_by_role("button", name="Roll back").click()
     playwright.expect(inner.locator("main p").first).to_contain_text(target)
-    playwright.expect(inner.locator("table.wordy tbody tr").first).to_contain_text(
+    playwright.expect(inner.locator("table.wordy").last.locator("tbody tr").first).to_contain_text(
         "odd films on page one"
     )
 
@@ -199,10 +213,13 @@ def test_pages_fit_and_have_no_accessibility_findings(
     context.set_default_timeout(PATIENCE)
     page, root = context.new_page(), f"{address(stack)}/recsys"
     page.goto(f"{root}/datasets/movielens")
-    version = page.locator("tbody a").first.get_attribute("href")
+    version = page.locator("tbody th a").first.get_attribute("href")
+    red = page.get_by_role("link", name="report").first.get_attribute("href")
     assert version
+    assert red
     version = version.removeprefix("/recsys")
     asked = ("/", "/datasets/movielens", f"{version}?user=15", f"{version}/report")
+    asked += (red.removeprefix("/recsys"),)
     for place, path in enumerate((*asked, "/datasets/movielens/rollback", "/nothing")):
         page.goto(root + path)
         wide = page.evaluate("document.documentElement.scrollWidth")
@@ -217,7 +234,7 @@ def test_the_report_opens_as_a_file_with_the_network_off(
     page: "Page", browser: "Browser", stack: dict[str, str], tmp_path: Path
 ) -> None:
     page.goto(f"{address(stack)}/recsys/datasets/movielens")
-    version = page.locator("tbody a").first.get_attribute("href")
+    version = page.locator("tbody th a").first.get_attribute("href")
     saved = tmp_path / "report.html"
     saved.write_bytes(page.request.get(f"{address(stack)}{version}/report").body())
     context = browser.new_context(offline=True, java_script_enabled=False)

@@ -6,6 +6,7 @@ here: Airflow's own code calls the note's listener, and its StatsD client sends.
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from recsys_tasks.connections import StoreAccess
 from recsys_tasks.publish.object_store import ObjectStore
@@ -54,7 +56,13 @@ WRITTEN = {
     "version": "20261124T030000Z-00000001",
     "verdict": "rejected",
     "reason": "gate: precision@5 as served is 0.0123, must be at least 0.05",
-    "metrics": {"precision_at_5": 0.0123, "popular_precision_at_5": 0.1},
+    "metrics": {
+        "precision_at_5": 0.0123,
+        "popular_precision_at_5": 0.1,
+        "recall_at_10": 0.02,
+        "ndcg_at_10": 0.03,
+        "index_recall_at_10": 0.98,
+    },
     "rows": {"loaded": 100, "rejected": 2, "users": 10},
     "seconds": {"train": 1.5},
     "peak_mb": {"train": 300},
@@ -141,3 +149,31 @@ def test_a_run_sends_its_numbers_to_statsd(ended) -> None:
         f"{prefix}.peak_mb.train:300|g",
         f"{prefix}.duration.train:1500.000000|ms",
     } <= lines
+
+
+def _mapped(name: str, mappings: list[dict[str, str]]) -> str | None:
+    """The Prometheus name of a StatsD name, by the first mapping that fits."""
+    for mapping in mappings:
+        pattern = re.escape(mapping["match"]).replace(r"\*", "([^.]+)")
+        if found := re.fullmatch(pattern, name):
+            return re.sub(r"\$(\d)", lambda group: found[int(group[1])], mapping["name"])
+    return None
+
+
+def test_the_dashboard_asks_for_what_is_sent_and_the_docs_name_it(ended, project: Path) -> None:
+    _, lines = ended
+    folder = project / "docs" / "metrics"
+    mappings = yaml.safe_load((folder / "statsd_mapping.yml").read_text())["mappings"]
+    names = {line.partition(":")[0] for line in lines if ".recsys." in line}
+    sent = {_mapped(name, mappings) for name in names} | {"recsys_champion_age_hours"}
+    timed = {"recsys_duration_seconds_sum", "recsys_duration_seconds_count"}
+    asked = set(re.findall(r"recsys_\w+", (folder / "grafana_dashboard.json").read_text()))
+    assert asked - timed == sent - {"recsys_duration_seconds"}
+    page = (project / "docs" / "operations.md").read_text()
+    ours = [name.removeprefix("airflow.recsys.movielens.") for name in names]
+    assert [name for name in ours if not _named(name, page)] == []
+
+
+def _named(name: str, page: str) -> bool:
+    general = re.sub(r"^(duration|peak_mb)\..*", r"\1.<task>", name)
+    return f"`{general}`" in page

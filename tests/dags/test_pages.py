@@ -164,7 +164,7 @@ def test_a_rejected_run_is_listed_with_its_reason_and_its_report(
 ) -> None:
     viewer = ask("viewer")
     page = viewer.get(f"/recsys/datasets/{DATASET}").text
-    assert "1 of the last 2." in page
+    assert "1 of the last 2 runs." in page
     assert "gate: precision 0.01 &lt;script&gt;" in page
     assert "/dags/recsys_train/runs/manual__4" in page
     assert "manual__2" not in page

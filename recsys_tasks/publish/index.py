@@ -15,6 +15,7 @@ import hashlib
 import logging
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -33,19 +34,29 @@ Floats = NDArray[np.float32]
 K = 10
 """Length of the list whose recall is measured."""
 
+TREES = (10, 25, 50, 100)
+"""Numbers of trees that are tried when the number is left to the build."""
+
+TIMED = 100
+"""Queries that are timed against exact search."""
+
 BLOCK = 32
 """Users whose exact scores are in memory at a time."""
 
 
 @dataclass(frozen=True)
 class BuiltIndex:
-    """The manifest's facts, and the seconds that a query took at each point of their curve.
+    """The manifest's facts, and what was timed: not facts of a version.
 
-    Times are not facts of a version: the same version built again must give the same manifest.
+    The same version built again must give the same manifest.
     """
 
     facts: IndexFacts
     seconds_per_query: tuple[float, ...]
+    """Mean time of a query at each point of the curve."""
+
+    times_exact: float
+    """Median time of a query as chosen, over the median of exact search: same queries, in turns."""
 
 
 def index_rows(items: Floats, metric: Metric) -> Floats:
@@ -115,7 +126,7 @@ def build_index(
         items: float32 ``(n_items, components + 2)``, rows [vector, 1, bias].
         users: float32 ``(n_users, components + 2)``, rows [vector, bias, 1]: those to measure with.
         metric: angular with one more dimension, or annoy's dot.
-        trees: trees of the index.
+        trees: trees of the index; 0 tries ``TREES`` and takes those that need the least search_k.
         search_k: nodes that a query inspects; 0 takes the least that reaches ``min_recall``.
         min_recall: recall@10 aimed at; when nothing reaches it, the best point is taken.
         seed: of annoy's random splits.
@@ -127,32 +138,70 @@ def build_index(
     if not (np.isfinite(items).all() and np.isfinite(users).all()):
         raise ArtifactRefused(path.name, "embeddings hold NaN or infinity")
     rows = index_rows(items, metric)
-    index = _build(path, rows, metric, trees, seed)
     asked = users[np.linspace(0, len(users) - 1, min(sample, len(users))).astype(int)]
-    ladder = (search_k,) if search_k else _ladder(len(rows), trees)
-    points, seconds = _measure(
-        index, index_queries(asked, metric), _exact(asked, items), ladder, min_recall
-    )
-    chosen = _choose(points, min_recall)
-    log.info(
-        "index: %d items x %d, %d trees, search_k %d, recall@10 %.4f",
-        *rows.shape,
-        trees,
-        chosen.search_k,
-        chosen.recall_at_10,
-    )
+    queries, best = index_queries(asked, metric), _exact(asked, items)
+
+    def attempt(trees: int) -> _Attempt:
+        index = _build(path.with_name(f".{path.name}.{trees}"), rows, metric, trees, seed)
+        ladder = (search_k,) if search_k else _ladder(len(rows), trees)
+        points, seconds = _measure(index, queries, best, ladder, min_recall)
+        return _Attempt(trees, index, points, seconds, _choose(points, min_recall), min_recall)
+
+    made = _least(map(attempt, (trees,) if trees else TREES))
+    chosen = made.chosen
+    path.with_name(f".{path.name}.{made.trees}").replace(path)
+    for other in path.parent.glob(f".{path.name}.*"):
+        other.unlink()
     facts = IndexFacts(
         metric=metric,
         transform="extra_dimension" if metric == "angular" else "none",
         width=rows.shape[1],
-        trees=trees,
+        trees=made.trees,
         search_k=chosen.search_k,
         seed=seed,
         recall_at_10=chosen.recall_at_10,
         format=annoy_format(metric, rows.shape[1]),
-        curve=list(points),
+        curve=made.points,
     )
-    return BuiltIndex(facts, seconds)
+    ratio = _times_exact(made.index, queries[:TIMED], asked[:TIMED], items, chosen.search_k)
+    log.info("index: a query takes %.2f times as long as an exact search", ratio)
+    return BuiltIndex(facts, made.seconds, ratio)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """An index of so many trees, and how it did."""
+
+    trees: int
+    index: AnnoyIndex
+    points: list[SearchPoint]
+    seconds: tuple[float, ...]
+    chosen: SearchPoint
+    min_recall: float
+
+    @property
+    def cost(self) -> tuple[bool, float]:
+        """Less is better: nodes looked at where the recall is reached, the lack of recall where not."""
+        found = self.chosen.recall_at_10
+        short = not found >= self.min_recall
+        return short, -found if short else self.chosen.search_k
+
+
+def _least(attempts: Iterable[_Attempt]) -> _Attempt:
+    """The attempt of the least cost among growing numbers of trees, up to the first that gains nothing."""
+    best: _Attempt | None = None
+    for tried in attempts:
+        log.info(
+            "index: %d trees, search_k %d, recall@10 %.4f",
+            tried.trees,
+            tried.chosen.search_k,
+            tried.chosen.recall_at_10,
+        )
+        if best is not None and not tried.cost < best.cost:
+            break
+        best = tried
+    assert best is not None  # there is always a first
+    return best
 
 
 def annoy_format(metric: Metric, width: int) -> str:
@@ -220,7 +269,7 @@ def _exact(users: Floats, items: Floats) -> NDArray[np.intp]:
     k = min(K, len(items))
     return np.concatenate(
         [
-            np.argpartition(-(users[start : start + BLOCK] @ items.T), k - 1, axis=1)[:, :k]
+            np.argpartition(-(users[start : start + BLOCK] @ items.T), k - 1, axis=1)[:, :k].copy()
             for start in range(0, len(users), BLOCK)
         ]
     )
@@ -229,3 +278,18 @@ def _exact(users: Floats, items: Floats) -> NDArray[np.intp]:
 def _choose(points: list[SearchPoint], min_recall: float) -> SearchPoint:
     good = [point for point in points if point.recall_at_10 >= min_recall]
     return good[0] if good else max(points, key=lambda point: point.recall_at_10)
+
+
+def _times_exact(
+    index: AnnoyIndex, queries: Floats, users: Floats, items: Floats, search_k: int
+) -> float:
+    """In turns, so that a busy moment of the machine strikes both; medians, so that few such count."""
+    k, times = min(K, len(items)), np.empty((len(queries), 2))
+    for row, (query, user) in enumerate(zip(queries.tolist(), users, strict=True)):
+        began = time.perf_counter()
+        index.get_nns_by_vector(query, k, search_k)
+        between = time.perf_counter()
+        np.argpartition(items @ user, -k)[-k:]
+        times[row] = between - began, time.perf_counter() - between
+    ours, exact = np.median(times, axis=0)
+    return float(ours / exact)

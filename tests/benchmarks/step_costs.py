@@ -120,6 +120,7 @@ def steps_of(dataset: str, source: dict[str, str], run_id: str) -> Steps:
         "gate.min_precision": 1e-9,
         "gate.min_popular_ratio": 0,
         "gate.min_index_recall": 0,
+        "index.search_k": 1000,  # a model of so few epochs may take a long search for it
         **source,
     }
     settings = Settings.load("nightly", overrides=changes)

@@ -359,6 +359,13 @@ class GateSettings(Frozen):
     min_index_recall: float = Field(default=0.9, ge=0, le=1)
     """Floor of the index's recall@10 against exact search; judged once it is built."""
 
+    max_index_latency: float = Field(default=1.0, gt=0, le=1000)
+    """Ceiling of the index's time for a query, as a multiple of exact search's; medians, same run."""
+
+    index_latency_from: int = Field(default=20_000, ge=1)
+    """Items from which that ceiling is judged: of fewer, exact search takes a fraction of a
+    millisecond, and an index that loses to it harms nobody."""
+
     max_champion_loss: float = Field(default=0.01, ge=0, le=1)
     """How much less precision@5 as served than the champion's is tolerated; a candidate fails where
     the whole paired 95 % interval lies below."""
@@ -383,8 +390,9 @@ class IndexSettings(Frozen):
     metric: Literal["angular", "dot"] = "angular"
     """angular with one more dimension keeps the order of scores; annoy's own dot loses recall."""
 
-    trees: int = Field(default=50, ge=1, le=1000)
-    """Trees in the index: more let a query inspect fewer nodes, and take more space and time to build."""
+    trees: int = Field(default=50, ge=0, le=1000)
+    """Trees in the index: more let a query inspect fewer nodes, and take more space and time to build.
+    0: the build tries 10, 25, 50, 100 and takes what needs the least search_k."""
 
     search_k: int = Field(default=0, ge=0)
     """Nodes inspected by a query; 0: chosen at build time for the recall below."""

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Concatenate, ParamSpec, cast
 
 import numpy as np
 
@@ -31,10 +31,11 @@ from recsys_tasks.errors import (
 from recsys_tasks.machine import available_memory
 from recsys_tasks.matrices.interactions import Csr, build_item_features
 from recsys_tasks.matrices.split import Split, split
-from recsys_tasks.model.evaluation import evaluate_all, validator
+from recsys_tasks.model.evaluation import MODEL, count_shard, evaluate_all, validator
 from recsys_tasks.model.fit import Fitted, fit
 from recsys_tasks.model.memory import estimate_memory
-from recsys_tasks.model.quality_gate import Verdict, judge, with_index
+from recsys_tasks.model.quality_gate import IndexFound, Verdict, judge, with_index
+from recsys_tasks.model.ranking import Shard
 from recsys_tasks.model.representations import embedding_facts, fold
 from recsys_tasks.publish import canonical_json, channels, keys, publisher
 from recsys_tasks.publish.embeddings import Features, Items, Users, write_version
@@ -52,6 +53,8 @@ from recsys_tasks.settings import Settings
 from recsys_tasks.version_facts import data_facts, lineage, manifest_sections
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
 
 Reference = dict[str, Any]
 """What a step returns: keys, names and a few numbers."""
@@ -77,28 +80,39 @@ EXPORTED = tuple(name for name in REQUIRED if name != golden.NAME)
 """Files of a version that earlier steps leave for ``publish``."""
 
 
-def recorded(step: Callable[["Steps"], Reference]) -> Callable[["Steps"], Reference]:
+Step = Callable[Concatenate["Steps", P], Reference]
+
+
+def recorded_as(name: str) -> Callable[[Step[P]], Step[P]]:
     """A step that says in the log what it does and made, and leaves its time, memory and fate."""
 
-    @wraps(step)
-    def run(self: "Steps") -> Reference:
-        name, began = step.__name__, time.monotonic()
-        purpose = (step.__doc__ or "").partition("\n")[0]
-        log.info("%s: %s %s, version %s", name, purpose, self.run.dataset, self.run.version)
-        try:
-            made = step(self)
-        except MemoryError as error:
-            refused = TrainingRefused(f"{name}: out of memory at {_peak_mb()} MB ({error})")
-            self.note(name, time.monotonic() - began, failure=str(refused))
-            raise refused from error
-        except RecsysError as error:
-            self.note(name, time.monotonic() - began, failure=str(error))
-            raise
-        self.note(name, seconds := time.monotonic() - began)
-        log.info("%s: done in %.1f s; %s", name, seconds, _in_words(made))
-        return made
+    def decorate(step: Step[P]) -> Step[P]:
+        @wraps(step)
+        def run(self: "Steps", /, *arguments: P.args, **keywords: P.kwargs) -> Reference:
+            began = time.monotonic()
+            purpose = (step.__doc__ or "").partition("\n")[0]
+            log.info("%s: %s %s, version %s", name, purpose, self.run.dataset, self.run.version)
+            try:
+                made = step(self, *arguments, **keywords)
+            except MemoryError as error:
+                refused = TrainingRefused(f"{name}: out of memory at {_peak_mb()} MB ({error})")
+                self.note(name, time.monotonic() - began, failure=str(refused))
+                raise refused from error
+            except RecsysError as error:
+                self.note(name, time.monotonic() - began, failure=str(error))
+                raise
+            self.note(name, seconds := time.monotonic() - began)
+            log.info("%s: done in %.1f s; %s", name, seconds, _in_words(made))
+            return made
 
-    return run
+        return run
+
+    return decorate
+
+
+def recorded(step: Step[P]) -> Step[P]:
+    """A step that is recorded under its own name."""
+    return recorded_as(step.__name__)(step)
 
 
 @dataclass(frozen=True)
@@ -226,14 +240,31 @@ class Steps:
         self.files.put_json("training.json", facts)
         return {"model": self.files.key("model.npz"), "epochs": fitted.epochs}
 
+    @recorded_as("evaluate")
+    def evaluate_users(self, number: int, of: int) -> Reference:
+        """Ranks the test positives of one shard of the users, by every scorer, for ``evaluate``."""
+        shard = Shard(number, of)
+        embeddings = fold(self.data.model(), self.data.features().matrix)
+        counted = count_shard(
+            embeddings, self.data.split(), self.data.seen(), self.settings.evaluate, shard
+        )
+        counted |= self.rivalry.count(embeddings, shard)
+        self.data.keep_counts(shard, counted)
+        return {"shard": number, "of": of, "positives": len(counted[MODEL].test)}
+
     @recorded
-    def evaluate(self) -> Reference:
-        """Measures the model and its baselines in every view, and compares it with the champion."""
+    def evaluate(self, shards: int = 1) -> Reference:
+        """Measures the model and its baselines in every view, and compares it with the champion.
+
+        Args:
+            shards: how many ``evaluate_users`` has ranked the users in; 1: ranked here.
+        """
+        counted = self.data.counts(shards) if shards > 1 else None
         embeddings = fold(self.data.model(), self.data.features().matrix)
         evaluation = evaluate_all(
-            embeddings, self.data.split(), self.data.seen(), self.settings.evaluate
+            embeddings, self.data.split(), self.data.seen(), self.settings.evaluate, counted
         )
-        compared = self.rivalry.comparison(embeddings)
+        compared = self.rivalry.comparison(embeddings, counted)
         self.files.put_json("metrics.json", evaluation.metrics | {"champion": compared})
         self.files.put_json("embedding_facts.json", embedding_facts(embeddings))
         self.files.put_arrays("per_user.npz", evaluation.per_user)
@@ -297,10 +328,10 @@ class Steps:
 
     @recorded
     def build_index(self) -> Reference:
-        """Builds the annoy index, measures its recall against exact search, and adds that to the verdict.
+        """Builds the annoy index, and judges its recall and its time beside exact search's.
 
         Raises:
-            GateRejected: the index finds too few of what an exact search does.
+            GateRejected: the index finds too few of what an exact search does, or takes longer.
         """
         wanted = self.settings.index
         with self._exchange(
@@ -308,14 +339,12 @@ class Steps:
         ) as here:
             users = np.load(here / "user_embeddings.npy", allow_pickle=False)
             counts = np.load(here / "user_counts.npy", allow_pickle=False)
-            built = build_index(
-                here / "items.ann",
-                np.load(here / "item_embeddings.npy", allow_pickle=False),
-                users[counts > 0],
-                **wanted.model_dump(),
-            )
+            items = np.load(here / "item_embeddings.npy", allow_pickle=False)
+            built = build_index(here / "items.ann", items, users[counts > 0], **wanted.model_dump())
         self.files.put_json("index.json", built.facts.model_dump(mode="json"))
         self.files.put_json("index_seconds.json", list(built.seconds_per_query))
+        found = IndexFound(len(items), built.facts.recall_at_10, built.times_exact)
+        self.files.put_json("index_found.json", asdict(found))
         self._judge(self.files.get_json("gate.json"))
         return {"recall_at_10": built.facts.recall_at_10, "search_k": built.facts.search_k}
 
@@ -392,9 +421,9 @@ class Steps:
             GateRejected: a rule failed; the verdict is kept all the same.
         """
         verdict = Verdict.of(document)
-        if self.files.has("index.json"):
-            recall = self.files.get_json("index.json")["recall_at_10"]
-            verdict = with_index(verdict, recall, self.settings.gate)
+        if self.files.has("index_found.json"):
+            found = IndexFound(**self.files.get_json("index_found.json"))
+            verdict = with_index(verdict, found, self.settings.gate)
         self.files.put_json("gate.json", verdict.document())
         for rule in verdict.rules:
             log.info("%s %s: %s", "pass" if rule.passed else "FAIL", rule.name, rule.reason)

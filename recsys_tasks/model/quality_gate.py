@@ -5,6 +5,7 @@ make the first rules, ``gate.rules`` adds others, a champion adds one more. All 
 one has failed, and what is not a number fails.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 import numpy as np
 
 from recsys_tasks.settings import GateRule, GateSettings
+
+INDEX_RULES = ("min_index_recall", "max_index_latency")
+"""Judged once there is an index."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +74,46 @@ def judge(
     return Verdict(all(result.passed for result in results), tuple(results))
 
 
-def with_index(verdict: Verdict, recall: float | None, settings: GateSettings) -> Verdict:
-    """The verdict with the index's rule in it, which can be judged once the index is built.
+@dataclass(frozen=True)
+class IndexFound:
+    """What the index found, and in what time; None: not measured."""
+
+    n_items: int
+    recall_at_10: float | None
+    """against exact search"""
+    times_exact: float | None
+    """median time of a query over that of exact search in the same run"""
+
+
+def with_index(verdict: Verdict, found: IndexFound, settings: GateSettings) -> Verdict:
+    """The verdict with the index's rules in it, which can be judged once the index is built.
 
     Args:
-        verdict: of the candidate; a rule of the index in it, from an earlier try, is replaced.
-        recall: recall@10 of the index against exact search.
-        settings: the bound.
+        verdict: of the candidate; the index's rules in it, from an earlier try, are replaced.
+        found: what was measured of the index.
+        settings: the bounds.
     """
-    what = "recall@10 of the index against exact search"
-    rule = _at_least("min_index_recall", recall, settings.min_index_recall, what)
-    rules = (*(other for other in verdict.rules if other.name != rule.name), rule)
+    judged = tuple(_of_index(found, settings))
+    kept = (other for other in verdict.rules if other.name not in INDEX_RULES)
+    rules = (*kept, *judged)
     return Verdict(all(each.passed for each in rules), rules)
+
+
+def _of_index(found: IndexFound, settings: GateSettings) -> Iterator[RuleResult]:
+    """An index that misses too much, or that takes longer than doing without it."""
+    what = "recall@10 of the index against exact search"
+    yield _at_least("min_index_recall", found.recall_at_10, settings.min_index_recall, what)
+    if found.n_items >= settings.index_latency_from:
+        bound = settings.max_index_latency
+        what = f"the index's time for a query over exact search's, rounded up to times {bound:g},"
+        yield _at_most("max_index_latency", _rounded_up(found.times_exact, bound), bound, what)
+
+
+def _rounded_up(ratio: float | None, bound: float) -> float | None:
+    """In whole bounds: two measurements of one index differ, but its verdict is written into a version."""
+    if ratio is None or not np.isfinite(ratio):
+        return None
+    return max(1, math.ceil(ratio / bound)) * bound
 
 
 def _of_vectors(facts: Mapping[str, float], settings: GateSettings) -> Iterator[RuleResult]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.model.champion import Comparison
 from recsys_tasks.model.intervals import Interval
-from recsys_tasks.model.quality_gate import Verdict, judge, with_index
+from recsys_tasks.model.quality_gate import INDEX_RULES, IndexFound, Verdict, judge, with_index
 from recsys_tasks.settings import GateRule, GateSettings, Settings
 
 GOOD = {
@@ -141,13 +141,34 @@ def test_a_candidate_that_turns_too_many_lists_over_fails():
     assert not versus(0.01, churn=0.51)[1].passed
 
 
+def with_an_index(verdict, recall=0.99, times_exact=0.1, n_items=62_423, **bounds):
+    return with_index(verdict, IndexFound(n_items, recall, times_exact), GateSettings(**bounds))
+
+
 @pytest.mark.parametrize(("recall", "accepted"), [(0.95, True), (0.5, False), (None, False)])
 def test_an_index_that_finds_too_little_is_rejected_and_judged_anew_on_a_retry(recall, accepted):
-    first = with_index(judged(), 0.1, GateSettings())
-    verdict = with_index(first, recall, GateSettings())
+    first = with_an_index(judged(), 0.1)
+    verdict = with_an_index(first, recall)
     assert not first.accepted
     assert verdict.accepted is accepted
-    assert [rule.name for rule in verdict.rules].count("min_index_recall") == 1
+    names = [rule.name for rule in verdict.rules]
+    assert [names.count(name) for name in INDEX_RULES] == [1, 1]
+
+
+@pytest.mark.parametrize("ratio", [1.01, 40.0, float("nan"), float("inf"), None])
+def test_an_index_slower_than_exact_search_is_rejected_where_the_catalogue_is_large(ratio):
+    assert failed(with_an_index(judged(), times_exact=ratio)) == ["max_index_latency"]
+    assert with_an_index(judged(), times_exact=ratio, n_items=19_999).accepted
+    assert not with_an_index(judged(), times_exact=ratio, n_items=9, index_latency_from=9).accepted
+
+
+@given(st.floats(1e-3, 0.5), st.floats(1e-3, 0.5))
+def test_two_timings_of_an_index_that_passes_give_the_same_verdict(one, other):
+    first, second = (
+        with_an_index(judged(), times_exact=t, max_index_latency=0.5) for t in (one, other)
+    )
+    assert first == second
+    assert first.accepted
 
 
 def test_a_verdict_comes_back_from_its_document():

@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 
 from recsys_tasks.errors import ArtifactRefused
 from recsys_tasks.publish.index import (
+    TREES,
     Metric,
+    _Attempt,
     annoy_format,
     build_index,
     index_queries,
     index_query,
     index_rows,
 )
+from recsys_tasks.publish.manifest import SearchPoint
 
 
 def embeddings(seed: int, n_users: int, n_items: int, c: int) -> tuple[np.ndarray, np.ndarray]:
@@ -96,3 +99,31 @@ def test_nan_and_infinity_never_reach_annoy(tmp_path: Path, value: float) -> Non
 def test_a_format_repeats_itself_and_differs_between_metrics_and_widths() -> None:
     formats = {annoy_format(m, w) for m in ("angular", "dot") for w in (10, 66) for _ in range(3)}
     assert len(formats) == 4
+
+
+def test_trees_left_to_the_build_need_no_more_nodes_than_any_fewer(tmp_path: Path) -> None:
+    users, items = embeddings(5, 60, 3000, 8)
+    chosen = build_index(tmp_path / "a.ann", items, users, trees=0).facts
+    fewer = [
+        build_index(tmp_path / "b.ann", items, users, trees=trees).facts.search_k
+        for trees in TREES
+        if trees < chosen.trees
+    ]
+    assert chosen.trees in TREES
+    assert all(chosen.search_k < search_k for search_k in fewer)
+    again = build_index(tmp_path / "c.ann", items, users, trees=0).facts
+    assert again == chosen
+    assert (tmp_path / "c.ann").read_bytes() == (tmp_path / "a.ann").read_bytes()
+
+
+def test_a_recall_in_reach_beats_any_out_of_reach_then_nodes_and_then_recall_decide() -> None:
+    def cost(search_k: int, recall: float) -> tuple[bool, float]:
+        point = SearchPoint(search_k=search_k, recall_at_10=recall)
+        return _Attempt(10, None, [point], (0.1,), point, 0.98).cost
+
+    assert cost(900, 0.98) < cost(1000, 1.0) < cost(100, 0.97) < cost(100, 0.96)
+
+
+def test_an_index_is_timed_beside_exact_search(tmp_path: Path) -> None:
+    users, items = embeddings(5, 3, 50, 8)
+    assert build_index(tmp_path / "a.ann", items, users, trees=3).times_exact > 0

@@ -11,13 +11,22 @@ MARKS = {"ok": "  ok  ", "warning": " warn ", "missing": "MISSING"}
 
 def add_commands(commands: Subcommands) -> None:
     """Adds the command."""
-    add_command(
+    parser = add_command(
         commands,
         "doctor",
         examine_machine,
         "check compiler, OpenMP, CPU, memory, disk, Postgres and what the S3 store honours",
         "It writes one small object below doctor/ in the bucket and deletes it again.\n"
-        "Exit code 0, or 4 when Postgres or S3 is set but does not answer.",
+        "Memory, disk and time are held against the dataset's size, or against --ratings: what a\n"
+        "run would take there by the formulas of docs/scale.md, on two cores, each step by itself.\n"
+        "Exit code 0, or 4 when Postgres or S3 is set but does not answer.\n\n"
+        "example:\n  recsys doctor --ratings 1e9",
+    )
+    parser.add_argument(
+        "--ratings",
+        type=_count,
+        metavar="N",
+        help="a size to hold this machine against, such as 1e9 (default: the dataset's)",
     )
 
 
@@ -25,11 +34,42 @@ def examine_machine(arguments: Namespace) -> Answer:
     """``recsys doctor``."""
     from recsys_tasks.local.doctor import examine
 
-    findings = examine(Connections.find(), arguments.dataset, stack_home().absolute())
+    home = stack_home().absolute()
+    findings = examine(Connections.find(), arguments.dataset, home, arguments.ratings)
     lines = []
     for finding in findings:
         lines.append(f"{MARKS[finding.state]:<8} {finding.name:<18} {finding.found}")
         if finding.advice:
             lines.append(f"{'':<27} -> {finding.advice}")
+    if arguments.ratings:
+        lines += ["", *_costs(arguments.ratings)]
     away = any(one.state == "missing" and one.name in ("Postgres", "S3") for one in findings)
     return Answer([asdict(finding) for finding in findings], "\n".join(lines), 4 if away else 0)
+
+
+def _costs(ratings: int) -> list[str]:
+    """A line a step: what it would take at MovieLens' shape."""
+    from recsys_tasks.cost_model import Size, predict
+
+    head = f"{'step':<20}{'minutes':>12}{'GB of memory':>15}"
+    return [
+        head,
+        *(
+            f"{cost.name:<20}{cost.seconds / 60:>12,.1f}{cost.megabytes / 1e3:>15,.1f}"
+            for cost in predict(Size.like_movielens(ratings))
+        ),
+    ]
+
+
+def _count(text: str) -> int:
+    """A number of ratings, ``1e9`` allowed."""
+    import math
+    from argparse import ArgumentTypeError
+
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 1 <= value <= 1e15:
+        raise ArgumentTypeError(f"{text!r} is not a number of ratings, such as 25000095 or 1e9")
+    return round(value)

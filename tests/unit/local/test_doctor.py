@@ -3,16 +3,23 @@
 import pytest
 
 from recsys_tasks.connections import Connections
+from recsys_tasks.cost_model import Size, predict
 from recsys_tasks.local import doctor
 
 
 def test_too_little_memory_is_a_warning_with_both_numbers(monkeypatch):
     monkeypatch.setattr(doctor, "available_memory", lambda: 1_000_000_000)
+    needed = max(cost.megabytes for cost in predict(Size.like_movielens(25_000_095))) / 1000
     finding = doctor.check_memory(25_000_095)
     assert (finding.state, finding.found) == (
         "warning",
-        "1.0 GB free; 25,000,095 ratings need about 3.0 GB",
+        f"1.0 GB free; 25,000,095 ratings need about {needed:.1f} GB",
     )
+
+
+def test_time_beyond_what_was_measured_is_called_extrapolated():
+    assert "extrapolated" in doctor.check_time(10**9).found
+    assert "extrapolated" not in doctor.check_time(10**6).found
 
 
 def test_a_missing_compiler_is_named(monkeypatch):

@@ -23,6 +23,8 @@ from recsys_tasks.run import Run
 DAG = "recsys_train"
 RUN_PREFIX = "demo__"
 LOG_LINES = 12
+NAMES = ("dag_id", "run_id", "run_after")
+"""What a run is called, which the demo has said before."""
 
 
 @dataclass(frozen=True)
@@ -173,11 +175,14 @@ def _account(api: AirflowApi, run: TriggeredRun, task: TaskState, place: int, of
 
 
 def _in_short(returned: dict[str, Any]) -> str:
-    """A step's reference on one line: no nested values, no hashes, numbers as a person writes them."""
+    """A step's reference on one line: no nested values, no names of the run, no hashes, short numbers."""
     told = {
         name: f"{value:.4g}" if isinstance(value, float) else str(value)
         for name, value in returned.items()
-        if not isinstance(value, dict) and "sha256" not in name
+        if not isinstance(value, dict)
+        and value != ""
+        and name not in NAMES
+        and "sha256" not in name
     }
     return ", ".join(f"{name} {value}" for name, value in told.items())[:120]
 

@@ -30,7 +30,7 @@ test: check  ## check, and all tests with their own Postgres and S3 server
 	.venv/bin/python -m pytest
 
 browser: $(READY)  ## the pages in chromium, which must be installed; writes the README's pictures
-	PATH="$(CURDIR)/.venv/bin:$$PATH" uv sync --quiet --frozen --all-extras --inexact --group browser
+	PATH="$(CURDIR)/.venv/bin:$$PATH" uv sync --quiet --frozen --inexact --group browser
 	SCREENSHOTS=docs/images .venv/bin/python -m pytest tests/browser
 
 bench: $(READY)  ## this project against the article's code
@@ -38,7 +38,7 @@ bench: $(READY)  ## this project against the article's code
 
 requirements.txt: uv.lock  ## export the lock for pip users and for the image, without the sample's package
 	@{ echo "# Exported from uv.lock by \`make requirements.txt\`: for pip users and the image. Never edit it."; \
-	PATH="$(CURDIR)/.venv/bin:$$PATH" uv export --quiet --frozen --no-dev --all-extras --no-extra sample \
+	PATH="$(CURDIR)/.venv/bin:$$PATH" uv export --quiet --frozen --no-dev --all-extras --no-extra sample --no-extra spark \
 	    --no-emit-project --no-hashes --no-annotate --no-header; } > $@.new && mv $@.new $@
 
 docs: $(READY)  ## write docs/dags.md from what the DAGs say of themselves

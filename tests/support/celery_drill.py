@@ -27,7 +27,6 @@ from recsys_tasks.local.status import read_status
 DAG = "recsys_train"
 SILENCE = "20"
 LONG = {"preset": "quick", "train.epochs": 300, "train.components": 128, "train.threads": 1}
-QUICK = {"preset": "quick", "train.threads": 1}
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Drill:
     api: AirflowApi
 
     def strike(self, name: str, blow: Callable[["Drill"], None]) -> dict[str, Any]:
-        """One long training that is struck once it works; what became of it, and of a run after it."""
+        """One run, struck while it trains; what became of it. The next one is the run after it."""
         before, run_id = self.champion(), re.sub(r"\W+", "_", name)
         run = self.trigger(f"{run_id}__{time.time():.0f}", LONG)
         self.wait_for_epochs(run)
@@ -47,7 +46,6 @@ class Drill:
         ended, seconds = self.await_end(run), time.monotonic() - began
         tries = {task.name: task.tries for task in self.api.tasks(run) if task.tries > 1}
         whole = run_recsys(self.home, "verify", self.champion())[0] == 0
-        again = self.await_end(self.trigger(f"{run_id}__after_{time.time():.0f}", QUICK))
         return {
             "strike": name,
             "ended": ended,
@@ -55,13 +53,22 @@ class Drill:
             "tries": tries,
             "champion": "whole" if whole else "BROKEN",
             "moved": self.champion() != before,
-            "rerun": again,
         }
+
+    def strike_all(self) -> list[dict[str, Any]]:
+        """Every strike in turn, then a run that nothing happens to."""
+        rows = []
+        for name, blow in STRIKES.items():
+            rows.append(self.strike(name, blow))
+            print(json.dumps(rows[-1]), file=sys.stderr)
+        last = self.await_end(self.trigger(f"after__{time.time():.0f}", LONG))
+        endings = [row["ended"] for row in rows[1:]] + [last]
+        return [{**row, "after": after} for row, after in zip(rows, endings, strict=True)]
 
     def trigger(self, run_id: str, conf: dict[str, Any]) -> TriggeredRun:
         return self.api.trigger(DAG, run_id, conf)
 
-    def await_end(self, run: TriggeredRun, minutes: float = 6) -> str:
+    def await_end(self, run: TriggeredRun, minutes: float = 10) -> str:
         deadline = time.monotonic() + minutes * 60
         while time.monotonic() < deadline:
             if (state := self.api.run_state(run)) in ("success", "failed"):
@@ -124,7 +131,7 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
         tries = ", ".join(f"{name} {count}" for name, count in row["tries"].items()) or "none"
         lines.append(
             f"| {row['strike']} | {row['ended']} | {row['seconds']} | {tries} "
-            f"| {row['champion']}{', moved' if row['moved'] else ''} | {row['rerun']} |"
+            f"| {row['champion']}{', moved' if row['moved'] else ''} | {row['after']} |"
         )
     return "\n".join(lines)
 
@@ -142,11 +149,8 @@ def main() -> None:
     api = AirflowApi(env["AIRFLOW_API_URL"], env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"])
     api.wait_for_dag(DAG)
     api.set_paused(DAG, False)
-    drill, rows = Drill(home, api), []
     try:
-        for name, blow in STRIKES.items():
-            rows.append(drill.strike(name, blow))
-            print(json.dumps(rows[-1]), file=sys.stderr)
+        rows = Drill(home, api).strike_all()
     finally:
         run_recsys(home, "down")
     print(as_markdown(rows))

@@ -24,7 +24,10 @@ from annoy import AnnoyIndex
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from recsys_tasks.publish.embeddings import Features, Items, Users, write_version
 from recsys_tasks.publish.index import build_index, index_queries, index_rows
+from recsys_tasks.recommend.artifacts import open_files
+from recsys_tasks.recommend.recommender import Recommender
 
 K = 10
 USERS = 600
@@ -167,6 +170,41 @@ def annoy_rows(question: Question, best: list[Found], folder: Path) -> list[Row]
     return rows
 
 
+def recommend_row(question: Question, best: list[Found], folder: Path) -> Row:
+    """The whole of ``recommend()``: ids looked up, seen left out, titles and genres put together."""
+    recommender = open_recommender(question, folder)
+    users = [int(user) for user in question.asking]
+
+    def ask(place: int) -> Found:
+        return [item.movie_id for item in recommender.recommend(users[place], K).items]
+
+    facts = recommender.artifacts.index_facts
+    return timed(f"annoy, a whole recommend(), search_k {facts.search_k}", ask, best)
+
+
+def open_recommender(question: Question, folder: Path) -> Recommender:
+    """A version made of the question, whose ids are the rows; of the users, only those who ask saw anything."""
+    lengths = np.zeros(len(question.users), np.int64)
+    lengths[question.asking] = [len(rows) for rows in question.seen]
+    seen = np.concatenate([np.sort(rows) for rows in question.seen]).astype(np.int32)
+    counts = np.ones(len(question.users), np.int32)
+    of_items = np.ones(len(question.items), np.int32)
+    titles = [f"Film {row}" for row in range(len(question.items))]
+    ids, rows = np.arange(len(question.users)), np.arange(len(question.items))
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    nothing = np.zeros((0, question.items.shape[1] - 2), np.float32)
+    write_version(
+        folder,
+        Users(ids, question.users, counts, indptr, seen),
+        Items(rows, question.items, of_items, titles, [["Drama"]] * len(titles)),
+        Features([], nothing, np.zeros(0, np.float32)),
+    )
+    known = question.users[question.asking]
+    facts = build_index(folder / "items.ann", question.items, known).facts
+    paths = {path.name: path for path in folder.iterdir()}
+    return Recommender(open_files("", "", facts, paths))
+
+
 def hnsw_rows(question: Question, best: list[Found]) -> list[Row]:
     stored = index_rows(question.items, "angular")
     queries = index_queries(question.users[question.asking], "angular")
@@ -237,6 +275,8 @@ def main() -> None:
         size = question.items.nbytes / 1e6
         rows = [timed("numpy, exact", lambda p: exact_best(question, p), best, (0, size))]
         rows += annoy_rows(question, best, Path(folder))
+        (version := Path(folder) / "version").mkdir()
+        rows.append(recommend_row(question, best, version))
         rows += hnsw_rows(question, best)
         rows += faiss_rows(question, best)
     print(as_markdown(rows))

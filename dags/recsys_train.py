@@ -14,6 +14,7 @@ from recsys_airflow import CHAMPION, settings_form, step, steps
 from recsys_airflow.alerts import alert_of, deadline, report_failed
 from recsys_airflow.approval import approval
 from recsys_airflow.metrics import send_metrics
+from recsys_airflow.spread import evaluation_shards
 
 
 @dag(
@@ -32,7 +33,8 @@ from recsys_airflow.metrics import send_metrics
     doc_md=__doc__,
 )
 def recsys_train():
-    """The thirteen tasks, in order."""
+    """The thirteen tasks, in order; with several workers, the evaluation's users in shards."""
+    shards = evaluation_shards()
 
     @step(minutes=10)
     def migrate():
@@ -60,9 +62,14 @@ def recsys_train():
         return steps().train()
 
     @step(minutes=120)
+    def evaluate_users(number):
+        """Rank the test positives of one shard of the users. A retry writes the same counts again."""
+        return steps().evaluate_users(number, shards)
+
+    @step(minutes=120)
     def evaluate():
         """Measure the model, the popular list and a random order on the same users."""
-        return steps().evaluate()
+        return steps().evaluate(shards)
 
     @step(minutes=10)
     def gate():
@@ -104,12 +111,14 @@ def recsys_train():
         send_metrics(written)
         return written
 
+    in_shards = [evaluate_users.expand(number=list(range(shards)))] if shards > 1 else []
     chain(
         migrate(),
         ingest(),
         fit_dataset(),
         split(),
         train(),
+        *in_shards,
         evaluate(),
         gate(),
         export_embeddings(),

@@ -1,7 +1,8 @@
 """A search for training settings, a mapped task a trial, judged on the validation part only.
 
 Started by hand. It prepares the data as `recsys_train` does, tries a bounded grid or random
-search, and writes the best settings to the bucket; a run with `train.tuned` takes them.
+search, and writes the best settings to the bucket; a run with `train.tuned` takes them. Trials run one
+at a time, or as many side by side as `RECSYS_TRIALS_AT_ONCE` says, where there are workers for them.
 """
 
 from datetime import timedelta
@@ -9,6 +10,7 @@ from datetime import timedelta
 from airflow.sdk import chain, dag
 
 from recsys_airflow import settings_form, step, steps
+from recsys_airflow.spread import trials_at_once
 
 
 @dag(
@@ -50,7 +52,7 @@ def recsys_tune():
 
         return tuning.propose(steps())
 
-    @step(minutes=360, max_active_tis_per_dag=1)
+    @step(minutes=360, max_active_tis_per_dag=trials_at_once())
     def attempt(overrides):
         """Fit with one set of settings and score it on the validation part."""
         from recsys_tasks import tuning

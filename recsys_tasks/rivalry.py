@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from recsys_tasks.errors import ArtifactRefused, NotFound
-from recsys_tasks.model.champion import compare
+from recsys_tasks.model.champion import Match
 from recsys_tasks.model.evaluation import block_rows
 from recsys_tasks.model.parameters import Model
+from recsys_tasks.model.ranking import WHOLE, Counts, Shard
 from recsys_tasks.model.representations import Embeddings
 from recsys_tasks.model.warm_start import carry_over
 from recsys_tasks.publish import channels
@@ -74,30 +75,53 @@ class Rivalry:
         start = carry_over(previous, self.data.users(), self.data.features().names, wanted)
         return start, 0 if start is None else champion.warm_starts + 1
 
-    def comparison(self, embeddings: Embeddings) -> dict[str, Any]:
-        """The champion's version and the comparison with it, or why there is none."""
-        wanted = self.settings.evaluate
+    def count(self, embeddings: Embeddings, shard: Shard) -> dict[str, Counts]:
+        """For a shard of the users, what the comparison is made of; empty where there is none."""
         try:
-            champion = self.champion()
-            if champion is None:
-                return {"version": None, "not_compared": "there is no champion yet"}
-            found = compare(
-                self.data.contender(embeddings),
-                champion.contender(),
-                self.data.split().test,
-                self.data.seen(),
-                champion.trained(),
-                wanted.seed,
-                block_rows(wanted, embeddings.n_items),
-                wanted.threads,
-            )
+            match = self._match(embeddings)
         except (ArtifactRefused, NotFound) as error:
             log.warning("not compared with the champion: %s", error)
-            return {"version": self._version(), "not_compared": str(error)}
-        version = {"version": champion.manifest.version}
-        if found is None:
+            return {}
+        return self._count(match, shard) if match else {}
+
+    def comparison(
+        self, embeddings: Embeddings, counted: Mapping[str, Counts] | None = None
+    ) -> dict[str, Any]:
+        """The champion's version and the comparison with it, or why there is none.
+
+        Args:
+            embeddings: the candidate's.
+            counted: what ``count`` gave for all shards, joined; None: counted here.
+        """
+        version = {"version": self._version()}
+        if version["version"] is None:
+            return version | {"not_compared": "there is no champion yet"}
+        try:
+            match = self._match(embeddings)
+        except (ArtifactRefused, NotFound) as error:
+            log.warning("not compared with the champion: %s", error)
+            return version | {"not_compared": str(error)}
+        if match is None:
             return version | {"not_compared": "no test positive is new to the champion"}
-        return version | found.document()
+        counts = self._count(match, WHOLE) if counted is None else counted
+        return version | match.comparison(counts, self.settings.evaluate.seed).document()
+
+    def _count(self, match: Match, shard: Shard) -> dict[str, Counts]:
+        wanted = self.settings.evaluate
+        return match.count(block_rows(wanted, match.candidate.n_items), wanted.threads, shard)
+
+    def _match(self, embeddings: Embeddings) -> Match | None:
+        """The candidate and the champion on what both know; None: no champion, or nothing to ask."""
+        champion = self.champion()
+        if champion is None:
+            return None
+        return Match.of(
+            self.data.contender(embeddings),
+            champion.contender(),
+            self.data.split().test,
+            self.data.seen(),
+            champion.trained(),
+        )
 
     def examples(self, embeddings: Embeddings) -> dict[str, Any]:
         """For the report: some users with their lists, and the films whose neighbours changed most."""

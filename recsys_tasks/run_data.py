@@ -1,18 +1,22 @@
 """What the steps of a run leave for each other, read back as what it is."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 from recsys_tasks.matrices.id_maps import IdMap
 from recsys_tasks.matrices.interactions import Csr, Interactions, ItemFeatures, seen_csr
 from recsys_tasks.matrices.split import Split
 from recsys_tasks.model.champion import Contender
 from recsys_tasks.model.parameters import Model
+from recsys_tasks.model.ranking import Counts, Shard
 from recsys_tasks.model.representations import Embeddings
 from recsys_tasks.publish.report.examples import Titles
 from recsys_tasks.run import RunFiles
 
 SEEN = {"indptr": "<i8", "indices": "<i4"}
 """The arrays of ``seen.npz``."""
+
+COUNTED = tuple(field.name for field in fields(Counts))
 
 
 @dataclass(frozen=True)
@@ -68,3 +72,36 @@ class RunData:
     def contender(self, embeddings: Embeddings) -> Contender:
         """The candidate as something that scores, by id."""
         return Contender(self.users(), self.items(), embeddings)
+
+    def keep_counts(self, shard: Shard, counted: Mapping[str, Counts]) -> str:
+        """Leaves what was counted for a shard of the users, by scorer, for ``counts``; its key."""
+        arrays = {
+            f"{scorer}.{name}": array
+            for scorer, counts in counted.items()
+            for name, array in vars(counts).items()
+        }
+        return self.files.put_arrays(_counts_name(shard), arrays)
+
+    def counts(self, shards: int) -> dict[str, Counts]:
+        """What was counted for everyone, by scorer.
+
+        Raises:
+            NotFound: a shard is missing.
+        """
+        every = [
+            self.files.get_arrays(_counts_name(Shard(number, shards))) for number in range(shards)
+        ]
+        scorers = {name.partition(".")[0] for name in every[0]}
+        return {
+            scorer: Counts.join(
+                [
+                    Counts(**{name: arrays[f"{scorer}.{name}"] for name in COUNTED})
+                    for arrays in every
+                ]
+            )
+            for scorer in sorted(scorers)
+        }
+
+
+def _counts_name(shard: Shard) -> str:
+    return f"evaluation/{shard.number:05d}-of-{shard.of:05d}.npz"

@@ -5,6 +5,7 @@ may have been trained on are left out, of the question and of both lists; so is 
 user has rated otherwise.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from recsys_tasks.matrices.id_maps import IdMap
 from recsys_tasks.matrices.interactions import Csr, Interactions
 from recsys_tasks.model import metrics
 from recsys_tasks.model.intervals import Interval, paired
-from recsys_tasks.model.ranking import NOBODY, Parts, Ranking, rank
+from recsys_tasks.model.ranking import NOBODY, WHOLE, Counts, Parts, Ranking, Shard, count
 from recsys_tasks.model.representations import Embeddings
 
 LENGTH = 10
@@ -24,6 +25,9 @@ LENGTH = 10
 
 N_MOVERS = 10
 """Users named whose lists changed most."""
+
+CANDIDATE, CHAMPION = "candidate", "champion"
+"""What the counts of the two are called."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,57 +59,80 @@ class Comparison:
         }
 
 
-def compare(
-    candidate: Contender,
-    champion: Contender,
-    test: Interactions,
-    seen: Csr,
-    champion_trained: Csr,
-    seed: int = 42,
-    block: int = 128,
-    threads: int = 1,
-) -> Comparison | None:
-    """Asks both the same.
+@dataclass(frozen=True, eq=False)
+class Match:
+    """Two versions asked the same, in rows that both know.
 
     Args:
-        candidate, champion: of any number of components each.
-        test: the candidate's test part, in its rows.
-        seen: CSR, everything rated, in the candidate's rows.
-        champion_trained: CSR in the champion's rows; what it may have been trained on.
-        seed: of the bootstrap.
-        block, threads: as for ``rank``.
-
-    Returns:
-        None where no test positive is left that both can be asked for.
+        users: int64, the external ids of the rows.
+        candidate, champion: embeddings of these users and of the items that both know.
+        parts: what is asked.
     """
-    users = np.intersect1d(candidate.users.ids, champion.users.ids, assume_unique=True)
-    items = np.intersect1d(candidate.items.ids, champion.items.ids, assume_unique=True)
-    ours, theirs = (
-        (version.users.rows_of(users), version.items.rows_of(items))
-        for version in (candidate, champion)
-    )
-    liked = _within(test.positives().csr(), *ours)
-    asked = liked - liked.multiply(_within(champion_trained, *theirs))
-    asked.eliminate_zeros()
-    if not asked.nnz:
-        return None
-    nothing = sp.csr_matrix(asked.shape)
-    unserved = _within(seen, *ours) - asked
-    unserved.eliminate_zeros()
-    parts = Parts(asked, nothing, nothing, unserved)
-    new, old = (
-        rank(_restricted(version.embeddings, *rows), parts, LENGTH, block, threads)
-        for version, rows in ((candidate, ours), (champion, theirs))
-    )
-    values = [_precision(ranking) for ranking in (new, old)]
-    kept = np.array([_overlap(*lists) for lists in zip(new.lists, old.lists, strict=True)])
-    asked_users = users[new.views["test_served"].users]
-    most_moved = np.argsort(kept, kind="stable")[:N_MOVERS]
-    return Comparison(
-        paired(values[0], values[1], seed),
-        float((kept < LENGTH / 2).mean()),
-        tuple(asked_users[most_moved[kept[most_moved] < LENGTH / 2]].tolist()),
-    )
+
+    users: NDArray[np.int64]
+    candidate: Embeddings
+    champion: Embeddings
+    parts: Parts
+
+    @classmethod
+    def of(
+        cls,
+        candidate: Contender,
+        champion: Contender,
+        test: Interactions,
+        seen: Csr,
+        champion_trained: Csr,
+    ) -> "Match | None":
+        """The match of two versions.
+
+        Args:
+            candidate, champion: of any number of components each.
+            test: the candidate's test part, in its rows.
+            seen: CSR, everything rated, in the candidate's rows.
+            champion_trained: CSR in the champion's rows; what it may have been trained on.
+
+        Returns:
+            None where no test positive is left that both can be asked for.
+        """
+        users = np.intersect1d(candidate.users.ids, champion.users.ids, assume_unique=True)
+        items = np.intersect1d(candidate.items.ids, champion.items.ids, assume_unique=True)
+        ours, theirs = (
+            (version.users.rows_of(users), version.items.rows_of(items))
+            for version in (candidate, champion)
+        )
+        liked = _within(test.positives().csr(), *ours)
+        asked = liked - liked.multiply(_within(champion_trained, *theirs))
+        asked.eliminate_zeros()
+        if not asked.nnz:
+            return None
+        nothing = sp.csr_matrix(asked.shape)
+        unserved = _within(seen, *ours) - asked
+        unserved.eliminate_zeros()
+        return cls(
+            users,
+            _restricted(candidate.embeddings, *ours),
+            _restricted(champion.embeddings, *theirs),
+            Parts(asked, nothing, nothing, unserved),
+        )
+
+    def count(self, block: int = 128, threads: int = 1, shard: Shard = WHOLE) -> dict[str, Counts]:
+        """The costly part: both versions' counts for a shard of the users; see ``ranking.count``."""
+        return {
+            name: count(embeddings, self.parts, LENGTH, block, threads, shard)
+            for name, embeddings in ((CANDIDATE, self.candidate), (CHAMPION, self.champion))
+        }
+
+    def comparison(self, counted: Mapping[str, Counts], seed: int = 42) -> Comparison:
+        """What the counts of all users say; ``seed`` is the bootstrap's."""
+        new, old = (counted[name].ranking(self.parts) for name in (CANDIDATE, CHAMPION))
+        kept = np.array([_overlap(*lists) for lists in zip(new.lists, old.lists, strict=True)])
+        asked_users = self.users[new.views["test_served"].users]
+        most_moved = np.argsort(kept, kind="stable")[:N_MOVERS]
+        return Comparison(
+            paired(_precision(new), _precision(old), seed),
+            float((kept < LENGTH / 2).mean()),
+            tuple(asked_users[most_moved[kept[most_moved] < LENGTH / 2]].tolist()),
+        )
 
 
 def _within(matrix: Csr, rows: NDArray[np.int32], columns: NDArray[np.int32]) -> Csr:

@@ -8,7 +8,7 @@ view, trained or not.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,16 @@ from recsys_tasks.model.ease import ease_bytes, fit_ease
 from recsys_tasks.model.fit import Validate
 from recsys_tasks.model.intervals import paired
 from recsys_tasks.model.parameters import Model
-from recsys_tasks.model.ranking import Parts, Ranking, Scorer, rank
+from recsys_tasks.model.ranking import (
+    WHOLE,
+    Counts,
+    Parts,
+    Ranking,
+    Scorer,
+    Shard,
+    count,
+    rank,
+)
 from recsys_tasks.model.representations import Embeddings, fold
 from recsys_tasks.model.slices import slice_masks, slice_metrics
 from recsys_tasks.settings import EvaluateSettings
@@ -34,7 +43,13 @@ log = logging.getLogger(__name__)
 COMPARED = ("precision_at_5", "recall_at_10", "ndcg_at_10", "mrr", "auc")
 """Metrics, as served, that get a paired interval against each baseline."""
 
-BASELINE_NAMES = {"popular": "the popular list", "random": "random order", "ease": "EASE"}
+MODEL = "model"
+NAMES = {
+    MODEL: "the model",
+    "popular": "the popular list",
+    "random": "random order",
+    "ease": "EASE",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +72,7 @@ def evaluate_all(
     split: Split,
     seen: Csr,
     settings: EvaluateSettings,
+    counted: Mapping[str, Counts] | None = None,
 ) -> Evaluation:
     """Every metric in every view, for the model, the popular list, random order and perhaps EASE.
 
@@ -66,27 +82,51 @@ def evaluate_all(
             user is left out of the user's list.
         seen: CSR ``(n_users, n_items)``, everything rated at any rating.
         settings: lengths of lists, block size, seed.
+        counted: what ``count_shard`` gave for the same arguments, of all shards, joined; None:
+            counted here.
 
     Raises:
         TrainingRefused: the embeddings hold NaN or infinities.
     """
-    if not (np.isfinite(embeddings.users).all() and np.isfinite(embeddings.items).all()):
-        raise TrainingRefused("the embeddings hold NaN or infinite values: nothing can be ranked")
-    train = split.train_and_validation()
-    question = Question.of(train, split.test, seen)
-    model, per_user = measure_scorer(embeddings, question, settings)
-    log.info("the model %s", _in_a_line(model["test_served"]))
-    baselines: dict[str, Any] = {}
-    intervals: dict[str, Any] = {}
-    for name, scorer in _baselines(train, settings):
-        baselines[name], of_baseline = measure_scorer(scorer, question, settings)
-        log.info("%s %s", BASELINE_NAMES[name], _in_a_line(baselines[name]["test_served"]))
-        intervals[name] = _compared(per_user, of_baseline, settings)
-        per_user |= {f"{name}.{key}": values for key, values in of_baseline.items()}
-    found = {**model, "baselines": baselines, "intervals": intervals}
-    found["findings"] = findings(found)
+    question = Question.of_test(split, seen)
+    found: dict[str, Any] = {}
+    per_user: dict[str, Arrays] = {}
+    for name, make in _scorers(embeddings, question.train, settings):
+        counts = counted[name] if counted else question.count(make(), settings)
+        found[name], per_user[name] = measure(counts.ranking(question.parts), question, settings)
+        log.info("%s %s", NAMES[name], _in_a_line(found[name]["test_served"]))
+    model, ours = found.pop(MODEL), per_user.pop(MODEL)
+    intervals = {name: _compared(ours, theirs, settings) for name, theirs in per_user.items()}
+    whole = {**model, "baselines": found, "intervals": intervals}
+    whole["findings"] = findings(whole)
     users = np.flatnonzero(np.diff(question.parts.test.indptr)).astype(np.int32)
-    return Evaluation(found, {**per_user, "users": users})
+    of_baselines = {
+        f"{name}.{key}": values
+        for name, theirs in per_user.items()
+        for key, values in theirs.items()
+    }
+    return Evaluation(whole, {**ours, **of_baselines, "users": users})
+
+
+def count_shard(
+    embeddings: Embeddings, split: Split, seen: Csr, settings: EvaluateSettings, shard: Shard
+) -> dict[str, Counts]:
+    """The costly part of ``evaluate_all`` for a shard of the users: counts by scorer.
+
+    EASE is fitted anew for each shard: it is allowed only where that takes seconds.
+
+    Args:
+        embeddings, split, seen, settings: as for ``evaluate_all``.
+        shard: which of the users.
+
+    Raises:
+        TrainingRefused: the embeddings hold NaN or infinities.
+    """
+    question = Question.of_test(split, seen)
+    return {
+        name: question.count(make(), settings, shard)
+        for name, make in _scorers(embeddings, question.train, settings)
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,14 +145,30 @@ class Question:
         parts = Parts.of(train, test, seen, unknown)
         return cls(parts, slice_masks(parts, train, test), train)
 
+    @classmethod
+    def of_test(cls, split: Split, seen: Csr) -> "Question":
+        """The question of a run's evaluation: does what it trained on find the test part?"""
+        return cls.of(split.train_and_validation(), split.test, seen)
+
+    def count(self, scorer: Scorer, settings: EvaluateSettings, shard: Shard = WHOLE) -> Counts:
+        """What a scorer's ranks are made of, for a shard of the users."""
+        block = block_rows(settings, self.train.shape[1])
+        length = max(lengths(settings))
+        return count(scorer, self.parts, length, block, settings.threads, shard)
+
 
 def measure_scorer(
     scorer: Scorer, question: Question, settings: EvaluateSettings
 ) -> tuple[dict[str, Any], Arrays]:
+    """``measure`` of what a scorer makes of the question."""
+    ranking = question.count(scorer, settings).ranking(question.parts)
+    return measure(ranking, question, settings)
+
+
+def measure(
+    ranking: Ranking, question: Question, settings: EvaluateSettings
+) -> tuple[dict[str, Any], Arrays]:
     """One scorer's views and slices as the manifest holds them, and its values for each test user."""
-    n_items = question.train.shape[1]
-    block = block_rows(settings, n_items)
-    ranking = rank(scorer, question.parts, max(lengths(settings)), block, settings.threads)
     per_user = {
         name: metrics.measure(view, lengths(settings)) for name, view in ranking.views.items()
     }
@@ -144,7 +200,7 @@ def findings(found: Mapping[str, Any]) -> list[str]:
             else "cannot be told from"
         )
         said.append(
-            f"The model {verb} {BASELINE_NAMES[name]}: precision@5 as served {ours:.4f} against "
+            f"The model {verb} {NAMES[name]}: precision@5 as served {ours:.4f} against "
             f"{theirs:.4f}, a difference of {gap['difference']:+.4f} "
             f"(95 % interval {gap['low']:+.4f} to {gap['high']:+.4f}, {gap['users']} users)."
         )
@@ -200,13 +256,18 @@ def block_rows(settings: EvaluateSettings, n_items: int) -> int:
     return max(1, settings.block_megabytes * 1_000_000 // (4 * max(n_items, 1)))
 
 
-def _baselines(train: Interactions, settings: EvaluateSettings) -> Iterator[tuple[str, Scorer]]:
-    """Baselines by name, each made when it is asked for, so that one is in memory at a time."""
-    yield "popular", popular(train)
-    yield "random", random_order(train.shape, settings.seed)
+def _scorers(
+    embeddings: Embeddings, train: Interactions, settings: EvaluateSettings
+) -> Iterator[tuple[str, Callable[[], Scorer]]]:
+    """The model, then the baselines, each with what makes it, so that one is in memory at a time."""
+    if not (np.isfinite(embeddings.users).all() and np.isfinite(embeddings.items).all()):
+        raise TrainingRefused("the embeddings hold NaN or infinite values: nothing can be ranked")
+    yield MODEL, lambda: embeddings
+    yield "popular", lambda: popular(train)
+    yield "random", lambda: random_order(train.shape, settings.seed)
     needed = ease_bytes(train) / 1e6
     if needed <= settings.ease_megabytes:
-        yield "ease", fit_ease(train, settings.ease_l2)
+        yield "ease", lambda: fit_ease(train, settings.ease_l2)
     else:
         log.info("no EASE: it takes %.0f MB, more than evaluate.ease_megabytes", needed)
 

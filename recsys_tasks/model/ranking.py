@@ -6,7 +6,7 @@ counted, so every view comes from the same scores. Ties count against the model,
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,7 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.errors import SettingsError, TrainingRefused
 from recsys_tasks.matrices.interactions import Csr, Interactions
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,30 @@ LONG = 200
 
 CHUNK = 4096
 """Scores that are compared at a time: 16 KB, half of a core's first cache."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of several equal portions of the users, counted from 0.
+
+    Raises:
+        SettingsError: there is no such shard.
+    """
+
+    number: int
+    of: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.number < self.of:
+            raise SettingsError(f"there is no shard {self.number} of {self.of}: they begin at 0")
+
+    def cut(self, n: int) -> tuple[int, int]:
+        """First and last (not included) of ``n`` things in a row."""
+        return self.number * n // self.of, (self.number + 1) * n // self.of
+
+
+WHOLE = Shard(0, 1)
+"""Everyone."""
 
 
 class Scorer(Protocol):
@@ -120,52 +144,49 @@ class Parts:
         )
 
 
-def rank(
-    scorer: Scorer, parts: Parts, list_length: int = 10, block: int = 128, threads: int = 1
-) -> Ranking:
-    """Ranks every positive of the test and train parts in every view.
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """What the blocks of a range of users are counted into; ``join`` puts ranges together again.
+
+    The first four count, for each positive, items that score at least as much as it.
 
     Args:
-        scorer: finite scores for every user of ``parts``; fewer than 2**24 items.
-        parts: who likes what.
-        list_length: items in each list; 0: no lists.
-        block: users scored at a time; memory is about ``threads * block * n_items * 4`` bytes.
-        threads: blocks at a time; BLAS is held to one thread in each, so that the numbers do not
-            depend on how many there are.
-
-    Source:
-        ``LightFM.predict_rank``: ``test`` is with ``train_interactions``, the others without.
+        test: int32, one for each element of ``Parts.test`` of the range's users.
+        train: int32, the same for ``Parts.train``.
+        trained: int32, as ``test``, of the items in ``Parts.trained`` alone.
+        unserved: int32, as ``test``, of the items in ``Parts.unserved`` alone.
+        lists: int32, shape ``(n, length)``, a row for each user of the range; see ``Ranking``.
     """
-    counts, blocks = _Counts(parts, list_length), list(_blocks(parts, block))
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        ranked = pool.map(lambda users: counts.add(scorer.scores(users), users), blocks)
-        for n_done, _ in enumerate(ranked, start=1):
-            if len(blocks) >= LONG and n_done * 10 // len(blocks) > (n_done - 1) * 10 // len(
-                blocks
-            ):
-                log.info("ranked %d of %d blocks of %d users", n_done, len(blocks), block)
-    return counts.ranking()
 
+    test: NDArray[np.int32]
+    train: NDArray[np.int32]
+    trained: NDArray[np.int32]
+    unserved: NDArray[np.int32]
+    lists: NDArray[np.int32]
 
-class _Counts:
-    """What is counted over the blocks; each block writes to places of its own users only."""
+    @classmethod
+    def nothing(cls, parts: Parts, list_length: int) -> "Counts":
+        """Zeros for every user."""
+        test, trained, unserved = np.zeros((3, parts.test.nnz), dtype=np.int32)
+        train = np.zeros(parts.train.nnz, dtype=np.int32)
+        lists = np.full((parts.test.shape[0], list_length), NOBODY, dtype=np.int32)
+        return cls(test, train, trained, unserved, lists)
 
-    def __init__(self, parts: Parts, list_length: int) -> None:
-        self.parts = parts
-        self.test, self.trained, self.unserved = np.zeros((3, parts.test.nnz), dtype=np.int32)
-        self.train = np.zeros(parts.train.nnz, dtype=np.int32)
-        self.lists = np.full((parts.test.shape[0], list_length), NOBODY, dtype=np.int32)
+    @classmethod
+    def join(cls, ranges: Sequence["Counts"]) -> "Counts":
+        """One range out of several that follow each other."""
+        return cls(
+            **{
+                name: np.concatenate([vars(one)[name] for one in ranges])
+                for name in vars(ranges[0])
+            }
+        )
 
-    def add(self, scores: NDArray[np.float32], users: NDArray[np.int32]) -> None:
-        """Counts in the scores of a block of users, and spoils them."""
+    def add(self, scores: NDArray[np.float32], users: NDArray[np.int32], parts: Parts) -> None:
+        """Counts in the scores of a block of users, and spoils them; writes to places of these only."""
         test, train, trained, unserved = (
             (matrix.indptr, matrix.indices)
-            for matrix in (
-                self.parts.test,
-                self.parts.train,
-                self.parts.trained,
-                self.parts.unserved,
-            )
+            for matrix in (parts.test, parts.train, parts.trained, parts.unserved)
         )
         _count_at_least(scores, users, *test, self.test)
         _count_at_least(scores, users, *train, self.train)
@@ -174,9 +195,21 @@ class _Counts:
         if self.lists.shape[1]:
             _list_best(scores, users, *unserved, self.lists)
 
-    def ranking(self) -> Ranking:
-        """The counts as ranks: what a view leaves out does not count in it."""
-        parts, served = self.parts, self.test - self.unserved
+    def of_users(self, first: int, last: int, parts: Parts) -> "Counts":
+        """The range of the users (rows) ``first`` to ``last - 1``, of counts for everyone."""
+        tested = slice(parts.test.indptr[first], parts.test.indptr[last])
+        trained = slice(parts.train.indptr[first], parts.train.indptr[last])
+        return Counts(
+            self.test[tested],
+            self.train[trained],
+            self.trained[tested],
+            self.unserved[tested],
+            self.lists[first:last],
+        )
+
+    def ranking(self, parts: Parts) -> Ranking:
+        """The counts for everyone as ranks: what a view leaves out does not count in it."""
+        served = self.test - self.unserved
         return Ranking(
             views={
                 "test_served": grouped(parts.test, served, parts.unserved),
@@ -187,6 +220,62 @@ class _Counts:
             lists=self.lists[np.diff(parts.test.indptr) > 0],
             served=served,
         )
+
+
+def rank(
+    scorer: Scorer, parts: Parts, list_length: int = 10, block: int = 128, threads: int = 1
+) -> Ranking:
+    """Ranks every positive of the test and train parts in every view; the arguments are ``count``'s."""
+    return count(scorer, parts, list_length, block, threads).ranking(parts)
+
+
+def count(
+    scorer: Scorer,
+    parts: Parts,
+    list_length: int = 10,
+    block: int = 128,
+    threads: int = 1,
+    shard: Shard = WHOLE,
+) -> Counts:
+    """Counts what ranks the positives of a shard of the users.
+
+    A shard is made of whole blocks, and each block is one product of its own, so that the same users
+    get the same counts to the last bit, however many shards there are.
+
+    Args:
+        scorer: finite scores for every user of ``parts``; fewer than 2**24 items.
+        parts: who likes what, of everyone.
+        list_length: items in each list; 0: no lists.
+        block: users scored at a time; memory is about ``threads * block * n_items * 4`` bytes.
+        threads: blocks at a time; BLAS is held to one thread in each, so that the numbers do not
+            depend on how many there are.
+        shard: which of the users.
+
+    Returns:
+        the counts of a range of users; the shards' in order join to everyone's.
+
+    Source:
+        ``LightFM.predict_rank``: ``test`` is with ``train_interactions``, the others without.
+    """
+    counts, every = Counts.nothing(parts, list_length), list(_blocks(parts, block))
+    first, last = shard.cut(len(every))
+    blocks = every[first:last]
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        ranked = pool.map(lambda users: counts.add(scorer.scores(users), users, parts), blocks)
+        for n_done, _ in enumerate(ranked, start=1):
+            if len(blocks) >= LONG and n_done * 10 // len(blocks) > (n_done - 1) * 10 // len(
+                blocks
+            ):
+                log.info("ranked %d of %d blocks of %d users", n_done, len(blocks), block)
+    if shard == WHOLE:
+        return counts
+    n_users = parts.test.shape[0]
+    begins = [int(users[0]) for users in every] + [n_users]
+    return counts.of_users(
+        begins[first] if shard.number else 0,
+        begins[last] if shard.number + 1 < shard.of else n_users,
+        parts,
+    )
 
 
 def _blocks(parts: Parts, block: int) -> Iterator[NDArray[np.int32]]:

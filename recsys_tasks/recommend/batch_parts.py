@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from recsys_tasks.errors import ArtifactRefused
+from recsys_tasks.errors import ArtifactRefused, NotFound
 from recsys_tasks.publish import keys
+from recsys_tasks.publish.channels import read_pointer
 from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.recommend.batch import Format, Progress, shard_of, write_part
 from recsys_tasks.recommend.recommender import Recommender
@@ -58,6 +59,20 @@ def put_part(
         size = path.stat().st_size
     log.info("wrote %s: %d users, %d bytes", key, len(users), size)
     return PartFacts(name, shard, len(users), places, size, sha256)
+
+
+def pin_version(store: ObjectStore, dataset: str, version: str = "") -> str:
+    """The version that every part of a batch comes from: the one that is named, or the champion.
+
+    Raises:
+        NotFound: there is no champion.
+    """
+    if version:
+        return version
+    pointer = read_pointer(store, dataset)
+    if pointer is None:
+        raise NotFound(f"{dataset} has no champion: run recsys_train first, or name a version")
+    return pointer.version
 
 
 def seal_parts(

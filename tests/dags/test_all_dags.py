@@ -5,7 +5,13 @@ from airflow.dag_processing.dagbag import DagBag
 
 pytestmark = pytest.mark.airflow
 
-EXPECTED = {"recsys_consumer_example", "recsys_retention", "recsys_train", "recsys_tune"}
+EXPECTED = {
+    "recsys_batch",
+    "recsys_consumer_example",
+    "recsys_retention",
+    "recsys_train",
+    "recsys_tune",
+}
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from recsys_tasks.data.postgres import Database
-from recsys_tasks.errors import DataCheckFailed, GateRejected, TrainingRefused
+from recsys_tasks.errors import DataCheckFailed, GateRejected, NotFound, TrainingRefused
 from recsys_tasks.publish import channels, keys
 from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import read_manifest
@@ -73,6 +73,31 @@ def test_any_step_runs_again_and_the_version_stays_the_same_byte_for_byte(
     before = steps.store.get(keys.manifest("mls", steps.run.version))
     run_all(steps)
     assert steps.store.get(keys.manifest("mls", steps.run.version)) == before
+
+
+def test_shards_of_the_users_give_the_same_numbers_to_the_last_bit(database_url, bucket, source):
+    """Slices, intervals, baselines and the comparison with a champion are all in metrics.json."""
+    run_all(steps_of(database_url, bucket, **source))
+    steps = steps_of(database_url, bucket, run_id="manual__2", **source, **{"train.seed": 7})
+    for name in ORDER[: ORDER.index("gate")]:
+        getattr(steps, name)()
+    names = ("metrics.json", "per_user.npz", "examples.json")
+    whole = {name: steps.files.get_bytes(name) for name in names}
+    assert json.loads(whole["metrics.json"])["champion"]["churn"] > 0
+    for shards in (2, 7):
+        for number in reversed(range(shards)):
+            steps.evaluate_users(number, shards)
+        steps.evaluate(shards)
+        assert {name: steps.files.get_bytes(name) for name in names} == whole
+
+
+def test_an_evaluation_with_a_shard_missing_says_which(database_url, bucket, source):
+    steps = steps_of(database_url, bucket, **source)
+    for name in ORDER[: ORDER.index("evaluate")]:
+        getattr(steps, name)()
+    steps.evaluate_users(0, 2)
+    with pytest.raises(NotFound, match="evaluation/00001-of-00002"):
+        steps.evaluate(2)
 
 
 def test_a_training_that_the_machine_cannot_carry_is_refused_before_it_starts(

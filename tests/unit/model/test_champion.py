@@ -6,7 +6,7 @@ import scipy.sparse as sp
 
 from recsys_tasks.matrices.id_maps import IdMap
 from recsys_tasks.matrices.interactions import Interactions
-from recsys_tasks.model.champion import Contender, compare
+from recsys_tasks.model.champion import Contender, Match
 from recsys_tasks.model.representations import Embeddings
 
 
@@ -38,6 +38,11 @@ def liked(pairs, shape):
 ITEMS = list(range(100, 120))
 RISING, FALLING = list(range(20)), list(range(20))[::-1]
 NOTHING = sp.csr_matrix((2, 20), dtype=np.int8)
+
+
+def compare(*asked):
+    match = Match.of(*asked)
+    return match and match.comparison(match.count())
 
 
 def test_a_candidate_that_finds_what_the_champion_misses_gains_it_all():

@@ -83,7 +83,7 @@ def measure(url: str, folder: Path, scratch: Path) -> dict[str, float]:
     change(ratings, other, every=1)
     found["replace_other_s"], found["replace_other_mb"], _ = loader(url, movies, other, True)()
     found["fetchall_s"] = timed(lambda: fetch_pairs(url))
-    found["read_pairs_s"] = timed(lambda: database.read_ratings(DATASET, at_least=5))
+    found["read_pairs_s"] = timed(lambda: database.read_pairs(DATASET, at_least=5))
     found["read_all_s"] = timed(lambda: database.read_ratings(DATASET))
     return found
 

@@ -76,3 +76,13 @@ def test_a_damaged_file_is_refused_by_name():
     files.put_bytes("train.npz", b"PK\x03\x04 cut short")
     with pytest.raises(ArtifactRefused, match=r"train\.npz"):
         files.get_arrays("train.npz")
+
+
+def test_mapped_arrays_outlive_the_file_and_cannot_be_written_to():
+    files, arrays = RunFiles(Shelf(), RUN), {"indices": np.arange(5, dtype=np.int32)}
+    files.put_arrays("seen.npz", arrays)
+    mapped = files.map_arrays("seen.npz", {"indices": "<i4"})["indices"]
+    assert mapped.tolist() == [0, 1, 2, 3, 4]
+    assert not mapped.flags.writeable
+    with pytest.raises(ArtifactRefused, match="expected <i8"):
+        files.map_arrays("seen.npz", {"indices": "<i8"})

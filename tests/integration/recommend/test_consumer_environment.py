@@ -20,6 +20,9 @@ from recsys_tasks.recommend.recommender import Recommender
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 PROJECT = Path(__file__).parents[3]
+PYTHON = os.environ.get("RECSYS_CONSUMER_PYTHON", sys.executable)
+"""Another interpreter than the tests' own: RECSYS_CONSUMER_PYTHON=python3.13."""
+
 ABSENT = ("airflow", "lightfm", "psycopg2", "scipy", "sqlalchemy", "numba", "matplotlib", "pytest")
 
 
@@ -31,7 +34,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("NOT TESTED: uv is not on the path")
     home = tmp_path_factory.mktemp("consumer") / "venv"
     subprocess.run(
-        [uv, "sync", "--frozen", "--no-dev", "--quiet", "--python", sys.executable],
+        [uv, "sync", "--frozen", "--no-dev", "--quiet", "--python", PYTHON],
         cwd=PROJECT,
         env={**os.environ, "UV_PROJECT_ENVIRONMENT": str(home), "UV_PYTHON_DOWNLOADS": "never"},
         check=True,

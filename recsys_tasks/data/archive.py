@@ -64,7 +64,11 @@ def _only_member(members: list[zipfile.ZipInfo], role: str, name: str) -> str:
         InputRejected: there is none, or more than one, or it cannot be read.
     """
     wanted = f"{role}.csv"
-    found = [member for member in members if PurePosixPath(member.filename).name == wanted]
+    found = [
+        member
+        for member in members
+        if PurePosixPath(member.filename).name == wanted and not member.is_dir()
+    ]
     if not found:
         held = ", ".join(member.filename for member in members[:10]) or "nothing"
         raise InputRejected(name, f"no {wanted} in it; it holds {held}", f"one {wanted}")

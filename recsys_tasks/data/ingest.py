@@ -235,7 +235,9 @@ class Load:
     def _open_csv(self, file: CheckedFile, stream: BinaryIO) -> tuple[Header, Iterator[Block]]:
         """The header, and the blocks of rows after it."""
         blocks = read_blocks(stream, file.name, self._settings.quote)
-        first = next(blocks)
+        first = next(blocks, None)
+        if first is None:
+            raise InputRejected(file.name, "the file is empty", "a header and rows")
         header = read_header(first, file.name, file.role, self._settings)
         return header, chain([first.after(header.records)], blocks)
 

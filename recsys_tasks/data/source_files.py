@@ -28,6 +28,8 @@ GZIP_MAGIC = b"\x1f\x8b"
 UNPACK = "Unpack it first, or pack it with gzip"
 UTF16 = b"\xff\xfe"
 MARKS = {
+    b"\xff\xfe\0\0": ("text in UTF-32", "Save the file as UTF-8"),
+    b"\0\0\xfe\xff": ("text in UTF-32", "Save the file as UTF-8"),
     UTF16: ("text in UTF-16", "Save the file as UTF-8"),
     b"\xfe\xff": ("text in UTF-16", "Save the file as UTF-8"),
     b"PK\x03\x04": ("a zip archive", "Give it as --archive"),

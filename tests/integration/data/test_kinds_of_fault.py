@@ -84,6 +84,10 @@ REFUSED_RATINGS: dict[str, tuple[bytes, str]] = {
     "a web page": (b"<!DOCTYPE html><html><body>503</body></html>", "This is a web page"),
     "UTF-16 with a mark": (RATINGS.decode().encode("utf-16"), "UTF-16"),
     "UTF-16 without a mark": (RATINGS.decode().encode("utf-16-le"), "UTF-16"),
+    "UTF-32 with a mark": (RATINGS.decode().encode("utf-32"), "UTF-32"),
+    "nothing but a byte order mark": (b"\xef\xbb\xbf", "the file is empty"),
+    "a gzip of nothing": (gzip.compress(b""), "the file is empty"),
+    "a gzip, then a cut one": (gzip.compress(RATINGS) + gzip.compress(RATINGS)[:12], "corrupt"),
     "invalid UTF-8": (RATINGS + b"3,1,4.0,1200000\xff00\r\n", "line 5, byte 108"),
     "cut UTF-8 at the end": (RATINGS + b"3,1,\xe2\x82", "byte"),
     "a quote that is never closed": (RATINGS + b'3,"1,4.0,1200000000\r\n' + ROWS, "line 5"),
@@ -440,7 +444,7 @@ def test_an_archive_is_read_at_any_depth_beside_other_files(
     database: Database, tmp_path: Path
 ) -> None:
     path = tmp_path / "in.zip"
-    members = {f"a/b/{name}": content for name, content in GOOD.items()}
+    members = {"movies.csv/": b""} | {f"a/b/{name}": content for name, content in GOOD.items()}
     path.write_bytes(zipped({**members, "a/README.txt": b"x", "__MACOSX/._movies.csv": b"x"}))
     account = ingest(database, SourceSettings(archive=str(path)), DATASET, "test")
     assert [file.loaded for file in account.files] == [3, 3]

@@ -79,6 +79,8 @@ def measure(url: str, folder: Path, scratch: Path) -> dict[str, float]:
     near, other = scratch / "near.csv", scratch / "other.csv"
     change(ratings, near, every=100)
     found["replace_near_s"], found["replace_near_mb"], _ = loader(url, movies, near, True)()
+    change(ratings, near, every=10)
+    found["replace_tenth_s"], found["replace_tenth_mb"], _ = loader(url, movies, near, True)()
     near.unlink()
     change(ratings, other, every=1)
     found["replace_other_s"], found["replace_other_mb"], _ = loader(url, movies, other, True)()
@@ -169,7 +171,7 @@ def report(found: dict[str, float]) -> None:
     slow = found["execute_values_us_per_row"]
     print(f"{rows:,.0f} ratings")
     print(f"bare COPY            {bare:8.1f} s")
-    for name in ("first_load", "replace_near", "replace_other"):
+    for name in ("first_load", "replace_near", "replace_tenth", "replace_other"):
         seconds, peak = found[f"{name}_s"], found[f"{name}_mb"]
         print(f"{name:20} {seconds:8.1f} s  {seconds / bare:5.2f} x bare  {peak:6.0f} MB")
     print(f"rows per second      {found['rows_per_s']:8,.0f}")

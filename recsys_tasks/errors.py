@@ -14,6 +14,7 @@
         ├── DatabaseUnavailable
         ├── StoreUnavailable
         ├── SourceUnavailable
+        ├── SparkUnavailable
         └── AirflowUnavailable
 
 Each carries its facts as arguments (``super().__init__(*facts)``), so that it survives pickling,
@@ -138,6 +139,10 @@ class StoreUnavailable(TransientError):
 
 class SourceUnavailable(TransientError):
     """The server that the input files come from did not answer, or broke off again and again."""
+
+
+class SparkUnavailable(TransientError):
+    """Spark's master or its executors are away, or gave up."""
 
 
 class AirflowUnavailable(TransientError):

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from recsys_tasks.errors import ArtifactRefused
 from recsys_tasks.matrices.id_maps import IdMap
 from recsys_tasks.matrices.interactions import Arrays, Csr
 from recsys_tasks.matrices.split import Split
@@ -95,8 +96,11 @@ class Reigning:
         """The version's parameters by id, with Adagrad's state while its run's files are there.
 
         Raises:
-            ArtifactRefused: a file is missing or not what the manifest says.
+            ArtifactRefused: a file is missing or not what the manifest says, or Spark made the model,
+                whose vectors are no start for WARP.
         """
+        if self.manifest.model.model_dump().get("engine") == "spark-als":
+            raise ArtifactRefused("model.npz", "made by spark-als, no start for another engine")
         rows, features = self._published(ROWS), self._archive("features.npz", FEATURES)
         files = self._run_files()
         if files.has("model.npz"):

@@ -195,9 +195,10 @@ class SplitSettings(Frozen):
 class TrainSettings(Frozen):
     """The model and how it is fitted."""
 
-    engine: Literal["auto", "lightfm", "recsys"] = "auto"
+    engine: Literal["auto", "lightfm", "recsys", "spark-als"] = "auto"
     """lightfm: the reference; recsys: this project's own WARP kernel, same rule and random numbers,
-    faster, without penalties; auto: recsys where it can, else lightfm."""
+    faster, without penalties; auto: recsys where it can, else lightfm; spark-als: Spark's implicit
+    ALS, epochs its iterations, see the section spark."""
 
     loss: Literal["warp", "bpr", "warp-kos", "logistic"] = "warp"
     """LightFM's loss; WARP is what the gate's floors were chosen for."""
@@ -255,12 +256,48 @@ class TrainSettings(Frozen):
     """Seed of the initial embeddings and of the sampling."""
 
     @property
-    def engine_used(self) -> Literal["lightfm", "recsys"]:
+    def genre_weight_used(self) -> float:
+        """Zero for spark-als: its items are their own vectors, genres only remember their members."""
+        return 0.0 if self.engine == "spark-als" else self.genre_weight
+
+    @property
+    def engine_used(self) -> Literal["lightfm", "recsys", "spark-als"]:
         """The engine that ``auto`` stands for with these settings."""
         if self.engine != "auto":
             return self.engine
         plain = self.loss == "warp" and not self.item_alpha and not self.user_alpha
         return "recsys" if plain else "lightfm"
+
+
+class SparkSettings(Frozen):
+    """Spark's implicit ALS, for train.engine spark-als; without meaning for the other engines."""
+
+    master: str = Field(default="local[2]", pattern=r"^(local|spark|k8s|yarn)")
+    """Where it runs: local[threads], or a cluster such as spark://host:7077."""
+
+    alpha: float = Field(default=5.0, gt=0, le=1000)
+    """Confidence in a positive of weight w is 1 + alpha * w."""
+
+    regularisation: float = Field(default=0.3, ge=0, le=100)
+    """L2 penalty of a row, times its number of positives."""
+
+    partitions: int = Field(default=4, ge=1, le=10_000)
+    """Blocks of users and of items; another number gives other rounding."""
+
+    memory_megabytes: int = Field(default=2048, ge=512, le=1_000_000)
+    """Heap of the driver and of each executor, MB."""
+
+    wait_seconds: float = Field(default=10.0, gt=0, le=600)
+    """How long a standalone master may take to answer, seconds."""
+
+    exchange: str = ""
+    """Folder that this process and all executors see; empty: a temporary one, for one machine."""
+
+    reproducible: bool = True
+    """Blocks are made by one task, so that rows keep their order and two runs give the same bytes."""
+
+    options: tuple[Annotated[str, StringConstraints(pattern=r"^spark\.[^=]+=")], ...] = ()
+    """Further Spark properties, each spark.name=value; no secrets, for the manifest shows them."""
 
 
 class TuneSettings(Frozen):
@@ -422,6 +459,7 @@ class Settings(Frozen):
     checks: CheckSettings = CheckSettings()
     split: SplitSettings = SplitSettings()
     train: TrainSettings = TrainSettings()
+    spark: SparkSettings = SparkSettings()
     tune: TuneSettings = TuneSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     gate: GateSettings = GateSettings()
@@ -457,6 +495,19 @@ class Settings(Frozen):
         except ValidationError as error:
             raise SettingsError(_explain(error)) from None
 
+    @model_validator(mode="after")
+    def _means_something_to_spark(self) -> Self:
+        """What ALS has no equal of is refused where it was asked for, not ignored."""
+        wanted = self.train
+        if wanted.engine_used != "spark-als":
+            return self
+        if wanted.loss != "warp" or wanted.item_alpha or wanted.user_alpha or wanted.warm_start:
+            raise ValueError(
+                "train.engine spark-als has no train.loss, item_alpha, user_alpha (see "
+                "spark.regularisation) and no warm_start: leave them at their defaults"
+            )
+        return self
+
     def as_of_time(self) -> datetime | None:
         """``positives.as_of`` as a moment in UTC; None: everything."""
         text = self.positives.as_of
@@ -478,6 +529,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "train.patience": 0,
     },
     "quick": {"train.components": 16, "train.epochs": 5, "index.trees": 10},
+    "spark": {"train.engine": "spark-als", "train.components": 32, "train.epochs": 12},
 }
 """Named starting points. ``nightly`` is the DAG's default, ``article`` the article's own settings."""
 

@@ -184,7 +184,9 @@ class Steps:
                 reason = f"the tables of {dataset} hold no ratings: load files with recsys ingest"
                 raise DataCheckFailed((reason,))
             interactions = gathered.interactions
-            features = build_item_features(movies, wanted.train.genres, wanted.train.genre_weight)
+            features = build_item_features(
+                movies, wanted.train.genres, wanted.train.genre_weight_used
+            )
             facts = data_facts(gathered.tally, interactions, features, wanted)
             facts["files"] = lineage(found.files)
             self._check(facts)
@@ -219,6 +221,8 @@ class Steps:
             if parts.validation is not None
             else None
         )
+        if wanted.engine_used == "spark-als":
+            return self._train_on_spark(features)
         start, warm_starts = self.rivalry.start()
         with self.fold("epochs"):
             kept = Checkpoint(self.files, "checkpoint.npz")
@@ -470,6 +474,18 @@ class Steps:
             "needs about %.0f MB of memory, %.0f MB are free", estimate.total / 1e6, free / 1e6
         )
         estimate.refuse_beyond(free)
+
+    def _train_on_spark(self, features: Csr) -> Reference:
+        """Fits by ALS, all iterations at once: there is no epoch to validate, stop at or resume from."""
+        from recsys_tasks.spark.als import fit_als, untrained
+
+        wanted = self.settings.train
+        model = fit_als(self.data.trained_on(), features, wanted, self.settings.spark)
+        self.files.put_arrays("model.npz", model.to_arrays())
+        zero = untrained(model, features.shape[0])
+        facts = {"epochs": wanted.epochs, "history": [], "warm_starts": 0, **zero}
+        self.files.put_json("training.json", facts)
+        return {"model": self.files.key("model.npz"), "epochs": wanted.epochs, **zero}
 
     @contextmanager
     def _exchange(self, *names: str) -> Iterator[Path]:

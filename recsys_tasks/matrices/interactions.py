@@ -183,7 +183,8 @@ def build_item_features(
     Args:
         movies: ids ascending; genres without repeats within a movie.
         genres: False leaves the identity alone, ``(n_items, n_items)``.
-        genre_weight: of each genre, where the item itself has 1, before rows are normalised; > 0.
+        genre_weight: of each genre, where the item itself has 1, before rows are normalised;
+            0 keeps which item is of which genre, as elements of no weight.
 
     Source:
         with weight 1, ``lightfm.data.Dataset.build_item_features`` with its defaults, the genres

@@ -63,6 +63,11 @@ def engine_for(train: Interactions, features: Csr, settings: TrainSettings) -> E
         raise TrainingRefused(
             "the loss warp-kos takes no sample weights: set positives.liked_weight to 0 or 1"
         )
+    if settings.engine_used == "spark-als":
+        raise TrainingRefused(
+            "spark-als has no epochs to try one by one, so recsys_tune cannot search it: choose "
+            "train.components, spark.alpha and spark.regularisation by runs of recsys train"
+        )
     if settings.engine_used == "lightfm":
         return LightFMEngine(train, features, settings)
     if settings.loss != "warp" or settings.item_alpha or settings.user_alpha:

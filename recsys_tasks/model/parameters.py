@@ -12,7 +12,8 @@ from recsys_tasks.matrices.interactions import Arrays
 class Model:
     """What a fit learned; ``c`` components, one row for each user and each item feature.
 
-    All float32. The ``gradients`` are Adagrad's sums of squared gradients, which a warm start carries on.
+    All float32. The ``gradients`` are Adagrad's sums of squared gradients, which a warm start carries on; they have
+    no rows where another engine than WARP made the model.
     """
 
     user_embeddings: NDArray[np.float32]

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,12 @@ class Artifacts:
     """Rows of the popular list, most popular first."""
 
     index: AnnoyIndex
+
+    @cached_property
+    def is_trained(self) -> NDArray[np.bool_]:
+        """Which items have a vector or a bias: a row of zeros was never trained, and is no answer."""
+        rows = np.delete(self.item_embeddings, -2, axis=1)
+        return np.asarray(rows.any(axis=1))
 
 
 def default_cache() -> Path:

@@ -75,7 +75,8 @@ def _questions(artifacts: Artifacts) -> list[dict[str, Any]]:
     trained = np.flatnonzero(artifacts.user_counts > 0)
     asked = [int(artifacts.user_ids[user]) for user in _spread(trained, 5)]
     stranger = int(artifacts.user_ids[-1]) + 1
-    movies = [int(artifacts.item_ids[row]) for row in _spread(artifacts.popular, 3)]
+    popular = artifacts.popular[artifacts.is_trained[artifacts.popular]]
+    movies = [int(artifacts.item_ids[row]) for row in _spread(popular, 3)]
     return [
         *({"about": "user", "id": user, "exact": True} for user in asked),
         *({"about": "user", "id": user, "exact": False} for user in asked),

@@ -234,10 +234,16 @@ class Recommender:
         row = row_of(artifacts.item_ids, _as_id(movie_id))
         if row < 0:
             raise NotFound(f"there is no movie {movie_id} in {artifacts.version}")
+        if not artifacts.is_trained[row]:
+            raise NotFound(
+                f"movie {movie_id} has no vector in {artifacts.version}: nobody liked it"
+            )
         vectors = artifacts.item_embeddings[:, :-2]
         lengths = np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(np.float32).tiny)
         cosines = (vectors @ vectors[row]) / (lengths * lengths[row])
-        chosen = _take(artifacts, _descending(cosines).tolist(), k, {row}, filter)
+        order = _descending(cosines)
+        near = order[artifacts.is_trained[order]].tolist()
+        chosen = _take(artifacts, near, k, {row}, filter)
         items = tuple(
             _place(artifacts, i, float(cosines[i]), (1 + float(cosines[i])) / 2) for i in chosen
         )
@@ -274,7 +280,8 @@ def _ranked(
     out = set(barred)
     near: list[int] = []
     for candidates in _widening(artifacts, vector, k, barred, exact, filter):
-        near = _take(artifacts, candidates, k + SPARE, out, filter)
+        trained = (row for row in candidates if artifacts.is_trained[row])
+        near = _take(artifacts, trained, k + SPARE, out, filter)
         if len(near) >= k:
             break
     scores = artifacts.item_embeddings[np.array(near, np.int64)] @ vector
@@ -309,6 +316,7 @@ def _best_of_all(artifacts: Artifacts, vector: Floats, n: int, barred: list[int]
     """The rows with the ``n`` highest scores, best first, the barred ones behind all others."""
     scores = artifacts.item_embeddings @ vector
     scores[barred] = -np.inf
+    scores[~artifacts.is_trained] = -np.inf
     if n >= len(scores):
         order = _descending(scores)
     else:

@@ -34,6 +34,7 @@ def reachable() -> set[str]:
     project = entries["recsys-tasks"][0]
     extras = {**project["optional-dependencies"]}  # type: ignore[dict-item]
     extras.pop("sample")
+    extras.pop("spark")
     todo = [*project["dependencies"]]  # type: ignore[misc]
     todo += [need for needs in extras.values() for need in needs]
     seen: set[tuple[str, tuple[str, ...]]] = set()

@@ -1,0 +1,61 @@
+"""What passes between this process and Spark's executors: Parquet files in a folder that both see."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.matrices.interactions import Interactions
+
+ROWS = 4_000_000
+"""Interactions in one part file."""
+
+
+def write_interactions(train: Interactions, folder: Path) -> None:
+    """Writes part files of user int32, item int32 and weight float32, ordered by user, then item."""
+    folder.mkdir(parents=True)
+    order = np.lexsort((train.col, train.row))
+    for part, start in enumerate(range(0, len(order), ROWS)):
+        places = order[start : start + ROWS]
+        table = pa.table(
+            {
+                "user": pa.array(train.row[places]),
+                "item": pa.array(train.col[places]),
+                "weight": pa.array(train.weight[places]),
+            }
+        )
+        pq.write_table(table, folder / f"part-{part:05}.parquet")
+
+
+def read_factors(folder: Path, n_rows: int, components: int) -> NDArray[np.float32]:
+    """Factors that executors wrote as ``id``, ``features``; rows that they lack are zero.
+
+    Args:
+        folder: of Spark's part files.
+        n_rows: rows of the result.
+        components: its width.
+
+    Returns:
+        float32, ``(n_rows, components)``; copied part by part, never through Python lists.
+
+    Raises:
+        TrainingRefused: Spark left no file, ids beyond the rows, or another width.
+    """
+    vectors = np.zeros((n_rows, components), dtype=np.float32)
+    parts = sorted(folder.glob("part-*.parquet"))
+    if not parts:
+        raise TrainingRefused(
+            f"Spark's executors left nothing in {folder}: spark.exchange must name a folder that "
+            "they and this process both see"
+        )
+    for part in parts:
+        table = pq.read_table(part)
+        ids = table["id"].to_numpy()
+        values = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        if len(values) != len(ids) * components or (len(ids) and ids.max() >= n_rows):
+            raise TrainingRefused(f"{part.name}: not factors of {n_rows} rows x {components}")
+        vectors[ids] = values.reshape(len(ids), components)
+    return vectors

@@ -33,7 +33,6 @@ def steps_of(database_url, bucket, shared, number, **overrides):
             "train.epochs": 6,
             "spark.partitions": 2,
             "index.trees": 10,
-            "index.search_k": 1000,
             **overrides,
         },
     )

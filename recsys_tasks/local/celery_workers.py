@@ -26,7 +26,7 @@ SILENCE = "RECSYS_WORKER_SILENCE"
 NOT_OURS = "postgresql+psycopg2://workers-have-no-access@127.0.0.1:1/none"
 """In place of the metadata database's address: whoever uses it fails at once."""
 
-INHERITED = ("PATH", "LANG", "LC_ALL", "TZ")
+INHERITED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
 TOLD = (
     "AIRFLOW_CONN_",
     "AIRFLOW__CELERY",

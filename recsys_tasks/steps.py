@@ -187,7 +187,7 @@ class Steps:
             features = build_item_features(
                 movies, wanted.train.genres, wanted.train.genre_weight_used
             )
-            facts = data_facts(gathered.tally, interactions, features, wanted)
+            facts = data_facts(gathered.tally, interactions, features, movies.title, wanted)
             facts["files"] = lineage(found.files)
             self._check(facts)
             ids = {"users": gathered.users.ids, "items": found.items.ids}

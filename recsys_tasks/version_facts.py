@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from recsys_tasks.data.checks import table_facts
+from recsys_tasks.data.synthetic.catalogue import MARK
 from recsys_tasks.data.tables import FileAccount, RatingTally
 from recsys_tasks.errors import ArtifactRefused
 from recsys_tasks.matrices.interactions import Interactions, ItemFeatures
@@ -22,7 +23,11 @@ LIBRARIES = ("annoy", "lightfm-next", "numpy", "scipy")
 
 
 def data_facts(
-    tally: RatingTally, interactions: Interactions, features: ItemFeatures, settings: Settings
+    tally: RatingTally,
+    interactions: Interactions,
+    features: ItemFeatures,
+    titles: Iterable[str],
+    settings: Settings,
 ) -> dict[str, Any]:
     """The manifest's ``data`` without its files: sizes and shares of what is trained on."""
     return {
@@ -37,6 +42,7 @@ def data_facts(
             "elements": features.matrix.nnz,
         },
         "as_of": settings.positives.as_of,
+        "synthetic_movies": sum(title.startswith(MARK) for title in titles),
     }
 
 

@@ -25,7 +25,8 @@ Made by `recsys generate --scale {scale} --seed {seed}`: {users:,} users, {movie
 {ratings:,} ratings in the columns of MovieLens. Their counts, histogram, activity, popularity,
 genres and times follow what GroupLens published about MovieLens 25M; tastes are drawn, not
 observed. Good for measuring speed and memory and for testing; no finding about people or films
-can rest on them. This is not MovieLens, and must not be called so.
+can rest on them. This is not MovieLens, and must not be called so. Every title begins with
+"Synthetic: ", so that the manifest of what is trained on them can count them.
 """
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from recsys_tasks.data.generate import generate
 from recsys_tasks.data.postgres import Database
 from recsys_tasks.errors import DataCheckFailed, GateRejected, NotFound, TrainingRefused
 from recsys_tasks.publish import channels, keys
@@ -55,6 +56,7 @@ def test_two_csv_files_become_a_champion_and_a_second_run_ingests_nothing(
     data = manifest.data.model_dump()
     assert (data["users"], data["items"], data["ratings"]) == (610, 9_742, 100_836)
     assert (data["positives"], data["features"]["elements"]) == (13_211, 31_826)
+    assert data["synthetic_movies"] == 0
     assert made["promote"]["sha256"] == manifest.sha256()
 
     second = steps_of(database_url, bucket, run_id="manual__2", **source)
@@ -63,6 +65,17 @@ def test_two_csv_files_become_a_champion_and_a_second_run_ingests_nothing(
     assert channels.read_pointer(second.store, "mls").version == second.run.version
     assert first.store.get(keys.manifest("mls", first.run.version)) == manifest.to_bytes()
     assert _hashes(second) == _hashes(first)
+
+
+def test_generated_ratings_are_counted_as_synthetic_in_what_the_manifest_will_say(
+    database_url, bucket, tmp_path
+):
+    made = generate(0.0002, 1, tmp_path)
+    files = {f"source.{name}": str(tmp_path / f"{name}.csv") for name in ("movies", "ratings")}
+    steps = steps_of(database_url, bucket, **files)
+    for name in ORDER[:3]:
+        getattr(steps, name)()
+    assert steps.files.get_json("data.json")["synthetic_movies"] == made.movies
 
 
 def test_any_step_runs_again_and_the_version_stays_the_same_byte_for_byte(

@@ -42,10 +42,19 @@ TOLD = (
     "AIRFLOW__USAGE_DATA_COLLECTION",
     "AIRFLOW__WORKERS__",
     "NO_PROXY",
+    "AIRFLOW__METRICS__",
+    "RECSYS_ALERT_",
+    "RECSYS_APPROVAL_HOURS",
+    "RECSYS_EVALUATION_SHARDS",
+    "RECSYS_LATE_HOURS",
     "RECSYS_PLACEMENT",
     "RECSYS_REVISION",
+    "RECSYS_SCHEDULE",
+    "RECSYS_SETTINGS",
+    "RECSYS_SMTP_URL",
+    "RECSYS_TRIALS_AT_ONCE",
 )
-"""Beginnings of the names of Airflow's settings that a worker gets to know."""
+"""Beginnings of the names that a worker gets to know: it parses the DAG as the scheduler does."""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,9 @@ def home(service_home: Path):
     folder, dags = service_home / "celery", service_home / "dags"
     shutil.copytree(Path(__file__).parents[2] / "dags", dags)
     (dags / "probe.py").write_text(PROBE)
-    code, _, stderr = run_recsys(folder, "up", "--executor", "celery", "--dags", str(dags))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RECSYS_EVALUATION_SHARDS", "2")
+        code, _, stderr = run_recsys(folder, "up", "--executor", "celery", "--dags", str(dags))
     assert code == 0, stderr
     yield folder
     assert run_recsys(folder, "down")[0] == 0
@@ -108,9 +110,10 @@ def test_both_workers_took_tasks_and_training_went_to_the_train_worker_only(task
     assert {task.state for task in tasks.values()} == {"success"}
     assert [name for name, task in tasks.items() if task.host == "worker-2"] == ["train"]
     assert {task.host for task in tasks.values()} == {"worker-1", "worker-2"}
+    assert "evaluate_users" in tasks
 
 
-def test_files_are_those_of_the_same_run_in_one_process_hash_by_hash(
+def test_files_are_those_of_the_same_run_in_one_process_without_shards_hash_by_hash(
     tasks, env, s3, bucket, sources, monkeypatch
 ):
     connections, run = Connections(env), Run("movielens", "recsys_train", "celery__1", MOMENT)

@@ -170,7 +170,7 @@ def where(gigabytes: float) -> str:
     """The machine, a quarter of its memory left free; beyond the largest that are sold, a cluster."""
     fitting = [size for size in MACHINES if 0.75 * size >= gigabytes]
     if not fitting:
-        return "a cluster, another engine"
+        return "a cluster: `train.engine = spark-als`"
     return f"one machine of {fitting[0]:,} GB"
 
 

@@ -28,19 +28,18 @@ LOADER_RIGHTS = (
 
 
 def create_roles(cursor: Cursor) -> None:
-    """Makes the roles that are missing and lets the migrator make schemas in this database.
+    """Makes the roles that are missing, lets them connect, and lets the migrator make schemas here.
 
     The account needs the right to make roles (CREATEROLE) and owns the database.
     """
     for role in _missing(cursor):
         cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
     cursor.execute("SELECT current_database()")
-    database = cursor.fetchall()[0][0]
-    cursor.execute(
-        sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
-            sql.Identifier(database), sql.Identifier(MIGRATOR)
-        )
-    )
+    database = sql.Identifier(cursor.fetchall()[0][0])
+    everyone = sql.SQL(", ").join(map(sql.Identifier, ROLES))
+    cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, everyone))
+    migrator = sql.Identifier(MIGRATOR)
+    cursor.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(database, migrator))
 
 
 def grant_rights(cursor: Cursor, schema: str) -> None:

@@ -150,8 +150,7 @@ def build_interactions(
     counts = ratings.rating >= min(floor, positives.threshold)
     chosen = slice(None) if counts.all() else np.flatnonzero(counts)
     is_positive = ratings.rating[chosen] >= positives.threshold
-    weight = np.full(len(is_positive), positives.liked_weight, dtype=np.float32)
-    weight[is_positive] = 1.0
+    weight = np.where(is_positive, np.float32(1), np.float32(positives.liked_weight))
     return Interactions(
         shape=(len(users), len(items)),
         row=users.rows_of(ratings.user_id[chosen]),
@@ -192,7 +191,8 @@ def build_item_features(
         the article.
     """
     n_items = len(movies.movie_id)
-    which, lists = _numbered(movies.genres if genres else ((),) * n_items)
+    which, unordered = _numbered(movies.genres if genres else ((),) * n_items)
+    lists = [sorted(tags) for tags in unordered]
     flat, lengths = tuple(chain.from_iterable(lists)), np.array([len(tags) for tags in lists])
     labels = sorted(set(flat))
     column = {label: n_items + place for place, label in enumerate(labels)}
@@ -207,7 +207,7 @@ def build_item_features(
     data = np.repeat((share * genre_weight).astype(np.float32), counts + 1)
     data[own] = share
     matrix = sp.csr_matrix((data, indices, indptr), shape=(n_items, n_items + len(labels)))
-    matrix.sort_indices()
+    matrix.has_sorted_indices = True  # the item itself, then its genres in the order of their names
     return ItemFeatures(matrix, movies.movie_id, tuple(labels))
 
 

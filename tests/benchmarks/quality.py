@@ -141,7 +141,7 @@ def prepare(tables: Tables, settings: Settings) -> Prepared:
     return Prepared(
         split(build_interactions(tables.ratings, users, items, settings.positives), settings.split),
         build_item_features(
-            tables.movies, settings.train.genres, settings.train.genre_weight
+            tables.movies, settings.train.genres, settings.train.genre_weight_used
         ).matrix,
         build_seen(tables.ratings, users, items),
     )

@@ -31,13 +31,16 @@ def paired(
         seed: the same seed gives the same interval.
         resamples: draws of n users.
 
+    One resample is in memory at a time: 4 bytes a user for the draw, 8 for its values.
+
     Source:
-        Efron and Tibshirani, 1993, chapter 13. Users of equal difference are drawn together, which
-        changes nothing but the time: the counts of a resample are multinomial.
+        Efron and Tibshirani, 1993, chapter 13.
     """
     differences = first.astype(np.float64) - second
-    values, counts = np.unique(differences, return_counts=True)
-    n_users = len(differences)
-    draws = np.random.default_rng(seed).multinomial(n_users, counts / n_users, size=resamples)
-    low, high = np.quantile(draws @ values / n_users, (0.025, 0.975))
+    n_users, generator = len(differences), np.random.default_rng(seed)
+    means = [
+        differences[generator.integers(0, n_users, n_users, dtype=np.uint32)].mean()
+        for _ in range(resamples)
+    ]
+    low, high = np.quantile(means, (0.025, 0.975))
     return Interval(float(differences.mean()), float(low), float(high), n_users)

@@ -65,9 +65,9 @@ class WarpEngine:
         lookup = interactions.tocsr()
         lookup.sort_indices()
         self.positives = (lookup.indptr, lookup.indices)
-        self.user_of = interactions.row.astype(np.int32)
-        self.item_of = interactions.col.astype(np.int32)
-        self.weight_of = weights.astype(np.float32)
+        self.user_of = interactions.row.astype(np.int32, copy=False)
+        self.item_of = interactions.col.astype(np.int32, copy=False)
+        self.weight_of = weights.astype(np.float32, copy=False)
         self.features = _item_features(features)
         self.settings = settings
 

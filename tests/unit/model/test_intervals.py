@@ -1,5 +1,7 @@
 """The paired bootstrap covers what it should and repeats itself."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -31,3 +33,14 @@ def test_pairing_sees_a_small_gain_that_every_user_has():
     noise = np.random.default_rng(0).normal(0, 1, 300).astype(np.float32)
     found = paired(noise + np.float32(0.01), noise, seed=1)
     assert found.low > 0.009
+
+
+def test_a_hundred_thousand_different_values_take_no_more_than_a_few_copies_of_them():
+    first, second = np.random.default_rng(0).random((2, 100_000)).astype(np.float32)
+    tracemalloc.start()
+    try:
+        paired(first, second, seed=1, resamples=20)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 5 * 8 * len(first)

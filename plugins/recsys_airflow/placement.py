@@ -5,18 +5,20 @@
 pod on Kubernetes; for a person to read elsewhere). A task that is not named goes where Airflow sends it.
 
     {"train": {"queue": "train", "memory_gb": 16, "cpus": 4}}
+
+A name that no task has stops no DAG: ``dags/recsys_placement.py`` shows it as an import error of its own.
 """
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import conf
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from recsys_tasks.errors import SettingsError
-
-VARIABLE = "RECSYS_PLACEMENT"
+from recsys_tasks.local.task_names import PLACEMENT, misplaced
 
 
 class Placement(BaseModel):
@@ -52,11 +54,25 @@ def options_of(task_id: str) -> dict[str, Any]:
 
 def placements() -> dict[str, Placement]:
     """Every task that the setting names."""
-    text = os.environ.get(VARIABLE) or "{}"
+    text = os.environ.get(PLACEMENT) or "{}"
     try:
         return TypeAdapter(dict[str, Placement]).validate_python(json.loads(text))
     except (ValueError, ValidationError) as error:
-        raise SettingsError(f"{VARIABLE} is no use: {error}") from None
+        raise SettingsError(f"{PLACEMENT} is no use: {error}") from None
+
+
+def check_names(dags: Path) -> None:
+    """Refuses a placement that names a task which no DAG has.
+
+    Args:
+        dags: the folder whose DAGs count.
+
+    Raises:
+        SettingsError: it names such a task, or is not what it should be.
+    """
+    placements()
+    if problem := misplaced(os.environ.get(PLACEMENT) or "{}", dags):
+        raise SettingsError(problem)
 
 
 def pod_override(place: Placement) -> Any:

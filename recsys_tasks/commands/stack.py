@@ -141,7 +141,7 @@ def stack_options(arguments: Namespace, home: Path) -> "Options":
     Raises:
         SettingsError: a Celery stack without Airflow.
     """
-    from recsys_tasks.local.stack import project_folder
+    from recsys_tasks.local.folders import project_folder
     from recsys_tasks.local.supervisor import Options
 
     if arguments.executor == "celery" and arguments.no_airflow:

@@ -21,6 +21,8 @@ from recsys_tasks.connections import Connections
 from recsys_tasks.cost_model import Size, predict
 from recsys_tasks.data.postgres import Database
 from recsys_tasks.errors import NotFound, PublishConflict, RecsysError, SettingsError
+from recsys_tasks.local.folders import project_folder
+from recsys_tasks.local.task_names import PLACEMENT, misplaced
 from recsys_tasks.machine import available_memory
 from recsys_tasks.publish.object_store import ObjectStore, Patience
 
@@ -76,6 +78,7 @@ def examine(
         check_time(ratings),
         *check_database(connections),
         *check_store(connections),
+        *check_placement(project_folder() / "dags"),
     )
 
 
@@ -200,6 +203,19 @@ def check_store(connections: Connections) -> Iterator[Finding]:
                 store.delete(key)
     except RecsysError as error:
         yield _away("S3", error)
+
+
+def check_placement(dags: Path) -> Iterator[Finding]:
+    """Where it is set: whether ``RECSYS_PLACEMENT`` names tasks that exist."""
+    placement = os.environ.get(PLACEMENT)
+    if not placement:
+        return
+    try:
+        problem = misplaced(placement, dags)
+    except ValueError:
+        problem = "it is not JSON"
+    advice = "docs/workers.md shows one" if problem else ""
+    yield Finding(PLACEMENT, "warning" if problem else "ok", problem or placement, advice)
 
 
 def _condition(name: str, forbidden: Callable[[], object], loss: str) -> Finding:

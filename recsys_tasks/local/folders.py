@@ -16,6 +16,12 @@ UNPRIVILEGED = "nobody"
 OUTSIDE = Path("/var/tmp")
 
 
+def project_folder() -> Path:
+    """The folder with ``dags/`` and ``plugins/``: the clone, or the working folder for a wheel."""
+    clone = Path(__file__).parents[2]
+    return clone if (clone / "dags").is_dir() else Path.cwd()
+
+
 def database_user() -> str | None:
     """The account that runs Postgres: None for the caller's own, ``nobody`` in place of root."""
     return UNPRIVILEGED if os.geteuid() == 0 else None

@@ -37,12 +37,6 @@ class AlreadyRuns(Exception):
     """The stack is up; nothing was started."""
 
 
-def project_folder() -> Path:
-    """The folder with ``dags/`` and ``plugins/``: the clone, or the working folder for a wheel."""
-    clone = Path(__file__).parents[2]
-    return clone if (clone / "dags").is_dir() else Path.cwd()
-
-
 def start_stack(options: Options, report: Report, lifelong: bool = True) -> dict[str, str]:
     """Starts everything and waits until all of it is healthy.
 

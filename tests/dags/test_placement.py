@@ -4,8 +4,10 @@ import json
 from importlib.util import find_spec
 
 import pytest
+from airflow.dag_processing.dagbag import DagBag
 
 from recsys_tasks.errors import SettingsError
+from recsys_tasks.local.task_names import task_names
 
 pytestmark = pytest.mark.airflow
 
@@ -57,6 +59,19 @@ def test_a_placement_that_is_none_is_refused_in_words(placed, value):
     placed(value)
     with pytest.raises(SettingsError, match="RECSYS_PLACEMENT is no use"):
         options_of("train")
+
+
+def test_a_typo_is_an_import_error_of_its_own_and_every_dag_stays(placed, project):
+    placed({"trian": {"queue": "train"}})
+    found = DagBag(project / "dags")
+    (error,) = found.import_errors.values()
+    assert "trian (is train meant?)" in error
+    assert "recsys_train" in found.dags
+
+
+def test_the_names_read_from_the_files_are_the_tasks_that_airflow_sees(project):
+    dags = DagBag(project / "dags").dags.values()
+    assert task_names(project / "dags") >= {task for dag in dags for task in dag.task_ids}
 
 
 def test_a_size_is_said_in_kubernetes_words():

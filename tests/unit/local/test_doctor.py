@@ -36,6 +36,29 @@ def test_a_database_that_refuses_is_missing_and_one_not_set_is_a_warning():
     assert (refused.state, unset.state) == ("missing", "warning")
 
 
+@pytest.mark.parametrize(
+    ("placement", "found"),
+    [
+        ('{"trian": {"queue": "train"}}', "trian (is train meant?)"),
+        ('{"zzz": {}, "train": {}}', "zzz"),
+        ("{", "it is not JSON"),
+    ],
+)
+def test_a_placement_with_a_typo_is_a_warning_that_names_it(placement, found, monkeypatch):
+    monkeypatch.setenv("RECSYS_PLACEMENT", placement)
+    (finding,) = doctor.check_placement(doctor.project_folder() / "dags")
+    assert finding.state == "warning"
+    assert finding.found.endswith(found)
+
+
+def test_a_placement_of_tasks_that_exist_is_well_and_none_is_not_spoken_of(monkeypatch):
+    dags = doctor.project_folder() / "dags"
+    monkeypatch.delenv("RECSYS_PLACEMENT", raising=False)
+    assert list(doctor.check_placement(dags)) == []
+    monkeypatch.setenv("RECSYS_PLACEMENT", '{"train": {"queue": "train"}, "attempt": {}}')
+    assert [finding.state for finding in doctor.check_placement(dags)] == ["ok"]
+
+
 @pytest.mark.services
 def test_the_embedded_store_ignores_conditions_and_keeps_no_probe(bucket):
     from recsys_tasks.publish.object_store import ObjectStore

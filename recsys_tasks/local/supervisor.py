@@ -27,6 +27,7 @@ from recsys_tasks.local.airflow_services import ADMIN, AirflowPlan
 from recsys_tasks.local.celery_parts import CeleryParts
 from recsys_tasks.local.credentials import Credentials
 from recsys_tasks.local.folders import database_home
+from recsys_tasks.local.log_files import LogFiles
 from recsys_tasks.local.ports import LOOPBACK, free_port, is_free
 from recsys_tasks.local.postgres import (
     PostgresServer,
@@ -235,8 +236,12 @@ class Supervisor:
             time.sleep(0.2)
 
     def _watch(self) -> NoReturn:
+        workers = self.celery.workers.values() if self.celery else ()
+        written = (self.home / "airflow" / "logs", *(worker.home / "logs" for worker in workers))
+        logs = LogFiles(self.home, written)
         while True:
             self._check_children()
+            logs.look()
             _reap_orphans({child.process.pid for child in self.children})
             time.sleep(0.5)
 

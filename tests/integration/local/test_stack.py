@@ -10,6 +10,7 @@ import psycopg2
 import pytest
 from stack_processes import run_recsys, start_recsys, wait_for_silence
 
+from recsys_tasks.local.log_files import LIMIT
 from recsys_tasks.local.status import read_status
 
 pytestmark = pytest.mark.services
@@ -51,6 +52,15 @@ def test_a_second_up_says_that_it_runs_already(running):
 def test_secrets_are_readable_by_their_owner_only(running):
     files = [path for path in running[0].iterdir() if path.is_file()]
     assert [path.name for path in files if path.stat().st_mode & 0o077] == []
+
+
+def test_a_long_log_is_shortened_while_its_server_runs(running):
+    log, before = running[0] / "s3.log", time.monotonic()
+    with log.open("ab") as output:
+        output.truncate(LIMIT + 1)
+    while log.stat().st_size > LIMIT and time.monotonic() < before + 60:
+        time.sleep(0.1)
+    assert (log.stat().st_size, (running[0] / "s3.log.1").stat().st_size) == (0, LIMIT + 1)
 
 
 def test_what_was_stored_is_there_after_a_crash(home):

@@ -1,29 +1,42 @@
-"""The DAG's task ``ingest`` on every shared malformed file: refused for good, or its rows counted."""
+"""The DAG's task ``ingest`` on shared malformed files, run by Airflow's own supervisor and runner.
+
+One process runs it for all files, each try in a process of its own as on a worker; what is looked at
+is the state in Airflow's database, the try's log file, and the tables.
+"""
 
 import csv
 import json
-from datetime import UTC, datetime
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
 
 from recsys_tasks.connections import StoreAccess
 from recsys_tasks.data.postgres import Database
+from recsys_tasks.local.postgres import create_database, drop_database
 
 pytestmark = [pytest.mark.airflow, pytest.mark.services]
 
 INDEX = Path(__file__).parents[3] / "shared/bad/index.tsv"
 KINDS = list(csv.DictReader(INDEX.open(), delimiter="\t")) if INDEX.is_file() else []
+REFUSED = [kind for kind in KINDS if kind["outcome"] == "REJECT"]
+TAKEN = list(
+    {(kind["outcome"], kind["role"]): kind for kind in KINDS if kind not in REFUSED}.values()
+)
+"""One of each outcome and role; ``test_malformed_files`` has all of them, by the same function."""
+
+RETRIES = 3
+"""Of every task of the DAG, so that a file that is refused would have had more tries."""
 
 
-@pytest.fixture
-def connections(
-    database_url: str, bucket: StoreAccess, monkeypatch: pytest.MonkeyPatch
-) -> Database:
-    """Airflow's two connections, as variables; the database behind the first."""
+def connections(database_url: str, bucket: StoreAccess) -> dict[str, str]:
+    """Airflow's two connections, as variables."""
     url = urlsplit(database_url)
     database = {
         "conn_type": "postgres",
@@ -39,9 +52,10 @@ def connections(
         "password": bucket.secret_key,
         "extra": {"endpoint_url": bucket.endpoint, "bucket": bucket.bucket},
     }
-    monkeypatch.setenv("AIRFLOW_CONN_RECSYS_DB", json.dumps(database))
-    monkeypatch.setenv("AIRFLOW_CONN_RECSYS_S3", json.dumps(store))
-    return Database(database_url)
+    return {
+        "AIRFLOW_CONN_RECSYS_DB": json.dumps(database),
+        "AIRFLOW_CONN_RECSYS_S3": json.dumps(store),
+    }
 
 
 def conf(kind: dict[str, str], dataset: str) -> dict[str, object]:
@@ -54,33 +68,72 @@ def conf(kind: dict[str, str], dataset: str) -> dict[str, object]:
     return {"dataset": dataset} | {f"source.{name}": value for name, value in files.items()}
 
 
-def test_each_file_fails_the_task_for_good_or_loads_its_rows(
-    connections: Database, shared: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import recsys_train
+def runs(confs: list[dict[str, object]], home: Path, variables: dict[str, str]) -> Any:
+    """What became of the task ``ingest`` for each conf, with an Airflow whose home is empty."""
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).parents[1] / "support/task_runs.py"), "ingest"],
+        input=json.dumps(confs),
+        env=os.environ
+        | variables
+        | {"AIRFLOW_HOME": str(home), "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
 
-    import recsys_airflow.current as current
 
-    task = recsys_train.recsys_train().get_task("ingest")
-    for number, kind in enumerate(KINDS):
-        dataset = f"bad{number}"
-        connections.migrate(dataset)
-        run = SimpleNamespace(
-            conf=conf(kind, dataset),
-            dag_id="recsys_train",
-            run_id=dataset,
-            run_after=datetime(2026, 1, 1, tzinfo=UTC),
-        )
-        monkeypatch.setattr(current, "get_current_context", lambda run=run: {"dag_run": run})
-        if kind["outcome"] == "REJECT":
-            with pytest.raises(AirflowFailException, match=kind["file"]):
-                task.python_callable()
-            assert connections.fetch(f"SELECT FROM {dataset}.movies") == []
-            continue
-        task.python_callable()
-        loaded, aside = connections.fetch(
+@pytest.fixture(scope="module")
+def ran(
+    postgres_url: str, s3: StoreAccess, shared: Path, project: Path, tmp_path_factory: Any
+) -> Iterator[tuple[Database, list[Any]]]:
+    """The database, and what became of the task for each file refused, a rotten one, and each taken."""
+    name, home = f"task_{secrets.token_hex(6)}", tmp_path_factory.mktemp("airflow")
+    create_database(postgres_url, name)
+    database = Database(postgres_url.rpartition("/")[0] + f"/{name}")
+    for dataset in ("refused", *map(dataset_of, TAKEN)):
+        database.migrate(dataset)
+    confs = [conf(kind, "refused") for kind in REFUSED]
+    confs += [rotten(home / "rotten.csv")]
+    confs += [conf(kind, dataset_of(kind)) for kind in TAKEN]
+    variables = connections(database.url, s3) | {"PYTHONPATH": str(project / "plugins")}
+    yield database, runs(confs, home, variables)
+    drop_database(postgres_url, name)
+
+
+def dataset_of(kind: dict[str, str]) -> str:
+    return kind["file"].partition("_")[0]
+
+
+def rotten(ratings: Path) -> dict[str, object]:
+    """The form with ratings of which too many would be set aside."""
+    good = (INDEX.parent / "good/ratings.csv").read_bytes()
+    ratings.write_bytes(good + b"".join(b"%d,1,9.9,1200000000\r\n" % n for n in range(1, 41)))
+    return conf({"role": "ratings", "file": str(ratings)}, "refused")
+
+
+def test_a_refused_file_fails_the_task_at_once_with_the_reason_last_in_its_log(ran):
+    database, found = ran
+    names = [*(kind["file"] for kind in REFUSED), "rotten.csv"]
+    for name, run in zip(names, found[: len(names)], strict=True):
+        assert (run["state"], run["tries"], run["more_tries"]) == ("failed", 1, RETRIES), name
+        assert name in said_last(run["log"])
+    assert "40 of 100 rows would be set aside" in said_last(found[len(REFUSED)]["log"])
+    assert database.fetch("SELECT FROM refused.movies UNION ALL SELECT FROM refused.ratings") == []
+
+
+def test_any_other_file_has_its_good_rows_loaded_and_the_others_counted(ran):
+    database, found = ran
+    for kind, run in zip(TAKEN, found[len(REFUSED) + 1 :], strict=True):
+        assert (run["state"], run["tries"]) == ("success", 1), kind["file"]
+        counts = database.fetch(
             "SELECT sum(rows_loaded)::int, sum(rows_rejected)::int"
-            f" FROM {dataset}.ingested_files WHERE role = %s OR %s = 'archive'",
+            f" FROM {dataset_of(kind)}.ingested_files WHERE role = %s OR %s = 'archive'",
             (kind["role"], kind["role"]),
-        )[0]
-        assert (loaded, aside) == (int(kind["rows_loaded"]), int(kind["rows_aside"])), kind["file"]
+        )
+        assert counts == [(int(kind["rows_loaded"]), int(kind["rows_aside"]))], kind["file"]
+
+
+def said_last(log: list[str]) -> str:
+    """The log's last line but Airflow's marks of groups."""
+    return next(line for line in reversed(log) if not line.startswith("::"))

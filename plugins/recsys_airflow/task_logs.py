@@ -5,13 +5,17 @@ every service. The bucket is the one of ``AIRFLOW_CONN_RECSYS_S3`` (JSON form, i
 
 The process that watches a task writes its log to a file, secrets masked. A thread beside it copies the
 file to ``airflow-logs/<log's path>/<host>`` whenever it has grown, so that a killed worker's log is
-there as far as it got. ``recsys_retention`` removes old ones.
+there as far as it got; where the store is away when a task ends, for an hour after that, so that the log
+which says so arrives. ``recsys_retention`` removes old ones.
 """
 
 import json
+import math
 import os
 import socket
 import threading
+import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +39,9 @@ TASKS = "dag_id="
 SECONDS = 3.0
 """Between two looks at a log; longer for a long one, see ``_Copier``."""
 
+LATEST = 3600.0
+"""Seconds after a task's end in which its log may still be copied."""
+
 
 class StoreLogs:
     """Airflow's ``RemoteLogIO`` over the project's own bucket."""
@@ -48,10 +55,9 @@ class StoreLogs:
         return (self._watch,)
 
     def upload(self, path: os.PathLike[str] | str, ti: Any = None) -> None:  # noqa: ARG002 - the protocol names it
-        """Airflow's call at the end of a task: the last copy, and the end of the copier."""
-        relative = os.fspath(path)
-        copier = self._copiers.pop(relative, None) or _Copier(_base() / relative, relative)
-        copier.finish()
+        """Airflow's call at the end of a task: the last copy; Airflow logs what the store has against it."""
+        self._copier(os.fspath(path)).finish()
+        self._copiers = {name: one for name, one in self._copiers.items() if one.is_alive()}
 
     def read(self, relative_path: str, ti: Any) -> tuple[list[str], list[str]]:  # noqa: ARG002 - as above
         """Names and contents of what the hosts that worked on this try left."""
@@ -67,40 +73,47 @@ class StoreLogs:
         name = getattr(getattr(logger, "_file", None), "name", None)
         if isinstance(name, str) and name.startswith(f"{_base()}/{TASKS}"):
             relative = Path(name).relative_to(_base()).as_posix()
-            if relative not in self._copiers:
-                self._copiers[relative] = _Copier(Path(name), relative)
-                self._copiers[relative].start()
+            self._copier(relative)
         return event
+
+    def _copier(self, relative: str) -> "_Copier":
+        if relative not in self._copiers:
+            self._copiers[relative] = _Copier(_base() / relative, relative)
+            self._copiers[relative].start()
+        return self._copiers[relative]
 
 
 class _Copier(threading.Thread):
-    """Copies one growing file until it is told that the file is complete."""
+    """Copies one growing file until it is told that the file is complete, and has copied all of it."""
 
     def __init__(self, file: Path, relative: str) -> None:
         super().__init__(daemon=True, name=f"copies {relative}")
         self.file, self.key = file, f"{PREFIX}{relative}/{_host()}"
-        self._complete = threading.Event()
+        self._copying = threading.Lock()
         self._copied = 0
+        self._complete, self._delivered = False, threading.Event()
+        self._give_up = math.inf
 
     def run(self) -> None:
-        while not self._complete.wait(SECONDS * (1 + self._copied / 2**20)):
-            try:
+        while not self._delivered.wait(SECONDS * (1 + self._copied / 2**20)):
+            if time.monotonic() > self._give_up:
+                return
+            with suppress(RecsysError):  # the store is away: the next look will tell
                 self._copy()
-            except RecsysError:
-                continue  # the store is away: the next look will tell
 
     def finish(self) -> None:
-        """The last copy; raises what the store has against it, which Airflow logs."""
-        self._complete.set()
-        if self.ident is not None:
-            self.join()
+        """The last copy; raises what the store has against it, and tries on beside the next task."""
+        self._complete, self._give_up = True, time.monotonic() + LATEST
         self._copy()
 
     def _copy(self) -> None:
-        content = self.file.read_bytes()
-        if len(content) > self._copied:
-            _store().put(self.key, content)
-            self._copied = len(content)
+        with self._copying:
+            is_last, content = self._complete, self.file.read_bytes()
+            if len(content) > self._copied:
+                _store().put(self.key, content)
+                self._copied = len(content)
+            if is_last:
+                self._delivered.set()
 
 
 def remove_logs(store: "ObjectStore", before: datetime, dry_run: bool) -> int:

@@ -23,6 +23,10 @@ PLACEMENT = {"train": {"queue": TRAIN_QUEUE}, "attempt": {"queue": TRAIN_QUEUE}}
 SILENCE = "RECSYS_WORKER_SILENCE"
 """Seconds without a sign of life after which a worker's task is given to another (300)."""
 
+STORE_ENDPOINT = "RECSYS_WORKER_S3_ENDPOINT"
+"""Where workers reach the bucket, if not where the rest of the stack does: a proxy, a tunnel."""
+
+STORE_CONNECTION = "AIRFLOW_CONN_RECSYS_S3"
 NOT_OURS = "postgresql+psycopg2://workers-have-no-access@127.0.0.1:1/none"
 """In place of the metadata database's address: whoever uses it fails at once."""
 
@@ -124,6 +128,7 @@ def airflow_settings(broker: str, results: str, preload: tuple[str, ...]) -> dic
 def worker_environment(worker: Worker, python: Python, airflow: dict[str, str]) -> dict[str, str]:
     """All that a worker's processes are told; ``airflow``: the environment of Airflow's servers."""
     told = {name: value for name, value in airflow.items() if name.startswith(TOLD)}
+    told[STORE_CONNECTION] = _way_to_the_store(told[STORE_CONNECTION])
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return {
         **inherited,
@@ -139,6 +144,15 @@ def worker_environment(worker: Worker, python: Python, airflow: dict[str, str]) 
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "getpass.getuser",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _way_to_the_store(connection: str) -> str:
+    """The bucket's connection with the endpoint that is meant for workers, if there is one."""
+    endpoint = os.environ.get(STORE_ENDPOINT)
+    if not endpoint:
+        return connection
+    found = json.loads(connection)
+    return json.dumps({**found, "extra": {**found["extra"], "endpoint_url": endpoint}})
 
 
 def start_worker(worker: Worker, python: Python, airflow: dict[str, str], log: Path) -> Child:

@@ -1,12 +1,15 @@
 """Task logs in the bucket: as far as they got, from every host that worked on a try."""
 
 import json
+import os
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
+from tcp_proxy import TcpProxy
 
+from recsys_tasks.errors import NotFound, StoreUnavailable
 from recsys_tasks.publish.object_store import ObjectStore
 
 pytestmark = [pytest.mark.airflow, pytest.mark.services]
@@ -71,6 +74,39 @@ def test_the_last_line_is_there_when_the_task_has_ended(folder, logs):
     logs.upload(PATH)
     assert "first" in text_of(logs)
     assert "last" in text_of(logs)
+
+
+def test_a_log_that_ends_while_the_store_is_away_arrives_when_it_is_back(
+    folder, bucket, logs, monkeypatch
+):
+    with TcpProxy(int(bucket.endpoint.rpartition(":")[2])).running() as proxy:
+        connection = json.loads(os.environ["AIRFLOW_CONN_RECSYS_S3"])
+        connection["extra"]["endpoint_url"] = proxy.endpoint
+        monkeypatch.setenv("AIRFLOW_CONN_RECSYS_S3", json.dumps(connection))
+        logger = logger_to(folder / PATH, logs)
+        proxy.cut_at(f"PUT /{bucket.bucket}/airflow-logs/".encode(), seconds=2)
+        logger.info("StoreUnavailable")
+        assert proxy.sprung.wait(10)
+        with pytest.raises(StoreUnavailable):
+            logs.upload(PATH)
+        logger.info("Failed to upload remote logs")
+        (copier,) = logs._copiers.values()
+        copier.join(30)
+        assert "StoreUnavailable" in text_of(logs)
+        assert "Failed to upload" in text_of(logs)
+
+
+def test_a_log_is_not_waited_for_longer_than_an_hour(folder, logs, monkeypatch):
+    from recsys_airflow import task_logs
+
+    monkeypatch.setattr(task_logs, "LATEST", 0.0)
+    logger_to(folder / PATH, logs).info("never sent")
+    (copier,) = logs._copiers.values()
+    monkeypatch.delenv("AIRFLOW_CONN_RECSYS_S3")
+    with pytest.raises(NotFound):
+        logs.upload(PATH)
+    copier.join(10)
+    assert not copier.is_alive()
 
 
 def test_two_hosts_of_one_try_do_not_overwrite_each_other(folder, bucket, logs):

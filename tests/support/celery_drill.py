@@ -1,8 +1,9 @@
-"""A Celery stack that loses a worker, its broker or its store in the middle of training; what held.
+"""A Celery stack that loses a worker, its broker or its way to the store in the middle of a run; what held.
 
-``python tests/support/celery_drill.py`` runs it in a state folder of its own (five minutes) and prints
-the table of docs/workers.md. A worker is killed with all its processes, as a host that loses power; the
-store is stopped (SIGSTOP), which from a worker looks like a network that swallows its packets.
+``python tests/support/celery_drill.py`` runs it in a state folder of its own (half an hour) and prints
+the table of docs/workers.md. A worker is killed with all its processes, as a host that loses power. The
+store is stopped (SIGSTOP), as a network that swallows its packets; or a TCP proxy between the workers
+and the store is: connections break and new ones are refused, while the rest of the stack reaches it.
 """
 
 import json
@@ -12,17 +13,22 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 from stack_processes import run_recsys
+from tcp_proxy import TcpProxy
 
 from recsys_tasks.local.airflow_api import AirflowApi, TriggeredRun
+from recsys_tasks.local.celery_workers import STORE_ENDPOINT
 from recsys_tasks.local.folders import state_folder
+from recsys_tasks.local.ports import free_port
 from recsys_tasks.local.status import read_status
+from recsys_tasks.run import Run
 
 DAG = "recsys_train"
 SILENCE = "20"
@@ -31,44 +37,45 @@ LONG = {"preset": "quick", "train.epochs": 300, "train.components": 128, "train.
 
 @dataclass(frozen=True)
 class Drill:
-    """A stack that is up, with data in it and a champion."""
+    """A stack that is up, with data in it and a champion; ``proxy``: the workers' way to the store."""
 
     home: Path
     api: AirflowApi
+    proxy: TcpProxy
 
-    def strike(self, name: str, blow: Callable[["Drill"], None]) -> dict[str, Any]:
-        """One run, struck while it trains; what became of it. The next one is the run after it."""
-        before, run_id = self.champion(), re.sub(r"\W+", "_", name)
-        run = self.trigger(f"{run_id}__{time.time():.0f}", LONG)
-        self.wait_for_epochs(run)
+    def strike(self, name: str, blow: "Blow") -> dict[str, Any]:
+        """One run that is struck, and one after it that is not; what became of them."""
+        before = self.champion()
+        run = self.trigger(name)
+        print(f"{name}: {run.run_id}", file=sys.stderr)
+        blow(self, run)
         began = time.monotonic()
-        blow(self)
         ended, seconds = self.await_end(run), time.monotonic() - began
-        tries = {task.name: task.tries for task in self.api.tasks(run) if task.tries > 1}
-        whole = run_recsys(self.home, "verify", self.champion())[0] == 0
-        return {
+        row = {
             "strike": name,
             "ended": ended,
+            "reason": self.reason(run) if ended == "failed" else "",
             "seconds": round(seconds),
-            "tries": tries,
-            "champion": "whole" if whole else "BROKEN",
+            "tries": {task.name: task.tries for task in self.api.tasks(run) if task.tries > 1},
+            "champion": "whole" if self.is_whole() else "BROKEN",
             "moved": self.champion() != before,
         }
+        print(json.dumps(row), file=sys.stderr)
+        return {**row, "after": self.await_end(self.trigger(f"after {name}"))}
 
-    def strike_all(self) -> list[dict[str, Any]]:
-        """Every strike in turn, then a run that nothing happens to."""
-        rows = []
-        for name, blow in STRIKES.items():
-            rows.append(self.strike(name, blow))
-            print(json.dumps(rows[-1]), file=sys.stderr)
-        last = self.await_end(self.trigger(f"after__{time.time():.0f}", LONG))
-        endings = [row["ended"] for row in rows[1:]] + [last]
-        return [{**row, "after": after} for row, after in zip(rows, endings, strict=True)]
+    def reason(self, run: TriggeredRun) -> str:
+        """The first failed task and the last line of its log."""
+        failed = next(task for task in self.api.tasks(run) if task.state == "failed")
+        return f"{failed.name}: {(self.api.log_lines(run, failed) or ['no log'])[-1]}"
 
-    def trigger(self, run_id: str, conf: dict[str, Any]) -> TriggeredRun:
-        return self.api.trigger(DAG, run_id, conf)
+    def is_whole(self) -> bool:
+        return run_recsys(self.home, "verify", self.champion())[0] == 0
 
-    def await_end(self, run: TriggeredRun, minutes: float = 10) -> str:
+    def trigger(self, name: str) -> TriggeredRun:
+        run_id = re.sub(r"\W+", "_", f"{name}__{time.time():.0f}")
+        return self.api.trigger(DAG, run_id, LONG)
+
+    def await_end(self, run: TriggeredRun, minutes: float = 20) -> str:
         deadline = time.monotonic() + minutes * 60
         while time.monotonic() < deadline:
             if (state := self.api.run_state(run)) in ("success", "failed"):
@@ -96,65 +103,100 @@ class Drill:
         return psutil.Process(next(part.pid for part in status.parts if part.name == name))
 
 
-def kill_worker(drill: Drill) -> None:
+Blow = Callable[[Drill, TriggeredRun], None]
+"""Waits for its moment in a run, then strikes; returns when the strike is over or goes on by itself."""
+
+
+def kill_worker(drill: Drill, run: TriggeredRun) -> None:
+    drill.wait_for_epochs(run)
     worker = drill.part("worker-2")
     for one in [worker, *worker.children(recursive=True)]:
         one.kill()
 
 
-def kill_redis(drill: Drill) -> None:
+def kill_redis(drill: Drill, run: TriggeredRun) -> None:
+    drill.wait_for_epochs(run)
     drill.part("Redis").kill()
 
 
-def cut_the_store_off(drill: Drill, seconds: float = 30) -> None:
+def stop_the_store(drill: Drill, run: TriggeredRun) -> None:
+    drill.wait_for_epochs(run)
     store = drill.part("the S3 server")
     store.send_signal(signal.SIGSTOP)
-    time.sleep(seconds)
+    time.sleep(30)
     store.send_signal(signal.SIGCONT)
 
 
-STRIKES: dict[str, Callable[[Drill], None]] = {
-    "kill -9 of the train worker": kill_worker,
-    "kill -9 of Redis": kill_redis,
-    "store unreachable for 30 s": cut_the_store_off,
+def cut_in_training(drill: Drill, run: TriggeredRun) -> None:
+    drill.wait_for_epochs(run)
+    drill.proxy.cut_for(60)
+
+
+def cut_in_publishing(seconds: float) -> Blow:
+    def cut(drill: Drill, run: TriggeredRun) -> None:
+        version = Run("movielens", run.dag_id, run.run_id, run.run_after).version
+        upload = f"PUT /recsys/movielens/versions/{version}/user_embeddings.npy"
+        drill.proxy.cut_at(upload.encode(), seconds)
+        assert drill.proxy.sprung.wait(600), "it never came to publishing"
+
+    return cut
+
+
+STRIKES: dict[str, Blow] = {
+    "kill -9 of the train worker, training": kill_worker,
+    "kill -9 of Redis, training": kill_redis,
+    "store stopped for 30 s, training": stop_the_store,
+    "workers cut off the store for 60 s, training": cut_in_training,
+    "workers cut off the store for 60 s, publishing": cut_in_publishing(60),
+    "workers cut off the store for 6 min, publishing": cut_in_publishing(360),
 }
 
 
 def as_markdown(rows: list[dict[str, Any]]) -> str:
     """The table of docs/workers.md."""
     lines = [
-        "| strike, in the middle of training | the run | seconds until then | tries beyond the first "
+        "| strike, in the middle of | the run | seconds until then | tries beyond the first "
         "| champion | a run after it |",
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
         tries = ", ".join(f"{name} {count}" for name, count in row["tries"].items()) or "none"
         lines.append(
-            f"| {row['strike']} | {row['ended']} | {row['seconds']} | {tries} "
+            f"| {row['strike']} | {': '.join(filter(None, (row['ended'], row['reason'])))} | {row['seconds']} | {tries} "
             f"| {row['champion']}{', moved' if row['moved'] else ''} | {row['after']} |"
         )
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Runs every strike on one stack and prints the table."""
-    os.environ["RECSYS_WORKER_SILENCE"] = SILENCE
+@contextmanager
+def running_stack(home: Path) -> Iterator[Drill]:
+    """The stack after one demo on it."""
+    store_port = free_port()
+    with TcpProxy(store_port).running() as proxy:
+        os.environ |= {"RECSYS_WORKER_SILENCE": SILENCE, STORE_ENDPOINT: proxy.endpoint}
+        options = ("--executor", "celery", "--s3-port", str(store_port))
+        code, stdout, stderr = run_recsys(home, "up", *options, "--json")
+        assert code == 0, stderr
+        env = json.loads(stdout)
+        try:
+            code, _, stderr = run_recsys(home, "demo", "--set", "preset=quick")
+            assert code == 0, stderr
+            api = AirflowApi(env["AIRFLOW_API_URL"], env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"])
+            api.set_paused(DAG, False)
+            yield Drill(home, api, proxy)
+        finally:
+            run_recsys(home, "down")
+
+
+def main(words: list[str]) -> None:
+    """Makes every strike whose name holds one of the words (all without words); prints the table."""
     home = Path(tempfile.mkdtemp(prefix="recsys-celery-drill-", dir="/var/tmp"))
     state_folder(home)
-    code, _, stderr = run_recsys(home, "demo", "--executor", "celery", "--set", "preset=quick")
-    assert code == 0, stderr
-    code, stdout, stderr = run_recsys(home, "up", "--executor", "celery", "--json")
-    assert code == 0, stderr
-    env = json.loads(stdout)
-    api = AirflowApi(env["AIRFLOW_API_URL"], env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"])
-    api.wait_for_dag(DAG)
-    api.set_paused(DAG, False)
-    try:
-        rows = Drill(home, api).strike_all()
-    finally:
-        run_recsys(home, "down")
+    wanted = {n: b for n, b in STRIKES.items() if not words or any(w in n for w in words)}
+    with running_stack(home) as drill:
+        rows = [drill.strike(name, blow) for name, blow in wanted.items()]
     print(as_markdown(rows))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

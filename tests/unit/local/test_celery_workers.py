@@ -1,5 +1,6 @@
 """What a Celery worker is told, and what not; which queues it takes; what a missing part is called."""
 
+import json
 import os
 import sys
 from itertools import islice
@@ -54,6 +55,16 @@ def test_a_worker_knows_what_its_tasks_need(told):
     assert environ["AIRFLOW__CELERY__BROKER_URL"] == "redis://broker"
     assert environ["AIRFLOW__CELERY__RESULT_BACKEND"] == "db+postgresql+psycopg2://results"
     assert environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"].endswith(":8099/execution/")
+
+
+def test_workers_may_reach_the_bucket_by_a_way_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("RECSYS_WORKER_S3_ENDPOINT", "http://127.0.0.1:9100")
+    worker = Worker("worker-7", ("train",), 1, Account(), tmp_path)
+    stack = {"extra": {"endpoint_url": "http://127.0.0.1:9099", "bucket": "recsys"}}
+    airflow = {"AIRFLOW_CONN_RECSYS_S3": json.dumps(stack)}
+    environ = worker_environment(worker, Python(Path("/python")), airflow)
+    told = json.loads(environ["AIRFLOW_CONN_RECSYS_S3"])["extra"]
+    assert told == {"endpoint_url": "http://127.0.0.1:9100", "bucket": "recsys"}
 
 
 def test_every_folder_of_a_worker_is_below_its_home(told):

@@ -39,7 +39,7 @@ def add_commands(commands: Subcommands) -> None:
         commands,
         "env",
         show_env,
-        "print the running stack's connections and Airflow's login",
+        "print the running stack's connections and Airflow's logins",
         'example:\n  eval "$(recsys env)"    gives them to other tools of this shell',
     )
 
@@ -168,7 +168,9 @@ def describe(env: dict[str, str]) -> str:
     lines = ["`recsys env` prints the connections, `recsys down` stops it."]
     if "AIRFLOW_API_URL" in env:
         login = f"user {env['AIRFLOW_USER']}, password {env['AIRFLOW_PASSWORD']}"
+        only = f"user {env['AIRFLOW_VIEWER']}, password {env['AIRFLOW_VIEWER_PASSWORD']}"
         lines.insert(0, f"Airflow: {env['AIRFLOW_API_URL']}  ({login})")
+        lines.insert(1, f"To look without changing anything: {only}")
     return "\n".join(lines)
 
 

@@ -21,7 +21,9 @@ from recsys_tasks.local.ports import LOOPBACK
 from recsys_tasks.local.postgres import database_url
 from recsys_tasks.local.process import Child, start_child
 
-ADMIN = "admin"
+ADMIN, VIEWER = "admin", "viewer"
+"""Airflow's users here, each named like its role; the second reads everything and changes nothing."""
+
 API_SERVER, SCHEDULER, DAG_PROCESSOR = (
     "Airflow API server",
     "Airflow scheduler",
@@ -110,9 +112,9 @@ def environment(plan: AirflowPlan) -> dict[str, str]:
 
 
 def prepare(plan: AirflowPlan) -> None:
-    """Writes what Airflow reads from its folder: the login of its one user."""
+    """Writes what Airflow reads from its folder: the logins of its two users."""
     plan.folder.mkdir(mode=0o700, exist_ok=True)
-    passwords = {ADMIN: plan.credentials.airflow_admin}
+    passwords = {ADMIN: plan.credentials.airflow_admin, VIEWER: plan.credentials.airflow_viewer}
     write_private(plan.folder / "passwords.json", json.dumps(passwords))
 
 
@@ -199,7 +201,7 @@ def _settings(plan: AirflowPlan) -> dict[str, dict[str, object]]:
             "executor": "LocalExecutor",
             "parallelism": 4,
             "fernet_key": plan.credentials.airflow_fernet,
-            "simple_auth_manager_users": f"{ADMIN}:admin",
+            "simple_auth_manager_users": f"{ADMIN}:admin,{VIEWER}:viewer",
             "simple_auth_manager_passwords_file": plan.folder / "passwords.json",
             "execution_api_server_url": f"{plan.url}/execution/",
             "min_serialized_dag_update_interval": 5,

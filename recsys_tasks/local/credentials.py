@@ -28,6 +28,7 @@ class Credentials:
     s3_access_key: str = field(default_factory=lambda: secrets.token_hex(10))
     s3_secret_key: str = field(default_factory=_token)
     airflow_admin: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    airflow_viewer: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     airflow_api: str = field(default_factory=lambda: secrets.token_hex(32))
     airflow_jwt: str = field(default_factory=lambda: secrets.token_hex(64))
     airflow_fernet: str = field(default_factory=_fernet_key)

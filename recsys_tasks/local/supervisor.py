@@ -23,7 +23,7 @@ import psutil
 from recsys_tasks.connections import StoreAccess
 from recsys_tasks.errors import AirflowUnavailable, RecsysError, SettingsError
 from recsys_tasks.local import airflow_services
-from recsys_tasks.local.airflow_services import ADMIN, AirflowPlan
+from recsys_tasks.local.airflow_services import ADMIN, VIEWER, AirflowPlan
 from recsys_tasks.local.celery_parts import CeleryParts
 from recsys_tasks.local.credentials import Credentials
 from recsys_tasks.local.folders import database_home
@@ -126,6 +126,8 @@ class Supervisor:
                 "AIRFLOW_API_URL": plan.url,
                 "AIRFLOW_USER": ADMIN,
                 "AIRFLOW_PASSWORD": self.credentials.airflow_admin,
+                "AIRFLOW_VIEWER": VIEWER,
+                "AIRFLOW_VIEWER_PASSWORD": self.credentials.airflow_viewer,
                 "RECSYS_EXECUTOR": self.options.executor,
             }
         write_env(self.home, env)

@@ -1,5 +1,7 @@
 """What a person sees, in a real browser over a whole stack: the form, a rejection, the pages, a rollback.
 
+As the administrator, as the viewer who may change nothing, and as nobody.
+
 Needs chromium on the machine and the dependency group `browser`; `make browser` brings the group and
 writes the README's pictures. The README's lie in SCREENSHOTS, without which nothing here runs,
 all others in .recsys/screenshots.
@@ -78,20 +80,43 @@ def browser() -> "Iterator[Browser]":
 @pytest.fixture(scope="module")
 def state(stack: dict[str, str], browser: "Browser") -> Any:
     """Cookies of the administrator's session."""
+    return log_in(browser, stack, stack["AIRFLOW_USER"], stack["AIRFLOW_PASSWORD"])
+
+
+@pytest.fixture(scope="module")
+def viewers_state(stack: dict[str, str], browser: "Browser") -> Any:
+    """Cookies of the session of one who may read everything and change nothing."""
+    return log_in(browser, stack, stack["AIRFLOW_VIEWER"], stack["AIRFLOW_VIEWER_PASSWORD"])
+
+
+def log_in(browser: "Browser", stack: dict[str, str], user: str, password: str) -> Any:
     context = browser.new_context()
     page = context.new_page()
     page.goto(address(stack), timeout=PATIENCE)
-    page.fill("input[name=username]", stack["AIRFLOW_USER"], timeout=PATIENCE)
-    page.fill("input[name=password]", stack["AIRFLOW_PASSWORD"])
+    page.fill("input[name=username]", user, timeout=PATIENCE)
+    page.fill("input[name=password]", password)
     page.click("button[type=submit]")
     page.get_by_text("Dags").first.wait_for(timeout=PATIENCE)
-    return context.storage_state()
+    state = context.storage_state()
+    context.close()
+    return state
 
 
 @pytest.fixture
 def page(browser: "Browser", state: Any) -> "Iterator[Page]":
     """A page of the administrator's, as wide as a desk's screen."""
     context = browser.new_context(storage_state=state, viewport={"width": 1280, "height": 860})
+    context.set_default_timeout(PATIENCE)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def viewers_page(browser: "Browser", viewers_state: Any) -> "Iterator[Page]":
+    """A page of the viewer's."""
+    context = browser.new_context(
+        storage_state=viewers_state, viewport={"width": 1280, "height": 860}
+    )
     context.set_default_timeout(PATIENCE)
     yield context.new_page()
     context.close()
@@ -191,9 +216,61 @@ def test_a_rollback_needs_a_reason_and_moves_the_champion(
     )
 
 
-def test_nobody_sees_nothing(browser: "Browser", stack: dict[str, str]) -> None:
+def test_a_viewer_sees_the_pages_and_nothing_that_moves_the_champion(
+    viewers_page: "Page", stack: dict[str, str]
+) -> None:
+    page = viewers_page
+    page.goto(f"{address(stack)}/plugin/recommender/recsys/datasets/movielens")
+    inner = page.frame_locator("iframe")
+    inner.locator("svg").wait_for()
+    shoot(page, "viewer-versions", KEPT)
+    playwright.expect(inner.get_by_text("Roll back")).to_have_count(0)
+    inner.locator("tbody th a").first.click()
+    playwright.expect(inner.get_by_role("heading", name="Ask this version")).to_be_visible()
+    shoot(page, "viewer-version", KEPT)
+    playwright.expect(inner.get_by_text("Promote")).to_have_count(0)
+
+
+def test_a_viewers_forged_form_is_refused_and_changes_nothing(
+    page: "Page", viewers_page: "Page", stack: dict[str, str]
+) -> None:
+    root = f"{address(stack)}/recsys/datasets/movielens"
+    page.goto(f"{root}/rollback")
+    stolen = page.locator("input[name=token]").get_attribute("value") or ""
+    page.goto(root)
+    version = page.locator("tbody th a").last.get_attribute("href")
+    before = page.locator("table.wordy").last.inner_text()
+    form: dict[str, str | float | bool] = {"token": stolen, "reason": "mine"}
+    for path in (f"{root}/rollback", f"{address(stack)}{version}/promote"):
+        assert viewers_page.request.get(path).status == 403
+        assert viewers_page.request.post(path, form=form).status == 403
+    page.reload()
+    assert page.locator("table.wordy").last.inner_text() == before
+
+
+def test_a_viewer_is_offered_no_start_of_a_run(viewers_page: "Page", stack: dict[str, str]) -> None:
+    viewers_page.goto(f"{address(stack)}/dags/recsys_train")
+    viewers_page.get_by_text("recsys_train").first.wait_for()
+    shoot(viewers_page, "viewer-dag", KEPT)
+    run = f"{address(stack)}/api/v2/dags/recsys_train/dagRuns"
+    started = viewers_page.request.post(run, data={"logical_date": None, "conf": {}})
+    assert started.status == 403
+
+
+def test_nobody_sees_nothing(browser: "Browser", page: "Page", stack: dict[str, str]) -> None:
+    page.goto(f"{address(stack)}/recsys/datasets/movielens")
+    version = page.locator("tbody th a").first.get_attribute("href")
+    red = page.get_by_role("link", name="report").first.get_attribute("href")
+    dataset = "/recsys/datasets/movielens"
+    paths = ("/recsys/", "/recsys", dataset, "/recsys/datasets/none", f"{dataset}/rollback", red)
+    paths += tuple(f"{version}{rest}" for rest in ("", "/report", "/promote", "/files/items.ann"))
+    paths += (f"{version}/files/none", "/recsys/static/pages.css", "/recsys/no/such/page")
+    paths += ("/recsys/run?dag_id=recsys_train&run_id=none",)
     context = browser.new_context()
-    answer = context.new_page().goto(f"{address(stack)}/recsys/datasets/movielens")
+    for path in paths:
+        assert context.request.get(address(stack) + str(path)).status == 401, path
+        assert context.request.post(address(stack) + str(path)).status == 401, path
+    answer = context.new_page().goto(address(stack) + dataset)
     context.close()
     assert answer is not None
     assert answer.status == 401

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recsys_tasks.connections import StoreAccess
-from recsys_tasks.local.airflow_services import AirflowPlan, environment
+from recsys_tasks.local.airflow_services import AirflowPlan, environment, prepare
 from recsys_tasks.local.credentials import Credentials
 
 
@@ -35,6 +35,18 @@ def test_the_settings_of_another_airflow_do_not_leak_in(plan, monkeypatch):
     environ = environment(plan)
     assert environ["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
     assert "AIRFLOW_CONN_OTHER" not in environ
+
+
+def test_there_is_a_user_who_may_only_look(plan):
+    prepare(plan)
+    environ, secrets = environment(plan), plan.credentials
+    passwords = Path(environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
+    assert environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] == "admin:admin,viewer:viewer"
+    assert json.loads(passwords.read_text()) == {
+        "admin": secrets.airflow_admin,
+        "viewer": secrets.airflow_viewer,
+    }
+    assert secrets.airflow_viewer != secrets.airflow_admin
 
 
 def test_where_metrics_go_is_the_callers_to_say(plan, monkeypatch):

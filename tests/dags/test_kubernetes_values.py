@@ -59,5 +59,18 @@ def test_no_secret_stands_in_the_file_and_both_connections_come_from_one(values)
     assert "password" not in json.dumps(values).lower()
 
 
+def test_entries_have_the_keys_and_types_that_the_charts_schema_allows_and_no_others(values):
+    assert all({*entry} == {"name", "value"} for entry in values["env"])
+    assert all({*entry} == {"envName", "secretName", "secretKey"} for entry in values["secret"])
+    assert {*values["data"]} == {"metadataSecretName"}
+    entries = [*values["env"], *values["secret"], values["data"]]
+    assert {type(text) for entry in entries for text in entry.values()} == {str}
+
+
+def test_a_pods_size_stands_where_the_chart_reads_it_since_1_20(values):
+    assert {*values["workers"]} == {"kubernetes"}
+    assert {*values["workers"]["kubernetes"]} == {"resources", "terminationGracePeriodSeconds"}
+
+
 def test_no_volume_is_shared(values):
     assert not any(values[part]["persistence"]["enabled"] for part in ("dags", "logs"))

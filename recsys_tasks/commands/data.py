@@ -158,6 +158,9 @@ def ingest_files(arguments: Namespace) -> Answer:
 
     overrides = {"dataset": arguments.dataset, **parse_assignments(arguments.assignments)}
     given = {role: getattr(arguments, role) for role in ("movies", "ratings", "archive", "replace")}
+    empty = [role for role, value in given.items() if value == ""]
+    if empty:
+        raise SettingsError(f"--{empty[0]} is empty: name a file")
     overrides |= {f"source.{field}": value for field, value in given.items() if value}
     settings = Settings.load(file=arguments.settings, overrides=overrides)
     if not (settings.source.movies or settings.source.ratings or settings.source.archive):

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlparse, urlunparse
+from urllib.parse import ParseResult, unquote, urlparse, urlunparse
 
 from recsys_tasks.connections import Connections, StoreAccess
 from recsys_tasks.data.download import download
 from recsys_tasks.errors import InputRejected, SourceUnavailable
+
+ADDRESS = "a path, or an http(s):// or s3:// address"
 
 ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "403", "AccessDenied"}
 """Answers of an S3 store that no retry changes."""
@@ -28,25 +30,48 @@ def localised(address: str, folder: Path, store: FindStore = find_store) -> Path
         store: gives the S3 endpoint and keys; asked for an ``s3://`` address only.
 
     Raises:
-        InputRejected: there is no such file.
+        InputRejected: there is no such file, or this is no address.
         SourceUnavailable: its server is away.
     """
-    parts = urlparse(address)
+    parts = _parts(address)
     if parts.scheme in ("http", "https"):
         return download(address, folder / _file_name(parts.path))
     if parts.scheme == "s3":
         target = folder / _file_name(parts.path)
         _from_s3(address, parts.netloc, parts.path.lstrip("/"), target, store())
         return target
+    return _plain_file(address)
+
+
+def _parts(address: str) -> ParseResult:
+    try:
+        parts = urlparse(address)
+    except ValueError as error:
+        raise InputRejected(_unsecret(address), f"this is no address: {error}", ADDRESS) from None
+    if parts.scheme in ("http", "https", "s3") and not parts.netloc:
+        raise InputRejected(_unsecret(address), "the address names no host", ADDRESS)
+    return parts
+
+
+def _unsecret(address: str) -> str:
+    """What may be shown of an address that cannot be taken apart."""
+    return address.rpartition("@")[2].partition("?")[0][:200]
+
+
+def _plain_file(address: str) -> Path:
     path = Path(address)
-    if not path.is_file():
-        raise InputRejected(address, "no such file", "a path, or an http(s):// or s3:// address")
-    return path
+    try:
+        if path.is_file():
+            return path
+        found = "this is no plain file" if path.exists() else "no such file"
+    except OSError as error:
+        found = f"it cannot be read: {error.strerror}"
+    raise InputRejected(address[:200], found, ADDRESS)
 
 
 def public_name(address: str) -> str:
     """An address as it may stand in a log or a table: without password and query."""
-    parts = urlparse(address)
+    parts = _parts(address)
     if parts.scheme not in ("http", "https", "s3"):
         return address
     host = parts.netloc.rpartition("@")[2]

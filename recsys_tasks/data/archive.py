@@ -31,6 +31,8 @@ def find_members(path: Path, name: str) -> dict[str, str]:
             members = archive.infolist()
     except FileNotFoundError:
         raise InputRejected(name, "no such file", "a zip archive") from None
+    except PermissionError as error:
+        raise InputRejected(name, f"it cannot be read: {error.strerror}") from None
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise InputRejected(
             name, f"this is no zip archive, or a cut one: {error}", advice="Fetch it again"
@@ -38,7 +40,7 @@ def find_members(path: Path, name: str) -> dict[str, str]:
     for member in members:
         problem = _problem(member)
         if problem:
-            raise InputRejected(f"{name}:{member.filename[:200]}", problem, "plain files inside")
+            raise InputRejected(f"{name}:{_printable(member)}", problem, "plain files inside")
     return {role: _only_member(members, role, name) for role in ROLES}
 
 
@@ -52,9 +54,17 @@ def _problem(member: zipfile.ZipInfo) -> str | None:
         or "\\" in member.filename
     ):
         return "its path leads outside the archive"
-    if stat.S_ISLNK(member.external_attr >> 16):
+    mode = member.external_attr >> 16
+    if stat.S_ISLNK(mode):
         return "it is a symbolic link"
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "it is a pipe or a device"
     return None
+
+
+def _printable(member: zipfile.ZipInfo) -> str:
+    """A member's name for a message of one line."""
+    return "".join(c if c.isprintable() else "?" for c in member.filename[:200])
 
 
 def _only_member(members: list[zipfile.ZipInfo], role: str, name: str) -> str:
@@ -70,10 +80,10 @@ def _only_member(members: list[zipfile.ZipInfo], role: str, name: str) -> str:
         if PurePosixPath(member.filename).name == wanted and not member.is_dir()
     ]
     if not found:
-        held = ", ".join(member.filename for member in members[:10]) or "nothing"
+        held = ", ".join(map(_printable, members[:10])) or "nothing"
         raise InputRejected(name, f"no {wanted} in it; it holds {held}", f"one {wanted}")
     if len(found) > 1:
-        names = ", ".join(member.filename for member in found[:10])
+        names = ", ".join(map(_printable, found[:10]))
         raise InputRejected(name, f"{wanted} is in it more than once: {names}", f"one {wanted}")
     member = found[0]
     if member.flag_bits & ENCRYPTED:

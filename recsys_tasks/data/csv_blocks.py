@@ -72,7 +72,7 @@ def read_blocks(
                 name,
                 f"a record that begins here does not end within {len(rest)} bytes",
                 "a line end, and each quote closed in its record",
-                f"look for a stray {quote} on this line or just after it",
+                f"Look for a stray {quote} on this line or just after it",
                 line=line + lines_used,
             )
         line += lines_used

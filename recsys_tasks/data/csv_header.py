@@ -1,6 +1,7 @@
 """A CSV file's header: which column is where, and what to say when it is not what it should be."""
 
 import csv
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,13 @@ from recsys_tasks.errors import InputRejected
 from recsys_tasks.settings import SourceSettings
 
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+
+OTHER_KINDS = {
+    ("<!doctype", "<html", "<head", "<?xml", "<error"): "a web page: download the file again",
+    ("version https://git-lfs",): "a Git LFS pointer: fetch what it points to",
+    ("{", "[{"): "JSON: export it as CSV",
+}
+"""How other text begins, in lower case, and what it is."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,10 @@ def _names(record: str, name: str, line: int, source: SourceSettings) -> list[st
     try:
         fields = fields_of(record, source.separator, source.quote)
     except csv.Error as error:
-        raise InputRejected(name, f"the header is no CSV: {error}", line=line) from None
+        expected, advice = "the names of the columns", _other_kind(record)
+        raise InputRejected(
+            name, f"the header is no CSV: {error}", expected, advice, line
+        ) from None
     return [field.strip() for field in fields]
 
 
@@ -67,13 +78,13 @@ def _problem(
     """What is wrong with a header and what to do about it."""
     repeated = [column for column in wanted.values() if found.count(column) > 1]
     if repeated:
-        return f"column {repeated[0]} stands in the header more than once", "leave one of them"
+        return f"column {repeated[0]} stands in the header more than once", "Leave one of them"
     missing = {part: column for part, column in wanted.items() if column not in found}
     if not missing:
         return None
     other = "ratings" if role == "movies" else "movies"
     if all(column in found for column in _wanted(other, source).values()):
-        return f"this is the {other} file", f"give it as --{other}"
+        return f"this is the {other} file", f"Give it as --{other}"
     return _describe(found, missing), _advise(found, missing, role, source)
 
 
@@ -85,20 +96,40 @@ def _describe(found: list[str], missing: dict[str, str]) -> str:
 
 def _advise(found: list[str], missing: dict[str, str], role: str, source: SourceSettings) -> str:
     """The likeliest cause of a missing column."""
-    first = found[0].lstrip().lower() if found else ""
-    if first.startswith(("<!doctype", "<html", "<?xml", "<head")):
-        return "This is a web page, not a CSV file: download the file again"
+    kind = _other_kind(found[0])
+    if kind:
+        return kind
     for separator, words in SEPARATORS.items():
         if separator != source.separator and all(
             c in found[0].split(separator) for c in missing.values()
         ):
             return f"The fields seem to be separated by {words}: set source.separator"
-    if any(field.replace(".", "", 1).isdigit() for field in found):
+    if all(column in found[0].split("::") for column in missing.values()):
+        return "A separator is one character: write a comma in place of ::"
+    if any(_is_number(re.split(r"[,;\t|: ]", field)[0]) for field in found):
         return "The first line seems to be a row: put a header above it"
+    return _advise_name(found, missing, role)
+
+
+def _advise_name(found: list[str], missing: dict[str, str], role: str) -> str:
+    """What to do about a column that may have another name."""
     section = "movie_columns" if role == "movies" else "rating_columns"
     part, column = next(iter(missing.items()))
     alike = next((field for field in found if _plain(field) == _plain(column)), None)
+    if alike and not alike.isprintable():
+        return f"Remove what is invisible from the column's name {alike!r}"
     return f"Rename the column, or set source.{section}.{part}={alike or 'NAME'}"
+
+
+def _other_kind(text: str) -> str:
+    """What a file is that begins like this, and what to do; empty for one that may be CSV."""
+    start = text.lstrip().lower()
+    kind = next((kind for starts, kind in OTHER_KINDS.items() if start.startswith(starts)), "")
+    return f"This is {kind}" if kind else ""
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdigit()
 
 
 def _plain(name: str) -> str:

@@ -32,7 +32,7 @@ def row_fields(record: str, source: SourceSettings, width: int) -> list[str]:
         fields = fields_of(record, source.separator, source.quote)
         problem = f"{len(fields)} fields instead of {width}" if len(fields) != width else ""
     except csv.Error as error:
-        problem = f"malformed: {error}"
+        problem = f"malformed: {str(error).partition(' - ')[0]}"  # what follows is for programmers
     if problem and ("\n" in record or "\r" in record):
         raise SwallowedLinesError(problem)
     if problem:

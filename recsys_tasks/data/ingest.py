@@ -315,6 +315,7 @@ class Load:
                 f"{aside.count} of {counts.read} rows would be set aside, this one first:"
                 f" {first.reason}",
                 f"at most {settings.max_rejected:.0%} and at least one good row",
-                "Correct the file, or raise source.max_rejected",
+                "Correct the file, or read it by its own scale, time unit or decimal sign as"
+                " docs/ingestion.md says; source.max_rejected is the limit",
                 line=first.line,
             )

@@ -1,5 +1,6 @@
 """The movies file's rows: ids, titles and genres, checked one by one; there are few of them."""
 
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -26,6 +27,9 @@ KNOWN_GENRES = (
 """The labels of MovieLens 25M; others are loaded and noted."""
 
 IN_LOWER_CASE = {genre.lower(): genre for genre in KNOWN_GENRES}
+INVISIBLE = {"Zs", "Zl", "Zp", "Cc", "Cf"}
+"""Unicode's categories of blanks, controls and signs without a shape."""
+
 TITLE_CHARACTERS = 10_000
 GENRES_CHARACTERS = 65_536
 
@@ -84,7 +88,8 @@ class MoviesReader:
         if len(text) > GENRES_CHARACTERS:
             raise Fault(f"{len(text)} characters of genres, more than {GENRES_CHARACTERS}")
         genres = genres_of(text, source.genre_separator)
-        return Movie(identity, title, genres, line, tuple(_notes(text, genres)))
+        notes = (*_notes_on_title(title), *_notes(text, genres))
+        return Movie(identity, title, genres, line, notes)
 
 
 def genres_of(text: str, separator: str) -> tuple[str, ...]:
@@ -94,16 +99,37 @@ def genres_of(text: str, separator: str) -> tuple[str, ...]:
     that label contradicts itself and is dropped.
     """
     labels = dict.fromkeys(label.strip() for label in text.split(separator))
-    genres = tuple(label for label in labels if label not in ("", NO_GENRES))
+    genres = tuple(label for label in labels if label != NO_GENRES and shows(label))
     return genres or (NO_GENRES,)
 
 
+def shows(text: str) -> bool:
+    """Whether a person would see anything of it: not only blanks, controls and zero-width signs."""
+    return any(unicodedata.category(character) not in INVISIBLE for character in text)
+
+
 def _judge_title(title: str, column: str) -> str:
-    if not title.strip():
+    if not shows(title):
         raise Fault(f"{column} is blank")
     if len(title) > TITLE_CHARACTERS:
         raise Fault(f"{column} has {len(title)} characters, more than {TITLE_CHARACTERS}")
     return title
+
+
+def _notes_on_title(title: str) -> Iterator[str]:
+    """What an earlier conversion, before the file came here, did to a title."""
+    if "\ufffd" in title:
+        yield f"title {title[:40]!r} has lost characters: U+FFFD stands in their place"
+    if not title.isascii() and _was_read_as_windows_1252(title):
+        yield f"title {title[:40]!r} seems to be UTF-8 that was read as Windows-1252"
+
+
+def _was_read_as_windows_1252(title: str) -> bool:
+    try:
+        title.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _notes(text: str, genres: tuple[str, ...]) -> Iterator[str]:

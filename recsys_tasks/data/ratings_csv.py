@@ -88,8 +88,9 @@ class RatingsReader:
             InputRejected: a stray quote takes in several lines.
         """
         fast, odd = self._read_plain(block)
-        rows, aside, blank = [], [], 0
-        for index in odd:
+        holds_text = block.ends[odd] > block.starts[odd]
+        rows, aside, blank = [], [], len(odd) - int(holds_text.sum())
+        for index in odd[holds_text]:
             record, line = block.record(index), int(block.lines[index])
             if not record.strip():
                 blank += 1
@@ -171,7 +172,11 @@ class RatingsReader:
         return seconds
 
     def _maybe_milliseconds(self, seconds: int) -> str:
-        return ": milliseconds?" if EARLIEST <= seconds // 1000 <= self._latest else ""
+        return (
+            ": milliseconds? See source.time_unit"
+            if EARLIEST <= seconds // 1000 <= self._latest
+            else ""
+        )
 
 
 UNKNOWN_MOVIE = "a movie that the catalogue lacks"

@@ -26,22 +26,35 @@ UNREADABLE = (OSError, RuntimeError, ValueError)
 
 GZIP_MAGIC = b"\x1f\x8b"
 UNPACK = "Unpack it first, or pack it with gzip"
-UTF16 = b"\xff\xfe"
+SAVE = "Save the file as UTF-8"
+EXPORT = "Export it as CSV"
 MARKS = {
-    b"\xff\xfe\0\0": ("text in UTF-32", "Save the file as UTF-8"),
-    b"\0\0\xfe\xff": ("text in UTF-32", "Save the file as UTF-8"),
-    UTF16: ("text in UTF-16", "Save the file as UTF-8"),
-    b"\xfe\xff": ("text in UTF-16", "Save the file as UTF-8"),
-    b"PK\x03\x04": ("a zip archive", "Give it as --archive"),
-    b"PK\x05\x06": ("an empty zip archive", "Give it as --archive"),
-    b"\x1f\x8b": ("gzip inside gzip", "Unpack it once"),
+    b"\xff\xfe\0\0": ("text in UTF-32", SAVE),
+    b"\0\0\xfe\xff": ("text in UTF-32", SAVE),
+    b"\xff\xfe": ("text in UTF-16", SAVE),
+    b"\xfe\xff": ("text in UTF-16", SAVE),
+    b"PK\x03\x04": ("a zip archive", "Give it as --archive; export a workbook as CSV"),
+    b"PK\x05\x06": ("an empty zip archive", "Fetch it again"),
+    b"\x1f\x8b": ("gzip data that is packed once more", "Unpack it once"),
     b"BZh": ("a bzip2 archive", UNPACK),
     b"\xfd7zXZ": ("an xz archive", UNPACK),
     b"\x28\xb5\x2f\xfd": ("a zstd archive", UNPACK),
     b"7z\xbc\xaf": ("a 7z archive", UNPACK),
-    b"PAR1": ("a Parquet file", "Export it as CSV"),
+    b"\x04\x22\x4d\x18": ("an lz4 archive", UNPACK),
+    b"Rar!": ("a rar archive", UNPACK),
+    b"PAR1": ("a Parquet file", EXPORT),
+    b"ARROW1": ("an Arrow file", EXPORT),
+    b"ORC\0": ("an ORC file", EXPORT),
+    b"Obj\x01": ("an Avro file", EXPORT),
+    b"\x89HDF": ("an HDF5 file", EXPORT),
+    b"SQLite format 3": ("a SQLite database", EXPORT),
+    b"\xd0\xcf\x11\xe0": ("an Excel workbook", EXPORT),
+    b"%PDF": ("a PDF document", EXPORT),
 }
 """How other formats begin: what they are called and what to do about them."""
+
+TAR = slice(257, 262), b"ustar"
+"""Where a tar archive says that it is one."""
 
 BOMB_BYTES = 1 << 24
 BOMB_RATIO = 200
@@ -76,14 +89,23 @@ class SourceFile:
                 yield cast(BinaryIO, stream)
         except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
             raise InputRejected(
-                self.name, f"the archive is cut or corrupt: {error}", advice="Fetch it again"
+                self.name,
+                f"the archive is cut or corrupt: {str(error) or 'a part of it is missing'}",
+                advice="Fetch it again",
             ) from None
 
+    def stated_bytes(self) -> int | None:
+        """Size of a member as its archive's directory states it; None for a file of its own."""
+        if not self.member:
+            return None
+        with zipfile.ZipFile(self.path) as archive:
+            return archive.getinfo(self.member).file_size
+
     def stored_bytes(self) -> int:
-        """Size as it is stored, packed if it is packed."""
+        """Size as it is stored, packed if it is packed; a directory that states more is not believed."""
         if self.member:
             with zipfile.ZipFile(self.path) as archive:
-                return archive.getinfo(self.member).compress_size
+                return min(archive.getinfo(self.member).compress_size, self.path.stat().st_size)
         return self.path.stat().st_size
 
     @contextmanager
@@ -171,7 +193,8 @@ def check_file(file: SourceFile) -> CheckedFile:
         state = file_state(file.path)
         sha256, size = _read_once(file)
     except UNREADABLE as error:
-        raise InputRejected(file.name, f"it cannot be read: {error}", "a whole file") from None
+        found = "the archive is cut or corrupt" if file.member else "it cannot be read"
+        raise InputRejected(file.name, f"{found}: {error}", "a whole file") from None
     return CheckedFile(file.role, file.name, file.path, file.member, sha256, size, state)
 
 
@@ -186,6 +209,8 @@ def _read_once(file: SourceFile) -> tuple[str, int]:
             _refuse_bytes(file, decoder, chunk, read)
             read += len(chunk)
             _refuse_bomb(file, read)
+        if file.stated_bytes() not in (None, read):
+            raise zipfile.BadZipFile(f"it states {file.stated_bytes()} bytes and holds {read}")
     _refuse_bytes(file, decoder, b"", read)
     if not read:
         raise InputRejected(file.name, "the file is empty", "a header and rows")
@@ -228,14 +253,27 @@ def _line_at(file: SourceFile, offset: int) -> int:
 
 def _refuse_other_format(file: SourceFile, start: bytes) -> None:
     """Refuses bytes that are no UTF-8 text by their very beginning."""
-    marks = [mark for mark in MARKS if start.startswith(mark)]
-    if not marks and b"\0" in start[:4]:
-        marks = [UTF16]
-    if marks:
-        found, advice = MARKS[marks[0]]
+    found, advice = next(
+        (words for mark, words in MARKS.items() if start.startswith(mark)), _unmarked(start)
+    )
+    if found:
         raise InputRejected(
             file.name, f"this is {found}", "CSV in UTF-8", advice, line=1, column="byte 0"
         )
+
+
+def _unmarked(start: bytes) -> tuple[str, str]:
+    """What bytes are that bear no mark, and what to do; empty for what may be CSV."""
+    if start[TAR[0]] == TAR[1]:
+        return "a tar archive", UNPACK
+    zeros = tuple(at for at, octet in enumerate(start[:4]) if not octet)
+    if zeros in ((0, 1, 2), (1, 2, 3)):
+        return "text in UTF-32", SAVE
+    if zeros in ((0, 2), (1, 3)):
+        return "text in UTF-16", SAVE
+    if zeros:
+        return "no text: NUL bytes are at its start", "Write or fetch the file again"
+    return "", ""
 
 
 def _refuse_bomb(file: SourceFile, read: int) -> None:

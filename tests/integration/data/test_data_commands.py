@@ -101,3 +101,10 @@ def test_help_teaches_by_example(command: str, capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit):
         main([command, "--help"])
     assert f"recsys {command}" in capsys.readouterr().out.partition("options:")[2]
+
+
+def test_an_empty_name_is_no_leave_to_load_the_other_file_alone(
+    shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*ingest(shared / "bad/good"), "--ratings", ""]) == 2
+    assert "--ratings is empty" in capsys.readouterr().err.splitlines()[-1]

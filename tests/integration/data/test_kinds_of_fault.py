@@ -98,7 +98,7 @@ REFUSED_RATINGS: dict[str, tuple[bytes, str]] = {
     "a corrupt gzip": (gzip.compress(RATINGS)[:20] + b"\0" * 9, "cut or corrupt"),
     "rubbish after a gzip": (gzip.compress(RATINGS) + b"rubbish", "cut or corrupt"),
     "a gzip that swells": (gzip.compress(RATINGS + b"0" * (40 << 20)), "this looks like a bomb"),
-    "a gzip in a gzip": (gzip.compress(gzip.compress(RATINGS)), "gzip inside gzip"),
+    "a gzip in a gzip": (gzip.compress(gzip.compress(RATINGS)), "packed once more"),
     "movies": (MOVIES, "this is the movies file"),
 }
 

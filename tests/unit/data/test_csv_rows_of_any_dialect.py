@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from recsys_tasks.data.csv_blocks import Block, read_blocks
 from recsys_tasks.data.csv_header import read_header
-from recsys_tasks.data.movies_csv import Movie, MoviesReader
+from recsys_tasks.data.movies_csv import Movie, MoviesReader, shows
 from recsys_tasks.data.ratings_csv import RatingsReader
 from recsys_tasks.data.rejections import Aside
 from recsys_tasks.errors import InputRejected
@@ -108,7 +108,7 @@ titles = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"
 
 
 @given(
-    table=st.lists(st.tuples(st.integers(1, 2**31 - 1), titles.filter(str.strip)), min_size=1),
+    table=st.lists(st.tuples(st.integers(1, 2**31 - 1), titles.filter(shows)), min_size=1),
     dialect=dialects,
     size=st.integers(64, 4096),
 )

@@ -11,15 +11,13 @@ Source:
 import logging
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_tasks.errors import SparkUnavailable, TrainingRefused
+from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Csr, Interactions
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.settings import SparkSettings, TrainSettings
@@ -50,10 +48,7 @@ def fit_als(
     if not len(train):
         raise TrainingRefused("there are no positive interactions to train on")
     check_ground(spark)
-    with (
-        tempfile.TemporaryDirectory(prefix="recsys-spark-", dir=spark.exchange or None) as home,
-        _translated(spark),
-    ):
+    with tempfile.TemporaryDirectory(prefix="recsys-spark-", dir=spark.exchange or None) as home:
         users, items = _factors(train, wanted, spark, Path(home))
     if not (np.isfinite(users).all() and np.isfinite(items).all()):
         raise TrainingRefused("Spark left NaN or infinite factors")
@@ -100,12 +95,13 @@ def _factors(
     """Hands the interactions over, lets Spark work, and reads back what its executors wrote."""
     from pyspark.ml.recommendation import ALS
 
-    from recsys_tasks.spark.exchange import read_factors, write_interactions
+    from recsys_tasks.spark.exchange import prove_shared, read_factors, write_interactions
 
     home.chmod(0o755)
     write_interactions(train, home / "interactions")
     began = time.perf_counter()
     with session(spark, home) as running:
+        prove_shared(running, home / "proof")
         running.sparkContext.setCheckpointDir(str(home / "checkpoints"))
         rows = running.read.parquet(str(home / "interactions"))
         als = ALS(
@@ -142,22 +138,3 @@ def _factors(
 def _write(factors: Any, folder: Path) -> None:
     """Has the executors write factors in the order of their ids."""
     factors.orderBy("id").write.parquet(str(folder))
-
-
-@contextmanager
-def _translated(spark: SparkSettings) -> Iterator[None]:
-    """Spark's failures as this project's, one line each."""
-    from py4j.protocol import Py4JError, Py4JNetworkError
-    from pyspark.errors import PySparkException
-
-    try:
-        yield
-    except (Py4JError, Py4JNetworkError, PySparkException, ConnectionError) as error:
-        said = str(error)
-        if "OutOfMemoryError" in said or "Java heap space" in said:
-            raise TrainingRefused(
-                f"Spark ran out of its {spark.memory_megabytes} MB: raise spark.memory_megabytes"
-            ) from error
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
-        told = next((line for line in lines if "Exception" in line or "fail" in line), said[:300])
-        raise SparkUnavailable(f"Spark on {spark.master} gave up: {told[:300]}") from error

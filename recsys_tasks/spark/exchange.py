@@ -1,6 +1,7 @@
 """What passes between this process and Spark's executors: Parquet files in a folder that both see."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +31,21 @@ def write_interactions(train: Interactions, folder: Path) -> None:
         pq.write_table(table, folder / f"part-{part:05}.parquet")
 
 
+def prove_shared(spark: Any, folder: Path) -> None:
+    """Has executors write a few rows, so that a folder beyond their reach is found out before the fit.
+
+    Args:
+        spark: a running ``pyspark.sql.SparkSession``.
+        folder: a new one where the factors will lie.
+
+    Raises:
+        TrainingRefused: nothing of it is to be seen here. What Spark raises when it may not write
+            there is left to ``translated``.
+    """
+    spark.range(2).write.parquet(str(folder))
+    _parts(folder)
+
+
 def read_factors(folder: Path, n_rows: int, components: int) -> NDArray[np.float32]:
     """Factors that executors wrote as ``id``, ``features``; rows that they lack are zero.
 
@@ -45,13 +61,7 @@ def read_factors(folder: Path, n_rows: int, components: int) -> NDArray[np.float
         TrainingRefused: Spark left no file, ids beyond the rows, or another width.
     """
     vectors = np.zeros((n_rows, components), dtype=np.float32)
-    parts = sorted(folder.glob("part-*.parquet"))
-    if not parts:
-        raise TrainingRefused(
-            f"Spark's executors left nothing in {folder}: spark.exchange must name a folder that "
-            "they and this process both see"
-        )
-    for part in parts:
+    for part in _parts(folder):
         table = pq.read_table(part)
         ids = table["id"].to_numpy()
         values = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
@@ -59,3 +69,18 @@ def read_factors(folder: Path, n_rows: int, components: int) -> NDArray[np.float
             raise TrainingRefused(f"{part.name}: not factors of {n_rows} rows x {components}")
         vectors[ids] = values.reshape(len(ids), components)
     return vectors
+
+
+def _parts(folder: Path) -> list[Path]:
+    """What the executors left.
+
+    Raises:
+        TrainingRefused: nothing.
+    """
+    parts = sorted(folder.glob("part-*.parquet"))
+    if not parts:
+        raise TrainingRefused(
+            f"Spark's executors left nothing in {folder}: spark.exchange must name a folder that "
+            "they and this process both see"
+        )
+    return parts

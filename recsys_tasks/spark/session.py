@@ -14,6 +14,8 @@ from typing import Any
 
 from recsys_tasks.errors import SparkUnavailable, TrainingRefused
 from recsys_tasks.settings import SparkSettings
+from recsys_tasks.spark.failures import translated
+from recsys_tasks.spark.watch import executors_awaited
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +101,9 @@ def session(settings: SparkSettings, scratch: Path) -> Iterator[Any]:
         scratch: an existing local folder of the driver's own.
 
     Raises:
-        TrainingRefused, SparkUnavailable: as ``check_ground``; or the JVM did not start.
+        TrainingRefused: as ``check_ground``; or the JVM did not start.
+        SparkUnavailable: as ``check_ground`` and ``executors_awaited``.
+        Both: what Spark raised in the block, see ``translated``.
     """
     check_ground(settings)
     from pyspark import SparkConf, SparkContext
@@ -115,12 +119,14 @@ def session(settings: SparkSettings, scratch: Path) -> Iterator[Any]:
         except PySparkRuntimeError as error:
             raise TrainingRefused(f"Spark's JVM did not start: {_last_line(noise)}") from error
     try:
-        context = SparkContext(conf=config, gateway=gateway)
-        context.setLogLevel("WARN")
-        try:
-            yield SparkSession(context)
-        finally:
-            context.stop()
+        with translated(settings):
+            context = SparkContext(conf=config, gateway=gateway)
+            context.setLogLevel("WARN")
+            try:
+                with executors_awaited(context, settings):
+                    yield SparkSession(context)
+            finally:
+                context.stop()
     finally:
         gateway.shutdown()
         gateway.proc.stdin.close()

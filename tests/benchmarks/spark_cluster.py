@@ -8,20 +8,14 @@ Prints Markdown; docs/spark.md holds its output.
 """
 
 import hashlib
-import os
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
-import pyspark
 from quality import Prepared, prepare, read, seeded
 
-from recsys_tasks.local.ports import LOOPBACK
 from recsys_tasks.model.baselines import popular
 from recsys_tasks.model.evaluation import Question, measure_scorer
 from recsys_tasks.model.parameters import Model
@@ -29,15 +23,17 @@ from recsys_tasks.model.representations import fold
 from recsys_tasks.settings import Settings
 from recsys_tasks.spark.als import fit_als
 
+sys.path.append(str(Path(__file__).parents[1] / "support"))
+from loopback_spark import cluster
+
 HERE = "local[2]"
-SECONDS = 30
 
 
 def main() -> None:
     """Fits, measures, prints."""
     with tempfile.TemporaryDirectory(prefix="recsys-") as exchange, ExitStack() as stack:
-        master = stack.enter_context(cluster(Path(exchange)))
-        same = {"spark.partitions": 4, "spark.exchange": exchange, "spark.memory_megabytes": 1024}
+        master = stack.enter_context(cluster(Path(exchange))).master
+        same = {"spark.exchange": exchange, "spark.memory_megabytes": 1024}
         settings = seeded("spark", same, 1)
         given = prepare(read(Path(sys.argv[1])), settings)
         question = Question.of_test(given.parts, given.seen)
@@ -71,55 +67,6 @@ def served(measured: tuple[dict, dict]) -> str:
     """Two metrics as the row's last cells."""
     view = measured[0]["test_served"]
     return f"{view['precision_at_5']:.3f} | {view['ndcg_at_10']:.3f} |"
-
-
-@contextmanager
-def cluster(folder: Path) -> Iterator[str]:
-    """Address of a standalone master with two workers of one core each; all of it ends with the block."""
-    with socket.socket() as free:
-        free.bind((LOOPBACK, 0))
-        port = free.getsockname()[1]
-    address, places = f"spark://{LOOPBACK}:{port}", ("--host", LOOPBACK, "--webui-port", "0")
-    master = start("master.Master", folder, *places, "--port", str(port))
-    begun = [master]
-    try:
-        until_it_listens(port)
-        size = ("--cores", "1", "--memory", "1g")
-        begun += [
-            start("worker.Worker", folder / name, *places, *size, "-d", str(folder / name), address)
-            for name in ("one", "two")
-        ]
-        yield address
-    finally:
-        for process in reversed(begun):
-            process.terminate()
-            process.wait()
-
-
-def start(part: str, folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
-    """One of the cluster's processes; what it says goes to a file in its folder."""
-    folder.mkdir(exist_ok=True)
-    home = Path(pyspark.__file__).parent
-    command = [str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{part}", *arguments]
-    environment = {**os.environ, "SPARK_HOME": str(home), "SPARK_LOCAL_IP": LOOPBACK}
-    with (folder / f"{part}.log").open("wb") as said:
-        return subprocess.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT)
-
-
-def until_it_listens(port: int) -> None:
-    """Waits for the master.
-
-    Raises:
-        TimeoutError: it did not come.
-    """
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        try:
-            socket.create_connection((LOOPBACK, port), 1).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise TimeoutError(f"no Spark master after {SECONDS} s")
 
 
 if __name__ == "__main__":

@@ -60,6 +60,13 @@ def test_settings_without_meaning_for_als_are_refused(foreign):
         Settings.load(overrides=ALS | {name: value})
 
 
+def test_more_blocks_than_two_are_not_called_reproducible():
+    with pytest.raises(SettingsError, match=r"partitions 3 cannot .* spark\.reproducible off"):
+        Settings.load(overrides=ALS | {"spark.partitions": 3})
+    settings = Settings.load(overrides={"spark.partitions": 16, "spark.reproducible": False})
+    assert settings.spark.partitions == 16
+
+
 def test_spark_is_imported_only_when_asked_for():
     code = "import recsys_tasks.steps, sys; sys.exit('pyspark' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,12 +1,17 @@
-"""The facts of a run's report, from whatever its steps left before it ended."""
+"""The facts of a run's report, from whatever its steps left before it ended, and their writing."""
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recsys_tasks.errors import NotFound
+from recsys_tasks.publish.report import render_report
 from recsys_tasks.rivalry import Rivalry
-from recsys_tasks.run import RunFiles
+from recsys_tasks.run import Run, RunFiles
+from recsys_tasks.step_notes import Note
 from recsys_tasks.version_facts import library_versions
+
+log = logging.getLogger(__name__)
 
 WORDLESS = "did not finish and left no reason; see the log of the first red task"
 """Said of a step that was killed, ran out of time, waits for a person or met a bug."""
@@ -15,6 +20,18 @@ MODEL_METRICS = ("precision_at_5", "recall_at_10", "ndcg_at_10")
 
 MADE = ("data", "checks", "metrics", "gate", "index")
 """Sections of the report that a step leaves whole, in a file of that name."""
+
+MAKES = {
+    "fit_dataset": ("data", "checks"),
+    "train": ("history",),
+    "evaluate": ("metrics", "examples", "neighbours", "champion", "changes"),
+    "gate": ("gate",),
+    "build_index": ("index", "index_seconds"),
+}
+"""Which step makes which of the report's facts."""
+
+JUDGES = ("fit_dataset", "gate", "build_index")
+"""Steps that leave what they found also when they then refuse it."""
 
 
 def report_of_version(rivalry: Rivalry) -> dict[str, Any]:
@@ -31,47 +48,75 @@ def report_of_version(rivalry: Rivalry) -> dict[str, Any]:
             **(_maybe(files, "examples.json") or {}),
             **(rivalry.beside(made["data"]) if made["metrics"] else {}),
             "libraries": library_versions(),
-            "run": files.run.document()
-            | {"dataset": files.run.dataset, "version": files.run.version},
+            "run": _names(files.run),
             "history": history,
             "settings": rivalry.settings.flat(),
         }
     )
 
 
-def report_of_run(rivalry: Rivalry, steps: Iterable[str]) -> dict[str, Any]:
-    """What a run's report says: the version's, with the time, memory and fate of each step."""
-    files, steps = rivalry.data.files, tuple(steps)
-    notes = [note for step in steps if (note := _maybe(files, f"steps/{step}.json"))]
+def report_of_run(rivalry: Rivalry, notes: Sequence[Note], steps: Sequence[str]) -> dict[str, Any]:
+    """What a run's report says: the version's, with the time, memory and fate of each step.
+
+    What a step made in an earlier try, and has not made again, is left out.
+
+    Args:
+        rivalry: of the run.
+        notes: what the steps left of their running.
+        steps: the names of all of them, in order.
+    """
+    files = rivalry.data.files
     training = _maybe(files, "training.json") or {"history": []}
-    return report_of_version(rivalry) | _without_gaps(
+    known = report_of_version(rivalry) | _without_gaps(
         {
             "history": training["history"],
             "index_seconds": _maybe(files, "index_seconds.json"),
-            "timings": notes,
-            "failure": _failure(notes, steps),
+            "timings": list(notes),
+            "failures": failures_of(notes, steps),
         }
     )
+    stale = _stale(notes)
+    return {name: value for name, value in known.items() if name not in stale}
+
+
+def report_of_refusal(run: Run, conf: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    """What the report of a run says whose conf was refused, so that no step could begin.
+
+    Args:
+        conf: as it was given.
+        reason: why it was refused, in words.
+    """
+    failure = {"step": "settings", "failure": reason}
+    return {"run": _names(run), "failures": [failure], "settings": dict(conf)}
+
+
+def write_report(files: RunFiles, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Writes a run's report and its outcome; returns the report's key with ``outcome_of`` it."""
+    key = files.put_bytes("report.html", render_report(facts).encode())
+    outcome = outcome_of(facts)
+    files.put_json("outcome.json", outcome)
+    log.info("report: wrote %s; %s %s", key, outcome["verdict"], outcome["reason"])
+    return {"report": key, **outcome}
 
 
 def outcome_of(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What a run came to, small enough for a list of runs, a note and an operator's gauges.
 
     Args:
-        facts: what ``report_of_run`` returned.
+        facts: what ``report_of_run`` or ``report_of_refusal`` returned.
 
     Returns:
         the run's names; ``verdict`` (accepted, rejected, failed) and ``reason``, empty if it was
         accepted; ``metrics`` as served, ``rows`` and sizes, ``seconds`` and ``peak_mb`` by step:
         whatever of them is known.
     """
-    failure, accepted = facts.get("failure"), (facts.get("gate") or {}).get("accepted")
-    refused = accepted is False
+    failures = facts.get("failures") or ()
+    refused = (facts.get("gate") or {}).get("accepted") is False
     timings = facts.get("timings") or ()
     return {
         **facts["run"],
-        "verdict": "rejected" if refused else "failed" if failure else "accepted",
-        "reason": f"{failure['step']}: {failure['failure']}" if failure else "",
+        "verdict": "rejected" if refused else "failed" if failures else "accepted",
+        "reason": "; ".join(f"{each['step']}: {each['failure']}" for each in failures),
         "metrics": _headline(facts),
         "rows": _rows(facts.get("data") or {}),
         "seconds": {note["step"]: note["seconds"] for note in timings},
@@ -79,15 +124,21 @@ def outcome_of(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _failure(notes: list[dict[str, Any]], steps: tuple[str, ...]) -> dict[str, Any] | None:
-    """The first step that failed or left no note: in a chain, a later note is of an earlier try."""
-    found = {note["step"]: note for note in notes}
+def failures_of(notes: Sequence[Note], steps: Sequence[str]) -> list[dict[str, str]]:
+    """The steps that failed, in order, and those that began and left no note: after a failure none begins."""
+    found, failures, before_failed = {note["step"]: note for note in notes}, [], False
     for step in steps:
-        if step not in found:
-            return {"step": step, "failure": WORDLESS}
-        if found[step]["failure"]:
-            return found[step]
-    return None
+        failure = found[step]["failure"] if step in found else "" if before_failed else WORDLESS
+        if failure:
+            failures.append({"step": step, "failure": failure})
+        before_failed = step not in found or bool(failure)
+    return failures
+
+
+def _stale(notes: Sequence[Note]) -> set[str]:
+    """Names of the facts whose step has not made them in the run's latest course."""
+    ended = {note["step"]: not note["failure"] or note["step"] in JUDGES for note in notes}
+    return {name for step, names in MAKES.items() if not ended.get(step) for name in names}
 
 
 def _headline(facts: Mapping[str, Any]) -> dict[str, float]:
@@ -108,6 +159,10 @@ def _rows(data: Mapping[str, Any]) -> dict[str, int]:
     sums = {name: sum(file.get(name) or 0 for file in files) for name in ("loaded", "rejected")}
     sizes = {name: data[name] for name in ("users", "items", "ratings") if name in data}
     return sums | sizes if data else {}
+
+
+def _names(run: Run) -> dict[str, str]:
+    return run.document() | {"dataset": run.dataset, "version": run.version}
 
 
 def _maybe(files: RunFiles, name: str) -> Any:

@@ -6,7 +6,6 @@ machine: the same run writes the same keys and, with one thread, the same bytes.
 """
 
 import logging
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -48,8 +47,9 @@ from recsys_tasks.recommend import golden
 from recsys_tasks.rivalry import Rivalry
 from recsys_tasks.run import Checkpoint, Run, RunFiles
 from recsys_tasks.run_data import RunData
-from recsys_tasks.run_report import outcome_of, report_of_run, report_of_version
+from recsys_tasks.run_report import report_of_run, report_of_version, write_report
 from recsys_tasks.settings import Settings
+from recsys_tasks.step_notes import StepNotes, peak_mb
 from recsys_tasks.version_facts import data_facts, lineage, manifest_sections
 
 log = logging.getLogger(__name__)
@@ -92,16 +92,17 @@ def recorded_as(name: str) -> Callable[[Step[P]], Step[P]]:
             began = time.monotonic()
             purpose = (step.__doc__ or "").partition("\n")[0]
             log.info("%s: %s %s, version %s", name, purpose, self.run.dataset, self.run.version)
+            self.notes.begin(name)
             try:
                 made = step(self, *arguments, **keywords)
             except MemoryError as error:
-                refused = TrainingRefused(f"{name}: out of memory at {_peak_mb()} MB ({error})")
-                self.note(name, time.monotonic() - began, failure=str(refused))
+                refused = TrainingRefused(f"{name}: out of memory at {peak_mb()} MB ({error})")
+                self.notes.end(name, time.monotonic() - began, failure=str(refused))
                 raise refused from error
             except RecsysError as error:
-                self.note(name, time.monotonic() - began, failure=str(error))
+                self.notes.end(name, time.monotonic() - began, failure=str(error))
                 raise
-            self.note(name, seconds := time.monotonic() - began)
+            self.notes.end(name, seconds := time.monotonic() - began)
             log.info("%s: done in %.1f s; %s", name, seconds, _in_words(made))
             return made
 
@@ -142,6 +143,11 @@ class Steps:
     def data(self) -> RunData:
         """What earlier steps left."""
         return RunData(self.files, self.settings.train.refit)
+
+    @property
+    def notes(self) -> StepNotes:
+        """What each step left of its time, memory and fate."""
+        return StepNotes(self.store, self.files.key("steps/"), ORDER)
 
     @property
     def rivalry(self) -> Rivalry:
@@ -399,24 +405,11 @@ class Steps:
 
     def report(self) -> Reference:
         """Writes what a person reads about the run, with whatever the steps left; returns what it came to."""
-        facts = report_of_run(self.rivalry, ORDER)
-        key = self.files.put_bytes("report.html", render_report(facts).encode())
-        outcome = outcome_of(facts)
-        self.files.put_json("outcome.json", outcome)
-        log.info("report: wrote %s; %s %s", key, outcome["verdict"], outcome["reason"])
-        return {"report": key, **outcome}
+        return write_report(self.files, report_of_run(self.rivalry, self.notes.read(), ORDER))
 
     def training_inputs(self) -> tuple[Split, Csr, Csr]:
         """The split, the item features and what everyone has rated, as earlier steps left them."""
         return self.data.split(), self.data.features().matrix, self.data.seen()
-
-    def note(self, name: str, seconds: float, failure: str = "") -> None:
-        """Leaves a step's time, peak memory and fate for the report."""
-        fate = {"step": name, "seconds": round(seconds, 3), "peak_mb": _peak_mb()}
-        try:
-            self.files.put_json(f"steps/{name}.json", fate | {"failure": failure})
-        except RecsysError as error:
-            log.warning("could not note the fate of %s: %s", name, error)
 
     def _judge(self, document: dict[str, Any]) -> int:
         """Keeps the verdict, with the index's rule in it once there is an index; how many rules it has.
@@ -519,8 +512,3 @@ def _in_words(made: Reference) -> str:
         f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
         for name, value in made.items()
     )
-
-
-def _peak_mb() -> int:
-    """Largest resident memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -1,6 +1,7 @@
 """The whole flow over a real Postgres and a real S3 server: what it leaves, and what it refuses."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -200,6 +201,28 @@ def test_a_step_that_ends_without_a_word_is_named_in_the_outcome(database_url, b
     written = steps.report()
     assert written["reason"].startswith("ingest: did not finish")
     assert "Failed at ingest" in steps.store.get(written["report"]).decode()
+
+
+def test_what_a_step_left_in_an_earlier_try_is_not_shown_as_if_it_were_of_this_one(
+    database_url, bucket, source
+):
+    steps = steps_of(database_url, bucket, **source)
+    run_all(steps)
+    assert steps.report()["verdict"] == "accepted"
+    with pytest.raises(TrainingRefused):
+        replace(
+            steps,
+            settings=Settings.load("quick", overrides=QUICK | {"train.memory_megabytes": 100}),
+        ).train()
+    written = steps.report()
+    assert written["verdict"] == "failed"
+    assert written["reason"].startswith("train: ")
+    assert "promote" not in written["reason"]
+    assert [note["step"] for note in steps.notes.read()] == list(ORDER[: ORDER.index("train") + 1])
+    page = steps.store.get(written["report"]).decode()
+    assert "Failed at train" in page
+    assert "The gate" not in page
+    assert "Ratings by stars" in page
 
 
 def test_without_a_source_and_with_empty_tables_the_run_says_what_to_do(database_url, bucket):

@@ -24,6 +24,9 @@ ORDER = (
 AFTER = (material.neighbours, making.timings, making.settings, making.lineage)
 """Sections below them."""
 
+JUDGES = ("gate", "build_index")
+"""Steps whose failure the rules tell better, where a rule is not met."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -84,7 +87,7 @@ def render_report(facts: Mapping[str, Any]) -> str:
             dicts with title, genres and score or rating;
             ``neighbours``: dicts with title, before, now; ``changes``: dicts with name, before, now;
             ``timings``: a dict a step: step, seconds, peak_mb, failure;
-            ``failure``: step and failure, in words;
+            ``failures``: dicts with step and failure, in words, in the steps' order;
             ``settings``: nested or flat.
     """
     run = facts.get("run") or {}
@@ -92,7 +95,7 @@ def render_report(facts: Mapping[str, Any]) -> str:
         dataset=run.get("dataset", ""),
         version=run.get("version", ""),
         verdict=judge(facts),
-        rules=[rule_of(rule) for rule in (facts.get("gate") or {}).get("rules") or []],
+        rules=sorted(map(rule_of, _rules(facts)), key=lambda rule: rule.passed),
         above=[section for make in ORDER if (section := make(facts))],
         examples=[example_of(example) for example in facts.get("examples") or []],
         below=[section for make in AFTER if (section := make(facts))],
@@ -100,13 +103,16 @@ def render_report(facts: Mapping[str, Any]) -> str:
 
 
 def judge(facts: Mapping[str, Any]) -> Verdict:
-    """What became of the run, in a word, and why."""
-    gate, failure = facts.get("gate") or {}, facts.get("failure") or {}
+    """What became of the run, in a word, and why: what failed, in order."""
+    gate, failures = facts.get("gate") or {}, facts.get("failures") or []
     if gate.get("accepted") is False:
-        return Verdict("Rejected", "bad", _reasons(gate))
-    if failure:
+        others = [failure for failure in failures if failure.get("step") not in JUDGES]
+        return Verdict("Rejected", "bad", (*_reasons(facts), *map(_named, others)))
+    if failures:
+        first, *others = failures
         judged = "Accepted, then failed" if gate else "Failed"
-        return Verdict(f"{judged} at {failure.get('step')}", "bad", (str(failure.get("failure")),))
+        reasons = (str(first.get("failure")), *map(_named, others))
+        return Verdict(f"{judged} at {first.get('step')}", "bad", reasons)
     if gate:
         return Verdict("Accepted", "good", ("Every rule of the gate is met.",))
     return Verdict("Not judged", "open", ("The run did not come to the gate.",))
@@ -152,9 +158,17 @@ def film_of(film: Mapping[str, Any]) -> Film:
     return Film(str(film.get("title", "")), "; ".join(part for part in (stars, genres) if part))
 
 
-def _reasons(gate: Mapping[str, Any]) -> tuple[str, ...]:
-    failed = [rule for rule in gate.get("rules") or [] if not rule.get("passed")]
+def _rules(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return (facts.get("gate") or {}).get("rules") or []
+
+
+def _reasons(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    failed = [rule for rule in _rules(facts) if not rule.get("passed")]
     return tuple(str(rule.get("reason") or wording.rule(str(rule.get("name")))) for rule in failed)
+
+
+def _named(failure: Mapping[str, Any]) -> str:
+    return f"{failure.get('step')}: {failure.get('failure')}"
 
 
 def _scale(numbers: Sequence[float]) -> Callable[[float], float]:

@@ -97,7 +97,7 @@ FACTS: dict[str, Any] = {
         {"step": "train", "seconds": 12.4, "peak_mb": 300, "failure": ""},
         {"step": "gate", "seconds": 0.02, "peak_mb": 301, "failure": HOSTILE},
     ],
-    "failure": None,
+    "failures": [],
     "settings": {"index": {"min_recall": 0.98}, "source.movies": HOSTILE, "train.genres": True},
     "libraries": {"numpy": "2.4.1"},
     "code": {"revision": "553385a"},
@@ -188,9 +188,10 @@ def test_the_verdict_comes_first_and_says_why(page: Page) -> None:
     rejected = copy.deepcopy(FACTS)
     rejected["gate"]["accepted"] = False
     rejected["gate"]["rules"][0] |= {"passed": False, "bound": 0.99, "reason": "only 0.1337"}
-    rejected["failure"] = {"step": "gate", "failure": "the gate rejected the candidate"}
+    rejected["failures"] = [{"step": "gate", "failure": "the gate rejected the candidate"}]
     text = Page(render_report(rejected)).text
     assert text.index("Rejected") < text.index("only 0.1337") < text.index("Quality")
+    assert "gate: the gate rejected" not in text
     assert "✗ not met" in text
     assert "Accepted" in page.text
 
@@ -199,7 +200,7 @@ def test_a_run_that_failed_early_has_its_page_with_the_reason() -> None:
     reason = "ratings.csv, line 3: a rating of 7"
     facts = {
         "run": FACTS["run"],
-        "failure": {"step": "ingest", "failure": reason},
+        "failures": [{"step": "ingest", "failure": reason}],
         "timings": [{"step": "ingest", "seconds": 0.1, "peak_mb": 90, "failure": reason}],
     }
     text = Page(render_report(facts)).text
@@ -209,8 +210,25 @@ def test_a_run_that_failed_early_has_its_page_with_the_reason() -> None:
 
 
 def test_a_failure_after_the_gate_is_not_taken_for_a_rejection() -> None:
-    facts = FACTS | {"failure": {"step": "publish", "failure": "the store is away"}}
+    facts = FACTS | {"failures": [{"step": "publish", "failure": "the store is away"}]}
     assert "Accepted, then failed at publish" in Page(render_report(facts)).text
+
+
+def test_every_step_that_failed_is_named_in_order() -> None:
+    failed = [{"step": step, "failure": f"no {step}"} for step in ("ingest", "publish", "promote")]
+    text = Page(render_report({"failures": failed})).text
+    places = [text.index(said) for said in ("no ingest", "publish: no publish", "promote: no")]
+    assert places == sorted(places)
+
+
+def test_rules_that_are_not_met_come_before_those_that_are(page: Page) -> None:
+    rules = [
+        {"name": f"rule_{place}", "value": 1, "bound": 2, "passed": place % 2 == 0}
+        for place in range(4)
+    ]
+    text = Page(render_report({"gate": {"accepted": False, "rules": rules}})).text
+    text = text[text.index("The gate") :]
+    assert sorted(range(4), key=lambda place: text.index(f"Rule {place}")) == [1, 3, 0, 2]
 
 
 def test_of_nothing_known_there_is_a_page() -> None:

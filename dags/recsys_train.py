@@ -13,6 +13,7 @@ from airflow.sdk import CronTriggerTimetable, chain, dag, get_current_context
 from recsys_airflow import CHAMPION, settings_form, step, steps
 from recsys_airflow.alerts import alert_of, deadline, report_failed
 from recsys_airflow.approval import approval
+from recsys_airflow.current import write_report
 from recsys_airflow.metrics import send_metrics
 from recsys_airflow.spread import evaluation_shards
 
@@ -106,7 +107,7 @@ def recsys_train():
     @step(minutes=10, on_failure_callback=report_failed)
     def report():
         """Write what a person reads about the run, whatever became of it; tell of a failure, send metrics."""
-        written = steps().report()
+        written = write_report()
         alert_of(written)
         send_metrics(written)
         return written

@@ -3,16 +3,18 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow.sdk import Connection, get_current_context
 
-from recsys_airflow.settings_form import settings_of
+from recsys_airflow.settings_form import dataset_of, settings_of
+from recsys_tasks.errors import SettingsError
 
 if TYPE_CHECKING:
     from recsys_tasks.data.postgres import Database
     from recsys_tasks.publish.object_store import ObjectStore
+    from recsys_tasks.run import Run
     from recsys_tasks.steps import Steps
 
 CHATTY = ("alembic", "matplotlib")
@@ -21,17 +23,36 @@ CHATTY = ("alembic", "matplotlib")
 
 def steps() -> "Steps":
     """``Steps`` for the current task's run: its settings from the conf, its version from the run."""
-    from recsys_tasks.run import Run
     from recsys_tasks.steps import Steps
     from recsys_tasks.tuning import with_tuned
 
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    run, store = current_run(), bucket()
+    settings = with_tuned(settings_of(get_current_context()["dag_run"].conf), store, run)
+    return Steps(settings, run, database(), store, log_group)
+
+
+def current_run() -> "Run":
+    """The names of the current task's run."""
+    from recsys_tasks.run import Run
+
     dag_run = get_current_context()["dag_run"]
-    settings = settings_of(dag_run.conf)
-    run = Run(settings.dataset, dag_run.dag_id, dag_run.run_id, dag_run.run_after)
-    store = bucket()
-    return Steps(with_tuned(settings, store, run), run, database(), store, log_group)
+    return Run(dataset_of(dag_run.conf), dag_run.dag_id, dag_run.run_id, dag_run.run_after)
+
+
+def write_report() -> dict[str, Any]:
+    """Writes the current run's report, also of one whose conf is refused; returns what it came to."""
+    from recsys_tasks import run_report
+    from recsys_tasks.run import RunFiles
+
+    try:
+        made = steps()
+    except SettingsError as error:
+        run, conf = current_run(), get_current_context()["dag_run"].conf or {}
+        facts = run_report.report_of_refusal(run, conf, str(error))
+        return run_report.write_report(RunFiles(bucket(), run), facts)
+    return made.report()
 
 
 def database() -> "Database":

@@ -5,6 +5,7 @@ A field left at the form's default takes the preset's value; a key that is no se
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from recsys_tasks.errors import SettingsError
+from recsys_tasks.publish import keys
 from recsys_tasks.settings import PRESETS, Settings
 
 BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "enum")
@@ -58,6 +60,13 @@ def settings_of(conf: Mapping[str, Any] | None) -> Settings:
         if value is not None and value != defaults[name]
     }
     return Settings.load(preset, _settings_file(), changed)
+
+
+def dataset_of(conf: Mapping[str, Any] | None) -> str:
+    """The dataset that a run's conf names, or the default one's: known also of a conf that is refused."""
+    named = (conf or {}).get("dataset")
+    fits = isinstance(named, str) and re.fullmatch(keys.DATASET, named)
+    return named if named and fits else str(_defaults()["dataset"])
 
 
 def _defaults() -> dict[str, Any]:

@@ -270,6 +270,35 @@ def test_the_tab_of_a_run_shows_that_runs_report(ask: Get, published: ObjectStor
     assert other.status_code == 404
 
 
+def test_a_run_whose_conf_is_refused_has_a_report_and_an_outcome_that_say_why(
+    ask: Get, published: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.types import DagRunType
+
+    from recsys_airflow import current
+
+    run = DagRun(
+        dag_id="recsys_train",
+        run_id="manual__refused",
+        run_after=datetime(2026, 11, 28, 3, tzinfo=UTC),
+        run_type=DagRunType.MANUAL,
+        conf={"dataset": "refusals", "train.epoch": 40},
+    )
+    monkeypatch.setattr(current, "get_current_context", lambda: {"dag_run": run})
+    written = current.write_report()
+    assert written["verdict"] == "failed"
+    assert written["reason"] == "settings: no such setting in the run's conf: train.epoch"
+    with create_session() as session:
+        session.add(run)
+    viewer, where = ask("viewer"), {"dag_id": "recsys_train", "run_id": "manual__refused"}
+    page = viewer.get("/recsys/run", params=where).text
+    assert "Failed at settings" in page
+    assert "train.epoch" in page
+    assert "manual__refused" in viewer.get("/recsys/datasets/refusals").text
+
+
 def test_a_viewer_cannot_promote_nor_roll_back(ask: Get, published: ObjectStore) -> None:
     viewer = ask("viewer")
     for path in (f"/datasets/{DATASET}/versions/{FIRST}/promote", f"/datasets/{DATASET}/rollback"):

@@ -97,6 +97,21 @@ def test_a_conf_with_an_unknown_key_or_a_value_out_of_bounds_is_refused(conf):
         settings_of(conf)
 
 
+@pytest.mark.parametrize(
+    ("conf", "dataset"),
+    [
+        (None, "movielens"),
+        ({"dataset": "shop", "train.epoch": 1}, "shop"),
+        ({"dataset": "../shop"}, "movielens"),
+        ({"dataset": 7}, "movielens"),
+    ],
+)
+def test_a_refused_conf_has_a_dataset_all_the_same(conf, dataset):
+    from recsys_airflow.settings_form import dataset_of
+
+    assert dataset_of(conf) == dataset
+
+
 def test_a_settings_file_moves_the_defaults(tmp_path, monkeypatch):
     from recsys_airflow.settings_form import settings_form, settings_of
 

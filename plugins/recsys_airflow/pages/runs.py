@@ -5,7 +5,7 @@ from typing import Any
 from airflow.models.dagrun import DagRun
 from sqlalchemy import select
 
-from recsys_airflow.settings_form import settings_of
+from recsys_airflow.settings_form import dataset_of
 from recsys_tasks.errors import NotFound
 from recsys_tasks.publish import keys
 from recsys_tasks.publish.object_store import ObjectStore
@@ -17,14 +17,12 @@ def run_of(session: Any, dag_id: str, run_id: str) -> Run:
 
     Raises:
         NotFound: there is no such DAG run.
-        SettingsError: its conf is not one that the steps would accept.
     """
     wanted = select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
     found = session.scalar(wanted)
     if found is None:
         raise NotFound(f"there is no run {run_id} of the DAG {dag_id}")
-    dataset = settings_of(found.conf).dataset
-    return Run(dataset, dag_id, run_id, found.run_after)
+    return Run(dataset_of(found.conf), dag_id, run_id, found.run_after)
 
 
 def report_of(store: ObjectStore, run: Run) -> bytes:

@@ -5,7 +5,7 @@ what each name means and how to turn them on. The dataset is a tag as well, for 
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from airflow.sdk.observability import stats
@@ -14,7 +14,7 @@ from recsys_airflow.current import bucket
 
 
 def send_metrics(written: Mapping[str, Any]) -> None:
-    """Sends what a run came to, and how old the champion then is.
+    """Sends what a run came to, and since when the champion is the champion.
 
     Args:
         written: what ``Steps.report`` returned.
@@ -29,8 +29,8 @@ def send_metrics(written: Mapping[str, Any]) -> None:
         stats.timing(f"{prefix}.duration.{step}", 1000 * seconds, tags=tags)
     champion = read_pointer(bucket(), written["dataset"])
     if champion:
-        age = datetime.now(UTC) - datetime.fromisoformat(champion.moved_at)
-        stats.gauge(f"{prefix}.champion_age_hours", age.total_seconds() / 3600, tags=tags)
+        moved = datetime.fromisoformat(champion.moved_at).timestamp()
+        stats.gauge(f"{prefix}.champion_moved_at", int(moved), tags=tags)
 
 
 def gauges(written: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

@@ -11,12 +11,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
 from recsys_tasks.connections import StoreAccess
+from recsys_tasks.publish import keys
 from recsys_tasks.publish.object_store import ObjectStore
 
 pytestmark = [pytest.mark.airflow, pytest.mark.services]
@@ -68,15 +71,28 @@ WRITTEN = {
     "peak_mb": {"train": 300},
 }
 
+MOVED = datetime(2026, 11, 23, 3, 9, 27, tzinfo=UTC)
+POINTER = {
+    "version": "20261123T030000Z-00000001",
+    "manifest_sha256": "0" * 64,
+    "promoted_by": "recsys_train/scheduled__1",
+    "previous": None,
+    "move": 1,
+    "moved_at": "2026-11-23T03:09:27Z",
+}
+
 
 @pytest.fixture(scope="module")
 def ended(s3: StoreAccess, project: Path) -> tuple[dict[str, str], set[str]]:
     """The run as Airflow then knows it, and the lines that StatsD was sent."""
-    ObjectStore(s3).ensure_bucket()
+    access = replace(s3, bucket="notes-and-metrics")
+    store = ObjectStore(access)
+    store.ensure_bucket()
+    store.put_json(keys.pointer("movielens"), POINTER)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind(("127.0.0.1", 0))
         with tempfile.TemporaryDirectory(prefix="recsys-airflow-home-") as home:
-            said = _run(project, home, s3, listener.getsockname()[1])
+            said = _run(project, home, access, listener.getsockname()[1])
         lines = _received(listener)
     return json.loads(said.splitlines()[-1]), lines
 
@@ -148,6 +164,7 @@ def test_a_run_sends_its_numbers_to_statsd(ended) -> None:
         f"{prefix}.rows.rejected:2|g",
         f"{prefix}.peak_mb.train:300|g",
         f"{prefix}.duration.train:1500.000000|ms",
+        f"{prefix}.champion_moved_at:{MOVED.timestamp():.0f}|g",
     } <= lines
 
 
@@ -165,7 +182,7 @@ def test_the_dashboard_asks_for_what_is_sent_and_the_docs_name_it(ended, project
     folder = project / "docs" / "metrics"
     mappings = yaml.safe_load((folder / "statsd_mapping.yml").read_text())["mappings"]
     names = {line.partition(":")[0] for line in lines if ".recsys." in line}
-    sent = {_mapped(name, mappings) for name in names} | {"recsys_champion_age_hours"}
+    sent = {_mapped(name, mappings) for name in names}
     timed = {"recsys_duration_seconds_sum", "recsys_duration_seconds_count"}
     asked = set(re.findall(r"recsys_\w+", (folder / "grafana_dashboard.json").read_text()))
     assert asked - timed == sent - {"recsys_duration_seconds"}

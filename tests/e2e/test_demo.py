@@ -19,14 +19,9 @@ QUICK = ("--set", "preset=quick")
 
 
 @pytest.fixture(scope="module")
-def home(service_home: Path):
-    """State folder of a stack that is up; once it is down, none of its processes lives."""
-    folder = service_home / "e2e"
-    code, _, stderr = run_recsys(folder, "up")
-    assert code == 0, stderr
-    yield folder
-    assert run_recsys(folder, "down")[0] == 0
-    assert wait_for_silence(folder) == []
+def home(local_stack: Path) -> Path:
+    """State folder of the stack."""
+    return local_stack
 
 
 @pytest.fixture(scope="module")

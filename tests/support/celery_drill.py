@@ -64,9 +64,10 @@ class Drill:
         return {**row, "after": self.await_end(self.trigger(f"after {name}"))}
 
     def reason(self, run: TriggeredRun) -> str:
-        """The first failed task and the last line of its log."""
+        """The first failed task and the first exception in the log of its last try."""
         failed = next(task for task in self.api.tasks(run) if task.state == "failed")
-        return f"{failed.name}: {(self.api.log_lines(run, failed) or ['no log'])[-1]}"
+        told = [line for line in self.api.log_lines(run, failed) if re.match(r"[A-Z]\w+: ", line)]
+        return f"{failed.name}: {told[0] if told else 'nothing in its log'}"
 
     def is_whole(self) -> bool:
         return run_recsys(self.home, "verify", self.champion())[0] == 0

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 
 from recsys_tasks.model.memory import estimate_memory
-from recsys_tasks.settings import EvaluateSettings, TrainSettings
+from recsys_tasks.settings import Settings
 
 RATINGS_A_USER, MOVIES, LIKED_SHARE = 25_000_095 / 162_541, 62_423, 0.498
 """MovieLens 25M's: the shape that a number of ratings alone is taken to have."""
@@ -82,28 +82,40 @@ class StepCost:
     megabytes: float
 
 
-def predict(size: Size) -> tuple[StepCost, ...]:
+def predict(size: Size, settings: Settings | None = None) -> tuple[StepCost, ...]:
     """Each step that takes more than a moment, in the order of a run.
 
-    For two threads on the machine that docs/scale.md names, with the default settings.
+    For two threads on the machine that docs/scale.md names; the times are those of the default
+    settings, WARP's in training.
+
+    Args:
+        size: what costs are counted in.
+        settings: what training and evaluation take memory by; None: the default settings.
     """
-    return tuple(_steps(size))
+    return tuple(_steps(size, settings))
 
 
-def training_bytes(size: Size) -> int:
-    """Memory of training and evaluation with the default settings, in bytes; errs upwards."""
-    shape, features = (size.users, size.items), size.items + 20
-    kinds = TrainSettings(), EvaluateSettings()
-    return estimate_memory(shape, features, size.interactions, size.ratings, *kinds).total
+def training_bytes(size: Size, settings: Settings | None = None) -> int:
+    """Memory of training and evaluation, in bytes; errs upwards."""
+    settings = settings or Settings()
+    return estimate_memory(
+        (size.users, size.items),
+        size.items + 20,
+        size.interactions,
+        size.ratings,
+        settings.train,
+        settings.evaluate,
+        settings.spark,
+    ).total
 
 
-def _steps(size: Size) -> Iterator[StepCost]:
+def _steps(size: Size, settings: Settings | None) -> Iterator[StepCost]:
     seconds, megabytes = coefficients()["seconds"], coefficients()["megabytes"]
     for name, driver in SECONDS_BY.items():
         if name in MEGABYTES_BY:
             memory = _line(megabytes[name], size.driver(MEGABYTES_BY[name]))
         else:
-            memory = training_bytes(size) / 1e6
+            memory = training_bytes(size, settings) / 1e6
         yield StepCost(name, _line(seconds[name], size.driver(driver)), memory)
 
 

@@ -461,6 +461,7 @@ class Steps:
             n_ratings,
             wanted,
             self.settings.evaluate,
+            self.settings.spark,
         )
         free = wanted.memory_megabytes * 1_000_000 or available_memory()
         log.info(

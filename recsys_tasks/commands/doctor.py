@@ -2,11 +2,18 @@
 
 from argparse import Namespace
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from recsys_tasks.commands import Answer, Subcommands, add_command
+from recsys_tasks.commands.train import add_settings_options, settings_from
 from recsys_tasks.connections import Connections, stack_home
 
+if TYPE_CHECKING:
+    from recsys_tasks.settings import Settings
+
 MARKS = {"ok": "  ok  ", "warning": " warn ", "missing": "MISSING"}
+SERVICES = ("Postgres", "S3", "Spark master")
+"""What makes the exit code 4 when it is set and away."""
 
 
 def add_commands(commands: Subcommands) -> None:
@@ -15,13 +22,17 @@ def add_commands(commands: Subcommands) -> None:
         commands,
         "doctor",
         examine_machine,
-        "check compiler, OpenMP, CPU, memory, disk, Postgres and what the S3 store honours",
+        "check compiler, OpenMP, CPU, memory, disk, Postgres, what the S3 store honours, and Spark",
         "It writes one small object below doctor/ in the bucket and deletes it again.\n"
         "Memory, disk and time are held against the dataset's size, or against --ratings: what a\n"
-        "run would take there by the formulas of docs/scale.md, on two cores, each step by itself.\n"
-        "Exit code 0, or 4 when Postgres or S3 is set but does not answer.\n\n"
-        "example:\n  recsys doctor --ratings 1e9",
+        "run would take there by the formulas of docs/scale.md, on two cores, each step by itself;\n"
+        "the time of training is WARP's.\n"
+        "With train.engine=spark-als it looks at Java, the packages, the master and the exchange, too.\n"
+        "Exit code 0, or 4 when Postgres, S3 or the Spark master is set but does not answer.\n\n"
+        "examples:\n  recsys doctor --ratings 1e9\n"
+        "  recsys doctor --preset spark --set spark.master=spark://host:7077",
     )
+    add_settings_options(parser)
     parser.add_argument(
         "--ratings",
         type=_count,
@@ -35,19 +46,20 @@ def examine_machine(arguments: Namespace) -> Answer:
     from recsys_tasks.local.doctor import examine
 
     home = stack_home().absolute()
-    findings = examine(Connections.find(), arguments.dataset, home, arguments.ratings)
+    settings = settings_from(arguments)
+    findings = examine(Connections.find(), settings, home, arguments.ratings)
     lines = []
     for finding in findings:
         lines.append(f"{MARKS[finding.state]:<8} {finding.name:<18} {finding.found}")
         if finding.advice:
             lines.append(f"{'':<27} -> {finding.advice}")
     if arguments.ratings:
-        lines += ["", *_costs(arguments.ratings)]
-    away = any(one.state == "missing" and one.name in ("Postgres", "S3") for one in findings)
+        lines += ["", *_costs(arguments.ratings, settings)]
+    away = any(one.state == "missing" and one.name in SERVICES for one in findings)
     return Answer([asdict(finding) for finding in findings], "\n".join(lines), 4 if away else 0)
 
 
-def _costs(ratings: int) -> list[str]:
+def _costs(ratings: int, settings: "Settings") -> list[str]:
     """A line a step: what it would take at MovieLens' shape."""
     from recsys_tasks.cost_model import Size, predict
 
@@ -56,7 +68,7 @@ def _costs(ratings: int) -> list[str]:
         head,
         *(
             f"{cost.name:<20}{cost.seconds / 60:>12,.1f}{cost.megabytes / 1e3:>15,.1f}"
-            for cost in predict(Size.like_movielens(ratings))
+            for cost in predict(Size.like_movielens(ratings), settings)
         ),
     ]
 

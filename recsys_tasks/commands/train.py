@@ -35,12 +35,15 @@ def add_commands(commands: Subcommands) -> None:
         commands, "train", train, "run the whole flow here, without Airflow", EXAMPLES
     )
     add_settings_options(parser)
+    add_run_options(parser)
     parser.add_argument("--list-settings", action="store_true", help="print all settings and stop")
 
 
 def add_settings_options(parser: ArgumentParser) -> None:
     """Options of a command that works with a run's settings."""
-    parser.add_argument("--preset", default="nightly", help="nightly (default), article or quick")
+    parser.add_argument(
+        "--preset", default="nightly", help="nightly (default), article, quick or spark"
+    )
     parser.add_argument("--settings", type=Path, metavar="FILE", help="TOML with a table a section")
     parser.add_argument(
         "--set",
@@ -50,6 +53,10 @@ def add_settings_options(parser: ArgumentParser) -> None:
         metavar="SECTION.FIELD=VALUE",
         help="one setting; may be repeated, wins over the file and the preset",
     )
+
+
+def add_run_options(parser: ArgumentParser) -> None:
+    """Options of a command that is a run."""
     parser.add_argument("--run-id", help="name of the run (default: manual__ and the time)")
     parser.add_argument("--run-after", metavar="TIME", help="UTC time that the version begins with")
 

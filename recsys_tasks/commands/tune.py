@@ -4,7 +4,12 @@ from argparse import Namespace
 from pathlib import Path
 
 from recsys_tasks.commands import Answer, Subcommands, add_command
-from recsys_tasks.commands.train import add_settings_options, settings_from, steps_for
+from recsys_tasks.commands.train import (
+    add_run_options,
+    add_settings_options,
+    settings_from,
+    steps_for,
+)
 
 EXAMPLES = """
 Tries combinations of components, learning rate, max_sampled, regularisation and genres on/off, each
@@ -22,6 +27,7 @@ def add_commands(commands: Subcommands) -> None:
     """Adds ``tune``."""
     parser = add_command(commands, "tune", tune, "search for training settings", EXAMPLES)
     add_settings_options(parser)
+    add_run_options(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the winner here")
 
 

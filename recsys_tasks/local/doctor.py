@@ -9,11 +9,9 @@ import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 from psycopg2 import sql
 
@@ -21,12 +19,14 @@ from recsys_tasks.connections import Connections
 from recsys_tasks.cost_model import Size, predict
 from recsys_tasks.data.postgres import Database
 from recsys_tasks.errors import NotFound, PublishConflict, RecsysError, SettingsError
+from recsys_tasks.local.doctor_spark import check_spark
+from recsys_tasks.local.finding import Finding
 from recsys_tasks.local.folders import project_folder
 from recsys_tasks.local.task_names import PLACEMENT, misplaced
 from recsys_tasks.machine import available_memory
 from recsys_tasks.publish.object_store import ObjectStore, Patience
+from recsys_tasks.settings import Settings
 
-State = Literal["ok", "warning", "missing"]
 OPENMP_PROGRAM = b"#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n"
 USEFUL_FLAGS = ("avx2", "fma", "avx512f")
 LARGE_RATINGS = 25_000_095
@@ -38,46 +38,30 @@ DISK_PER_RATING = 300
 IMPATIENT = Patience(tries=1, connect_timeout=3.0, read_timeout=10.0)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One check.
-
-    Args:
-        name: what was looked at.
-        state: ``ok``; ``warning`` when it works with a loss; ``missing`` when something cannot work.
-        found: what is there.
-        advice: what to do about it; empty when all is well.
-    """
-
-    name: str
-    state: State
-    found: str
-    advice: str = ""
-
-
 def examine(
-    connections: Connections, dataset: str, folder: Path, ratings: int | None = None
+    connections: Connections, settings: Settings, folder: Path, ratings: int | None = None
 ) -> tuple[Finding, ...]:
     """Every check, in the order in which a person would make them.
 
     Args:
         connections: of the services, as far as they are set.
-        dataset: whose size memory and disk are held against.
+        settings: of the runs to come; its dataset's size is what memory and disk are held against.
         folder: where the stack's state lies; its disk is looked at.
         ratings: a size to hold them against in place of the dataset's.
     """
-    ratings = ratings or _count_ratings(connections, dataset)
+    ratings = ratings or _count_ratings(connections, settings.dataset)
     return (
         check_python(),
         check_compiler(),
         check_openmp(),
         *check_packages(),
         check_cpu(),
-        check_memory(ratings),
+        check_memory(ratings, settings),
         check_disk(folder, ratings),
         check_time(ratings),
         *check_database(connections),
         *check_store(connections),
+        *check_spark(settings),
         *check_placement(project_folder() / "dags"),
     )
 
@@ -138,9 +122,9 @@ def check_cpu() -> Finding:
     return Finding("CPU", "ok" if flags else "warning", found)
 
 
-def check_memory(ratings: int | None) -> Finding:
-    """Free memory against what the largest step takes at the dataset's size."""
-    largest = max(predict(_size(ratings)), key=lambda cost: cost.megabytes)
+def check_memory(ratings: int | None, settings: Settings | None = None) -> Finding:
+    """Free memory against what the largest step takes at the dataset's size, Spark's JVM with it."""
+    largest = max(predict(_size(ratings), settings), key=lambda cost: cost.megabytes)
     needed = round(largest.megabytes * 1e6)
     advice = f"it is {largest.name} that needs it: docs/scale.md says what to turn down"
     return _against("Memory", available_memory(), needed, ratings, advice)

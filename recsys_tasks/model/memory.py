@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from recsys_tasks.errors import TrainingRefused
-from recsys_tasks.settings import EvaluateSettings, TrainSettings
+from recsys_tasks.settings import EvaluateSettings, SparkSettings, TrainSettings
 
 BYTES_PER_INTERACTION = 90
 """Rows, columns, weights, times, the shuffled order, LightFM's look-up of positives and the split's copies."""
@@ -21,6 +21,10 @@ BASE = 400_000_000
 """Python, numpy, scipy, numba and LightFM themselves, in bytes."""
 
 
+JVM_BESIDE_HEAP = 0.1, 384_000_000
+"""What Java takes beside its heap: a share of it, and this many bytes at least (Spark's own rule)."""
+
+
 @dataclass(frozen=True)
 class MemoryEstimate:
     """Bytes at the peak of the fit or of the evaluation, by what holds them."""
@@ -30,11 +34,13 @@ class MemoryEstimate:
     ratings: int
     parameters: int
     evaluation: int
+    jvm: int = 0
 
     @property
     def total(self) -> int:
         """Bytes in all."""
-        return self.base + self.interactions + self.ratings + self.parameters + self.evaluation
+        held = self.interactions + self.ratings + self.parameters + self.evaluation
+        return self.base + held + self.jvm
 
     def refuse_beyond(self, available: int) -> None:
         """Passes where the estimate fits.
@@ -52,6 +58,7 @@ class MemoryEstimate:
                 f"interactions {self.interactions / 1e6:,.0f} MB, ratings {self.ratings / 1e6:,.0f} MB, "
                 f"evaluation {self.evaluation / 1e6:,.0f} MB (evaluate.block_megabytes, "
                 "evaluate.threads, evaluate.ease_megabytes)"
+                + (f", Java {self.jvm / 1e6:,.0f} MB (spark.memory_megabytes)" if self.jvm else "")
             )
 
 
@@ -62,6 +69,7 @@ def estimate_memory(
     n_ratings: int,
     train: TrainSettings,
     evaluate: EvaluateSettings,
+    spark: SparkSettings | None = None,
 ) -> MemoryEstimate:
     """An estimate that errs upwards, by half at most on data of MovieLens' kind.
 
@@ -71,6 +79,7 @@ def estimate_memory(
         n_interactions: positives and weaker positives.
         n_ratings: ratings of any value.
         train, evaluate: the settings of both.
+        spark: those of the engine spark-als, which has a JVM on this machine: the driver.
     """
     n_users, n_items = shape
     row = 4 * (train.components + 2)
@@ -84,4 +93,12 @@ def estimate_memory(
         ratings=BYTES_PER_RATING * n_ratings,
         parameters=COPIES_OF_PARAMETERS * row * (n_users + n_features),
         evaluation=blocks + ease + vectors + 4 * METRICS_PER_USER * n_users,
+        jvm=jvm_bytes(spark) if spark and train.engine_used == "spark-als" else 0,
     )
+
+
+def jvm_bytes(spark: SparkSettings) -> int:
+    """What the driver's JVM, or an executor's, takes at most; by ``local[n]`` one JVM is both."""
+    heap = spark.memory_megabytes * 1_000_000
+    share, at_least = JVM_BESIDE_HEAP
+    return heap + max(round(share * heap), at_least)

@@ -1,11 +1,11 @@
-"""COPY BINARY of fixed-width records: what Postgres sends becomes arrays, what arrays hold is sent.
+"""COPY BINARY of fixed-width records or of whole arrays: what Postgres sends becomes numpy's, and back.
 
 Source: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from io import BufferedWriter, RawIOBase
+from io import BufferedWriter, BytesIO, RawIOBase
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -24,6 +24,12 @@ HEADER = SIGNATURE + bytes(8)
 
 POSTGRES_EPOCH = 946_684_800
 """2000-01-01 UTC in Unix seconds: Postgres counts microseconds from there."""
+
+ARRAY_HEADER_BYTES = 20
+"""What precedes the elements of an array of one dimension."""
+
+BIGINT_ELEMENT = np.dtype([("length", ">i4"), ("value", ">i8")])
+"""An element of a bigint array without NULL."""
 
 BLOCK_BYTES = 1 << 22
 """Bytes gathered before they become arrays: large enough for numpy, small in memory."""
@@ -74,6 +80,30 @@ def copy_blocks(
     cursor.copy_expert(query.as_string(cursor), sink)
     sink.flush()
     blocks.refuse_remains()
+
+
+def copy_bigint_arrays(
+    cursor: Cursor, query: sql.Composable, columns: int
+) -> tuple[NDArray[np.int64], ...]:
+    """The columns of a COPY TO that sends few rows of whole arrays, each column's arrays joined.
+
+    Args:
+        cursor: where the query runs.
+        query: COPY (…) TO STDOUT (FORMAT binary) of so many columns ``bigint[]``, none of them NULL.
+        columns: how many.
+    """
+    sink = BytesIO()
+    cursor.copy_expert(query.as_string(cursor), sink)
+    octets, at = sink.getbuffer(), HEADER_BYTES
+    arrays: list[list[NDArray[np.int64]]] = [[np.empty(0, np.int64)] for _ in range(columns)]
+    while octets[at : at + 2] != TRAILER:
+        at += 2
+        for found in arrays:
+            begin, end = at + 4, at + 4 + int.from_bytes(octets[at : at + 4], "big")
+            elements = np.frombuffer(octets[begin + ARRAY_HEADER_BYTES : end], BIGINT_ELEMENT)
+            found.append(elements["value"].astype(np.int64))
+            at = end
+    return tuple(np.concatenate(found) for found in arrays)
 
 
 class RecordBlocks(RawIOBase):

@@ -76,3 +76,4 @@ def test_pairs_are_those_of_the_ratings_that_reach_the_stars(loaded):
     assert sorted(zip(users, movies, strict=True)) == list(
         zip(table.user_id, table.movie_id, strict=True)
     )
+    assert [len(column) for column in loaded.read_pairs("mt", at_least=5.5)] == [0, 0]

@@ -243,7 +243,8 @@ def count(
     get the same counts to the last bit, however many shards there are.
 
     Args:
-        scorer: finite scores for every user of ``parts``; fewer than 2**24 items.
+        scorer: scores for every user of ``parts``, no NaN; what is at minus infinity is in no list; fewer
+            than 2**24 items.
         parts: who likes what, of everyone.
         list_length: items in each list; 0: no lists.
         block: users scored at a time; memory is about ``threads * block * n_items * 4`` bytes.

@@ -1,6 +1,7 @@
 """A model's users and items as plain vectors, biases folded in: a dot product is a score."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +32,19 @@ class Embeddings:
         """Rows of ``items``."""
         return len(self.items)
 
+    @cached_property
+    def untrained(self) -> NDArray[np.intp]:
+        """Items without vector and bias: never trained, and so no answer of the recommender."""
+        return np.flatnonzero(~self.items[:, :-2].any(axis=1) & (self.items[:, -1] == 0))
+
     def scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Scores of the users of these rows with every item, shape ``(len(users), n_items)``."""
-        return self.users[users] @ self.items.T
+        """Scores of the users of these rows with every item, shape ``(len(users), n_items)``.
+
+        An untrained item's is minus infinity: behind every other, and in no list, as when served.
+        """
+        scores = self.users[users] @ self.items.T
+        scores[:, self.untrained] = -np.inf
+        return scores
 
 
 def fold(model: Model, features: Csr) -> Embeddings:

@@ -317,21 +317,21 @@ def grouped(positives: Csr, ranks: NDArray[np.int32], left_out: Csr | None = Non
     )
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc"})
+@njit(nogil=True, cache=True)
 def _count_at_least(scores, users, indptr, items, out):  # type: ignore[no-untyped-def]
     """For each positive of each user: other items that score at least as much.
 
-    Counts are float32 sums of at most ``CHUNK`` ones, exact in any order, so that the compiler may
-    add eight at a time; a chunk of scores stays in the first cache for all positives of the user.
+    Counts stay uint32 at every step, so that the compiler adds sixteen at a time where the processor
+    can; a chunk of scores stays in the first cache for all positives of the user.
     """
     for place in range(len(users)):
         row, first, last = scores[place], indptr[users[place]], indptr[users[place] + 1]
         for start in range(0, len(row), CHUNK):
             chunk = row[start : start + CHUNK]
             for pair in range(first, last):
-                bound, count = row[items[pair]], np.float32(0)
+                bound, count = row[items[pair]], np.uint32(0)
                 for item in range(len(chunk)):
-                    count += np.float32(chunk[item] >= bound)
+                    count = np.uint32(count + np.uint32(chunk[item] >= bound))
                 out[pair] += np.int32(count)
         for pair in range(first, last):
             out[pair] -= 1
@@ -350,7 +350,7 @@ def _count_left_out(scores, users, indptr, items, out_indptr, out_items, out):  
             out[pair] = count
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc"})
+@njit(nogil=True, cache=True)
 def _list_best(scores, users, out_indptr, out_items, lists):  # type: ignore[no-untyped-def]
     """The best items of each user without those left out, ties by lower row; spoils the scores."""
     length = lists.shape[1]
@@ -362,9 +362,9 @@ def _list_best(scores, users, out_indptr, out_items, lists):  # type: ignore[no-
         best[:] = -np.inf
         for start in range(0, len(row), CHUNK):
             chunk = row[start : start + CHUNK]
-            bound, better = best[length - 1], np.float32(0)
+            bound, better = best[length - 1], np.uint32(0)
             for item in range(len(chunk)):
-                better += np.float32(chunk[item] > bound)
+                better = np.uint32(better + np.uint32(chunk[item] > bound))
             if better > 0:
                 _insert(chunk, start, best, shown)
 

@@ -24,9 +24,9 @@ MADE = ("data", "checks", "metrics", "gate", "index")
 MAKES = {
     "fit_dataset": ("data", "checks"),
     "train": ("history",),
-    "evaluate": ("metrics", "examples", "neighbours", "champion", "changes"),
+    "evaluate": ("metrics", "examples", "neighbours", "activity", "champion", "changes"),
     "gate": ("gate",),
-    "build_index": ("index", "index_seconds"),
+    "build_index": ("index", "index_seconds", "index_found"),
 }
 """Which step makes which of the report's facts."""
 
@@ -71,6 +71,7 @@ def report_of_run(rivalry: Rivalry, notes: Sequence[Note], steps: Sequence[str])
         {
             "history": training["history"],
             "index_seconds": _maybe(files, "index_seconds.json"),
+            "index_found": _maybe(files, "index_found.json"),
             "timings": list(notes),
             "failures": failures_of(notes, steps),
         }

@@ -50,7 +50,10 @@ class CheckResult:
     """Whether the value keeps to the bound; a value that is no number does not."""
 
     reason: str
-    """One sentence for the report."""
+    """One sentence for the log and the report."""
+
+    at_most: bool = False
+    """Whether the bound is the greatest value allowed, and not the least."""
 
 
 def table_facts(tally: RatingTally, threshold: float) -> TableFacts:
@@ -147,4 +150,5 @@ def _at_least(name: str, value: float, bound: float) -> CheckResult:
 def _at_most(name: str, value: float, bound: float) -> CheckResult:
     passed = value <= bound
     words = "keeps to" if passed else "is above"
-    return CheckResult(name, value, bound, passed, f"{name} {value:.6g} {words} {bound:.6g}")
+    said = f"{name} {value:.6g} {words} {bound:.6g}"
+    return CheckResult(name, value, bound, passed, said, at_most=True)

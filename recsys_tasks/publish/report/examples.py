@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from recsys_tasks.matrices.interactions import Csr, Interactions
 from recsys_tasks.model.champion import Contender
+from recsys_tasks.publish.report.activity import activity_facts
 
 ACTIVITY = (0.25, 0.5, 0.9)
 """Quantiles of the number of liked films at which the example users stand."""
@@ -39,7 +40,7 @@ def example_facts(
     seen: Csr,
     titles: Titles,
 ) -> dict[str, Any]:
-    """The report's ``examples`` and ``neighbours``.
+    """The report's ``examples``, ``neighbours`` and ``activity``.
 
     Args:
         candidate: the version that the run makes.
@@ -54,6 +55,7 @@ def example_facts(
             _example(row, candidate, champion, liked, seen, titles) for row in _typical(liked)
         ],
         "neighbours": _moved(candidate, champion, counts, titles) if champion else [],
+        "activity": activity_facts(seen),
     }
 
 

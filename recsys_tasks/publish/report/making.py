@@ -29,7 +29,10 @@ def training(facts: Facts) -> Section | None:
         if seconds
         else ""
     )
-    figures = (Figure(plots.epochs(drawn), "Precision@5 by epoch"),) if drawn else ()
+    name = dict(flat(facts.get("settings"))).get("train.validate_on") or "ndcg_at_10"
+    label = wording.metric(str(name))
+    caption = f"{label[:1].upper()}{label[1:]} of the validation part by epoch"
+    figures = (Figure(plots.epochs(drawn, label), caption),) if drawn else ()
     without = "" if drawn else " No validation part was held back, so no epoch was compared."
     return Section("Training", f"{len(history)} epochs{took}.{without}", figures=figures)
 
@@ -43,6 +46,7 @@ def index(facts: Facts) -> Section | None:
     text = (
         f"{recall} of the ten best films are found with search_k {found.get('search_k')}; "
         f"{found.get('trees')} trees, metric {found.get('metric')}, width {found.get('width')}."
+        f"{_latency(facts, found)}"
     )
     return Section("Index", text, figures=_recall_figures(facts, found))
 
@@ -99,6 +103,18 @@ def lineage(facts: Facts) -> Section | None:
     names = tuple((name, wording.setting(value)) for name, value in (*run, *code))
     tables = (*((_two(names),) if names else ()), *((Table(head, rows),) if rows else ()))
     return Section("Lineage", tables=tables, folded=True) if tables else None
+
+
+def _latency(facts: Facts, found: Mapping[str, Any]) -> str:
+    """What a query takes as chosen, where it was timed."""
+    asked = [point["search_k"] for point in found.get("curve") or []]
+    seconds = facts.get("index_seconds") or []
+    if len(seconds) != len(asked) or found.get("search_k") not in asked:
+        return ""
+    took = wording.duration(seconds[asked.index(found["search_k"])])
+    times = (facts.get("index_found") or {}).get("times_exact")
+    beside = f", {wording.measure(times)} times an exact search" if wording.is_number(times) else ""
+    return f" A query takes {took}{beside}."
 
 
 def _recall_figures(facts: Facts, found: Mapping[str, Any]) -> tuple[Figure, ...]:

@@ -23,6 +23,12 @@ FIRST = (
 )
 """Facts of the data in the order in which a person asks for them; others follow by name."""
 
+SHARES = ("density", "positive_share")
+"""Facts that are shares of one."""
+
+NO_SHARES = ("ratings", "users", "items", "positives", "newest_rating_age_days")
+"""Checks of something else than a share of one."""
+
 
 def data(facts: Facts) -> Section | None:
     """What was trained on."""
@@ -52,13 +58,28 @@ def _checks(facts: Facts) -> tuple[Table, ...]:
     rows = tuple(
         (
             wording.sentence(str(check["name"])),
-            _said("", check["value"]),
-            _said("", check["bound"]),
-            "kept" if check["passed"] else "broken",
+            _looked_at(check["name"], check["value"]),
+            f"{'most' if check.get('at_most') else 'least'} "
+            f"{_looked_at(check['name'], check['bound'])}",
+            "✓" if check["passed"] else "✗ broken",
         )
         for check in facts.get("checks") or []
     )
-    return (Table(("Check", "value", "bound", "held"), rows),) if rows else ()
+    return (Table(("Check", "value", "at", "held"), rows),) if rows else ()
+
+
+def activity(facts: Facts) -> Section | None:
+    """How many ratings users give and films get."""
+    found = facts.get("activity") or {}
+    groups = {"users": found.get("users"), "films": found.get("items")}
+    figures = tuple(
+        Figure(plots.histogram(sizes, "ratings", what), f"{what.capitalize()} by ratings")
+        for what, sizes in groups.items()
+        if sizes and all(map(wording.is_number, sizes.values()))
+    )
+    share = wording.share(found.get("top_tenth"))
+    text = f"The most rated tenth of the films holds {share} of the ratings."
+    return Section("Activity", text, figures=figures) if figures else None
 
 
 def changes(facts: Facts) -> Section | None:
@@ -68,10 +89,11 @@ def changes(facts: Facts) -> Section | None:
             wording.sentence(str(change.get("name", ""))),
             wording.count(change.get("before")),
             wording.count(change.get("now")),
+            wording.change(change.get("before"), change.get("now")),
         )
         for change in facts.get("changes") or []
     )
-    table = Table(("Fact", "before", "now"), rows)
+    table = Table(("Fact", "before", "now", "change"), rows)
     return Section("Since the last version", tables=(table,)) if rows else None
 
 
@@ -92,7 +114,11 @@ def neighbours(facts: Facts) -> Section | None:
 def _said(name: str, value: float) -> str:
     if name.endswith("_rating"):
         return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return wording.count(value) if float(value).is_integer() else wording.share(value)
+    return wording.share(value) if name in SHARES else wording.count(value)
+
+
+def _looked_at(name: str, value: float) -> str:
+    return wording.count(value) if name in NO_SHARES else wording.share(value)
 
 
 def _place(name: str) -> tuple[int, str]:

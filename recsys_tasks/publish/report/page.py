@@ -13,10 +13,12 @@ ORDER = (
     quality.quality,
     quality.differences,
     quality.slices,
+    quality.coverage,
     quality.views,
     making.training,
     making.index,
     material.data,
+    material.activity,
     material.changes,
 )
 """Sections above the example users, in order."""
@@ -81,6 +83,8 @@ def render_report(facts: Mapping[str, Any]) -> str:
             ``metrics`` with standard_errors, intervals, slices, findings and the comparison with the
             champion, as ``model.evaluation`` and ``model.champion`` make them; a rule may have a ``reason``;
             ``index_seconds``: seconds of a query at each point of the index's curve;
+            ``index_found``: times_exact, a query's time in times of an exact search's;
+            ``activity``: users and items by their number of ratings, and top_tenth;
             ``champion``: its version and metrics;
             ``history``: a dict an epoch: epoch, seconds, validation and train (precision@5);
             ``examples``: dicts with user_id and the lists liked, recommended, champion, each of

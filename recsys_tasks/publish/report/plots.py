@@ -135,16 +135,17 @@ def differences(values: Mapping[str, tuple[float, float, float]], label: str) ->
         axes.axvline(0, color=INK, linewidth=1)
         axes.set_yticks(range(len(values)), [f"less {name}" for name in values])
         axes.set_ylim(len(values) - 0.5, -0.5)
-        axes.set_xlabel(f"difference in {label}; right of the line the model is better")
+        axes.set_xlabel(f"difference in {label}")
         axes.grid(axis="y", visible=False)
     return canvas.svg
 
 
-def epochs(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
-    """Precision by epoch.
+def epochs(curves: Mapping[str, Sequence[tuple[float, float]]], label: str) -> str:
+    """A metric by epoch.
 
     Args:
-        curves: by name (``validation``, ``train``), pairs of epoch and precision@5.
+        curves: by name (``validation``, ``train``), pairs of epoch and the metric.
+        label: of the metric.
     """
     with _canvas("epochs", height=2.6) as canvas:
         axes = canvas.axes
@@ -155,7 +156,7 @@ def epochs(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
             best = max(points, key=lambda point: point[1])
             axes.plot(*best, marker, color=colour, markersize=7)
         axes.set_xlabel("epoch (the mark is the best)")
-        axes.set_ylabel("precision@5")
+        axes.set_ylabel(label)
         axes.locator_params(axis="x", integer=True)
         if len(curves) > 1:
             axes.legend(frameon=False)
@@ -226,8 +227,8 @@ def recall_curve(
 
 
 def histogram(counts: Mapping[str, float], label: str, unit: str) -> str:
-    """A bar for each value, in the order given, with its count."""
-    with _canvas("histogram", height=2.6) as canvas:
+    """A bar for each value, in the order given, with its count; ``unit``: what is counted."""
+    with _canvas(f"histogram of {unit}", height=2.6) as canvas:
         axes = canvas.axes
         axes.bar(range(len(counts)), list(counts.values()), color=MODEL, width=0.8)
         axes.set_xticks(range(len(counts)), list(counts))

@@ -49,7 +49,6 @@ def views(facts: Facts) -> Section | None:
     """The other views, and the lists as a whole."""
     scorers = _scorers(facts)
     tables = [_columns(scorers, view, TABLED) for view in VIEWS[1:]]
-    tables.append(_columns(scorers, "test_served", OF_LISTS, "the lists as a whole, as served"))
     found = tuple(table for table in tables if table is not None)
     text = "The view decides which model looks better, so each is named. The gate judges as served."
     return Section("Other views", text, tables=found, folded=True) if found else None
@@ -78,7 +77,12 @@ def differences(facts: Facts) -> Section | None:
         f"{label} as served: the model's less another's, with the 95 % interval of the mean "
         "difference over the same users.",
         points=_against_champion(champion),
-        figures=(Figure(plots.differences(ends, label), f"{label}: model less another"),),
+        figures=(
+            Figure(
+                plots.differences(ends, label),
+                f"{label}: model less another; right of the line the model is better",
+            ),
+        ),
         tables=(Table(("Less", "difference", "from", "to", "users"), rows),),
     )
 
@@ -106,6 +110,22 @@ def slices(facts: Facts) -> Section | None:
         if any(name.startswith(kind) and part for name, part in own.items())
     )
     return Section("Groups", "As served.", tables=tables) if tables else None
+
+
+def coverage(facts: Facts) -> Section | None:
+    """How much of the catalogue the lists show, and how far down its long tail they reach."""
+    table = _columns(
+        _scorers(facts), "test_served", OF_LISTS, "the lists of all test users, as served"
+    )
+    if table is None:
+        return None
+    return Section(
+        "Coverage and long tail",
+        "Coverage: share of the catalogue in any list. Gini: 0 where every film is shown as often, "
+        "near 1 where all lists show the same few. Novelty, in bits: higher for films that fewer "
+        "users know.",
+        tables=(table,),
+    )
 
 
 def _against_champion(champion: Mapping[str, Any]) -> tuple[str, ...]:

@@ -43,6 +43,8 @@ RULES = {
     "max_never_shown": "Share of the catalogue never shown",
     "max_champion_loss": "No worse than the champion",
     "max_churn": "Users whose list changed by half",
+    "min_index_recall": "The index's recall@10",
+    "max_index_latency": "The index's time over exact search's",
 }
 
 
@@ -99,6 +101,14 @@ def measure(value: Any, interval: float | None = None) -> str:
 def signed(value: Any) -> str:
     """A difference to four decimals, with its sign."""
     return f"{value:+.4f}" if is_number(value) else NOTHING
+
+
+def change(before: Any, now: Any) -> str:
+    """What was gained or lost, and how much that is of what was there."""
+    if not (is_number(before) and is_number(now)):
+        return NOTHING
+    gained = f"{now - before:+,.0f}" if now != before else "0"
+    return f"{gained} ({100 * (now / before - 1):+.1f} %)" if before and now != before else gained
 
 
 def share(value: Any) -> str:

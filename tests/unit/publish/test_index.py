@@ -69,10 +69,12 @@ def test_the_same_seed_gives_the_same_bytes_and_facts(tmp_path: Path, metric: Me
 def test_search_k_is_the_least_measured_point_that_reaches_the_recall(tmp_path: Path) -> None:
     users, items = embeddings(5, 40, 2000, 8)
     facts = build_index(tmp_path / "a.ann", items, users, trees=10, min_recall=0.9).facts
-    *before, chosen = facts.curve
+    *before, chosen, twice, fourfold = facts.curve
     assert all(point.recall_at_10 < 0.9 for point in before)
     assert chosen.recall_at_10 == facts.recall_at_10 >= 0.9
     assert chosen.search_k == facts.search_k
+    assert (twice.search_k, fourfold.search_k) == (2 * chosen.search_k, 4 * chosen.search_k)
+    assert fourfold.recall_at_10 >= twice.recall_at_10 >= chosen.recall_at_10
 
 
 def test_a_recall_out_of_reach_takes_the_best_point(tmp_path: Path) -> None:

@@ -83,6 +83,12 @@ FACTS: dict[str, Any] = {
         "files": [{"role": "movies", "name": HOSTILE, "sha256": "ab" * 32, "loaded": 9066}],
         "as_of": "2026-11-24",
     },
+    "checks": [
+        {"name": "users", "value": 671, "bound": 1, "passed": True, "at_most": False},
+        {"name": "positive_share", "value": 0.15, "bound": 1, "passed": True, "at_most": True},
+    ],
+    "activity": {"users": {"1-4": 3, "5-19": 9}, "items": {"0": 1}, "top_tenth": 0.62},
+    "index_found": {"times_exact": 0.105},
     "changes": [{"name": "ratings", "before": 99321, "now": 100004}],
     "examples": [
         {
@@ -229,6 +235,21 @@ def test_rules_that_are_not_met_come_before_those_that_are(page: Page) -> None:
     text = Page(render_report({"gate": {"accepted": False, "rules": rules}})).text
     text = text[text.index("The gate") :]
     assert sorted(range(4), key=lambda place: text.index(f"Rule {place}")) == [1, 3, 0, 2]
+
+
+def test_the_index_is_said_to_take_what_it_takes_as_chosen(page: Page) -> None:
+    assert "A query takes 0.2 ms, 0.105 times an exact search." in page.text
+
+
+def test_checks_changes_and_activity_are_in_words_and_units(page: Page) -> None:
+    for said in ("least 1", "most 100 %", "+683 (+0.7 %)", "holds 62 % of the ratings"):
+        assert said in page.text
+
+
+def test_the_curve_of_the_epochs_is_named_after_the_metric_that_they_are_chosen_by() -> None:
+    assert "NDCG@10 of the validation part" in Page(render_report(FACTS)).text
+    chosen = FACTS | {"settings": {"train": {"validate_on": "mrr"}}}
+    assert "MRR of the validation part" in Page(render_report(chosen)).text
 
 
 def test_of_nothing_known_there_is_a_page() -> None:

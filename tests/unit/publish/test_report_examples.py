@@ -2,14 +2,18 @@
 
 from typing import Any
 
+import hypothesis.extra.numpy as hnp
 import numpy as np
 import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recsys_tasks.matrices.id_maps import IdMap
 from recsys_tasks.matrices.interactions import Interactions
 from recsys_tasks.model.champion import Contender
 from recsys_tasks.model.representations import Embeddings
-from recsys_tasks.publish.report import examples
+from recsys_tasks.publish.report import activity, examples
+from recsys_tasks.publish.report.activity import activity_facts
 from recsys_tasks.publish.report.examples import Titles, beside_champion, example_facts
 
 N_USERS, N_ITEMS = 20, 40
@@ -122,3 +126,22 @@ def test_changes_are_those_of_facts_that_both_runs_have() -> None:
         {"name": "users", "before": 3, "now": 4},
         {"name": "ratings", "before": 10, "now": 10},
     ]
+
+
+@given(ratings=hnp.arrays(bool, st.tuples(st.integers(1, 30), st.integers(1, 30))))
+def test_every_user_and_film_is_in_one_group_of_activity(ratings: Any) -> None:
+    found = activity_facts(sp.csr_array(ratings.astype(np.float32)))
+    assert sum(found["users"].values()) == ratings.shape[0]
+    assert sum(found["items"].values()) == ratings.shape[1]
+    assert found["items"].get("0", 0) == int((~ratings.any(axis=0)).sum())
+    assert 0 <= found["top_tenth"] <= 1
+
+
+def test_the_most_rated_tenth_holds_its_share_also_when_counted_in_blocks(monkeypatch: Any) -> None:
+    ratings = np.zeros((12, 10), np.float32)
+    ratings[:, 3] = 1
+    ratings[:4, 5] = 1
+    monkeypatch.setattr(activity, "BLOCK", 3)
+    found = activity_facts(sp.csr_array(ratings))
+    assert found["top_tenth"] == 12 / 16
+    assert found["items"] == {"0": 8, "1-4": 1, "5-19": 1}

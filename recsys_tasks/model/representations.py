@@ -42,9 +42,14 @@ class Embeddings:
 
         An untrained item's is minus infinity: behind every other, and in no list, as when served.
         """
-        scores = self.users[users] @ self.items.T
+        scores: NDArray[np.float32] = self.users[users] @ self._by_column
         scores[:, self.untrained] = -np.inf
         return scores
+
+    @cached_property
+    def _by_column(self) -> NDArray[np.float32]:
+        """The items' vectors as columns, copied once: BLAS takes them faster so, block after block."""
+        return np.ascontiguousarray(self.items.T)
 
 
 def fold(model: Model, features: Csr) -> Embeddings:

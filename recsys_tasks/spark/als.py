@@ -95,9 +95,9 @@ def _factors(
     """Hands the interactions over, lets Spark work, and reads back what its executors wrote."""
     from pyspark.ml.recommendation import ALS
 
-    from recsys_tasks.spark.exchange import prove_shared, read_factors, write_interactions
+    from recsys_tasks.spark.exchange import open_up, prove_shared, read_factors, write_interactions
 
-    home.chmod(0o755)
+    open_up(home)
     write_interactions(train, home / "interactions")
     began = time.perf_counter()
     with session(spark, home) as running:

@@ -31,6 +31,16 @@ def write_interactions(train: Interactions, folder: Path) -> None:
         pq.write_table(table, folder / f"part-{part:05}.parquet")
 
 
+GROUP = 0o2020
+"""Set-group-ID and writable for the group."""
+
+
+def open_up(folder: Path) -> None:
+    """Lets every executor read a new folder, and the group of the one above it write, if that may there."""
+    above = folder.parent.stat().st_mode & GROUP
+    folder.chmod(0o755 | (above if above == GROUP else 0))
+
+
 def prove_shared(spark: Any, folder: Path) -> None:
     """Has executors write a few rows, so that a folder beyond their reach is found out before the fit.
 

@@ -36,7 +36,8 @@ def in_one_line(said: str, spark: SparkSettings) -> PermanentError | SparkUnavai
     if any(sign in said for sign in CLOSED):
         return TrainingRefused(
             f"an executor may not write below spark.exchange ({spark.exchange or 'a temporary folder'}): "
-            "run the executors under the account of this process"
+            "run executors under the account of this process, or give the folder to a group of both "
+            "accounts and the mode 2775"
         )
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     told = next((line for line in lines if "Exception" in line or "fail" in line), said)

@@ -140,6 +140,7 @@ def properties(settings: SparkSettings, scratch: Path) -> list[tuple[str, str]]:
     configuration.write_text(LOG4J.format(file=scratch / "spark.log"))
     memory = f"{settings.memory_megabytes}m"
     here = settings.master.startswith("local") or "//127.0.0.1:" in settings.master
+    grouped = scratch.stat().st_mode & 0o020
     loopback = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     return [
         *{
@@ -155,6 +156,7 @@ def properties(settings: SparkSettings, scratch: Path) -> list[tuple[str, str]]:
             "spark.sql.adaptive.enabled": "false",
             "spark.sql.shuffle.partitions": str(settings.partitions),
             **(loopback if here else {}),
+            **({"spark.hadoop.fs.permissions.umask-mode": "002"} if grouped else {}),
         }.items(),
         *((name, value) for name, _, value in (o.partition("=") for o in settings.options)),
     ]

@@ -1,6 +1,7 @@
 """A standalone Spark cluster on loopback: a master and workers of one core each, for tests and benchmarks."""
 
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -87,7 +88,15 @@ def start(
     }
     with (folder / f"{part}.log").open("wb") as said:
         return subprocess.Popen(
-            command, env=environment, stdout=said, stderr=subprocess.STDOUT, user=user
+            command,
+            env=environment,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            **(
+                {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+                if user
+                else {}
+            ),
         )
 
 

@@ -24,8 +24,11 @@ MOST_ROWS = 2_000_000
 FEW_ROWS = 10_000
 """So few rows may always change one by one."""
 
-MOST_LEAVING = 0.03
-"""Of the table's rows so many may be changed or gone: above it a new generation costs less."""
+MOST_LEAVING = 0.01
+"""Of the rows compared so many may be changed or gone: above it a new generation costs less."""
+
+PATIENCE = 3
+"""So many times as many in the second half, where most of the comparison is made already."""
 
 LARGEST_ID = 2**31 - 1
 """Two ids up to this make one key of 64 bits."""
@@ -53,7 +56,8 @@ class Difference:
 
     def __init__(self, cursor: Cursor, schema: str, gone: IO[bytes], held: int) -> None:
         self._cursor, self._schema, self._gone = cursor, schema, gone
-        self._may_leave = max(int(MOST_LEAVING * held), FEW_ROWS)
+        self._held = held
+        self._seen = self._leaving = 0
         self.unchanged = 0
         """Rows of the file that the table holds as they are."""
 
@@ -63,7 +67,7 @@ class Difference:
         Raises:
             OutOfOrderError: the rows are not in strict order of (user, movie), or users are gone in
                 a long run.
-            TooDifferentError: more than ``MOST_LEAVING`` is changed or gone.
+            TooDifferentError: more than ``MOST_LEAVING`` of what was compared is changed or gone.
         """
         after = 0
         for users in whole_users(blocks):
@@ -96,12 +100,20 @@ class Difference:
             self._gone.write(b"%d\t%d\n" % (user, movie))
 
     def _count_leaving(self, rows: int) -> None:
-        self._may_leave -= rows
-        if self._may_leave < 0:
+        self._leaving += rows
+        share = MOST_LEAVING if 2 * self._seen < self._held else PATIENCE * MOST_LEAVING
+        if self._leaving > max(share * self._seen, FEW_ROWS):
             raise TooDifferentError
 
     def _part(self, after: int, upto: int) -> RatingTable:
         """The table's rows of the users after one and up to another, in order."""
+        part = self._read(after, upto)
+        if len(part) == MOST_ROWS:
+            raise OutOfOrderError
+        self._seen += len(part)
+        return part
+
+    def _read(self, after: int, upto: int) -> RatingTable:
         query = sql.SQL(READ_PART).format(
             schema=sql.Identifier(self._schema),
             after=sql.Literal(after),
@@ -109,10 +121,7 @@ class Difference:
             most=sql.Literal(MOST_ROWS),
         )
         columns = copy_arrays(self._cursor, query, RATING_RECORD, RATING_COLUMNS)
-        part = RatingTable(**columns).ordered()
-        if len(part) == MOST_ROWS:
-            raise OutOfOrderError
-        return part
+        return RatingTable(**columns).ordered()
 
 
 def whole_users(blocks: Iterable[Ratings]) -> Iterator[Ratings]:

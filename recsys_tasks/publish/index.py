@@ -56,7 +56,7 @@ class BuiltIndex:
 
     facts: IndexFacts
     seconds_per_query: tuple[float, ...]
-    """Mean time of a query at each point of the curve."""
+    """Median time of a query at each point of the curve."""
 
     times_exact: float
     """Median time of a query as chosen, over the median of exact search: same queries, in turns."""
@@ -263,9 +263,12 @@ def _measure(
     points: list[SearchPoint] = []
     seconds: list[float] = []
     for search_k in ladder:
-        started = time.perf_counter()
-        found = [index.get_nns_by_vector(query, k, search_k) for query in queries]
-        seconds.append((time.perf_counter() - started) / len(queries))
+        times, found = np.empty(len(queries)), []
+        for row, query in enumerate(queries):
+            began = time.perf_counter()
+            found.append(index.get_nns_by_vector(query, k, search_k))
+            times[row] = time.perf_counter() - began
+        seconds.append(float(np.median(times)))
         hits = sum(len(np.intersect1d(a, b)) for a, b in zip(found, best, strict=True))
         points.append(SearchPoint(search_k=search_k, recall_at_10=hits / best.size))
         if points[-1].recall_at_10 >= enough:

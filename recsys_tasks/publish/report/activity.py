@@ -48,5 +48,5 @@ def _groups(counts: NDArray[Any]) -> dict[str, int]:
 def _label(group: int) -> str:
     low, *following = LOWER[group : group + 2]
     if not following:
-        return f"{low:,}+"
+        return f"{low}+"
     return str(low) if following[0] == low + 1 else f"{low}-{following[0] - 1}"

@@ -125,8 +125,9 @@ def _recall_figures(facts: Facts, found: Mapping[str, Any]) -> tuple[Figure, ...
         return ()
     timed = len(seconds) == len(curve)
     cost = [1000 * each for each in seconds] if timed else [point["search_k"] for point in curve]
-    points = [(at, point["recall_at_10"]) for at, point in zip(cost, curve, strict=True)]
-    asked = [point["search_k"] for point in curve]
+    places = sorted(range(len(curve)), key=lambda place: cost[place])
+    points = [(cost[place], curve[place]["recall_at_10"]) for place in places]
+    asked = [curve[place]["search_k"] for place in places]
     chosen = asked.index(found["search_k"]) if found.get("search_k") in asked else -1
     wanted = dict(flat(facts.get("settings"))).get("index.min_recall")
     unit = "milliseconds a query" if timed else "search_k, nodes looked at by a query"

@@ -3,6 +3,7 @@
 Each public function takes all facts and returns its section, or None where they hold nothing to say.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from recsys_tasks.publish.report import plots, wording
@@ -73,7 +74,9 @@ def activity(facts: Facts) -> Section | None:
     found = facts.get("activity") or {}
     groups = {"users": found.get("users"), "films": found.get("items")}
     figures = tuple(
-        Figure(plots.histogram(sizes, "ratings", what), f"{what.capitalize()} by ratings")
+        Figure(
+            plots.histogram(_in_order(sizes), "ratings", what), f"{what.capitalize()} by ratings"
+        )
         for what, sizes in groups.items()
         if sizes and all(map(wording.is_number, sizes.values()))
     )
@@ -111,9 +114,14 @@ def neighbours(facts: Facts) -> Section | None:
     return Section("Films whose neighbours changed most", tables=(table,)) if rows else None
 
 
+def _in_order(sizes: Mapping[str, float]) -> dict[str, float]:
+    """Groups by their lower bound: JSON has them by name."""
+    return dict(sorted(sizes.items(), key=lambda group: wording.rank(group[0])))
+
+
 def _said(name: str, value: float) -> str:
     if name.endswith("_rating"):
-        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d")
     return wording.share(value) if name in SHARES else wording.count(value)
 
 

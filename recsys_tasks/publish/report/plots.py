@@ -216,11 +216,12 @@ def recall_curve(
         if chosen >= 0:
             axes.plot(*points[chosen], MARKER, color=MARK, markersize=8)
             axes.annotate("chosen", points[chosen], (4, -18), textcoords="offset points")
-        axes.set_xscale("log")
+        if points[-1][0] > 10 * points[0][0] > 0:
+            axes.set_xscale("log")
+            axes.xaxis.set_minor_formatter(
+                lambda value, _: f"{value:g}" if _digit(value) in (2, 5) else ""
+            )
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.xaxis.set_minor_formatter(
-            lambda value, _: f"{value:g}" if _digit(value) in (2, 5) else ""
-        )
         axes.set_xlabel(unit)
         axes.set_ylabel("recall@10")
     return canvas.svg

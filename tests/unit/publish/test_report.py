@@ -87,7 +87,7 @@ FACTS: dict[str, Any] = {
         {"name": "users", "value": 671, "bound": 1, "passed": True, "at_most": False},
         {"name": "positive_share", "value": 0.15, "bound": 1, "passed": True, "at_most": True},
     ],
-    "activity": {"users": {"1-4": 3, "5-19": 9}, "items": {"0": 1}, "top_tenth": 0.62},
+    "activity": {"users": {"200-999": 9, "50-199": 3}, "items": {"0": 1}, "top_tenth": 0.62},
     "index_found": {"times_exact": 0.105},
     "changes": [{"name": "ratings", "before": 99321, "now": 100004}],
     "examples": [
@@ -244,6 +244,7 @@ def test_the_index_is_said_to_take_what_it_takes_as_chosen(page: Page) -> None:
 def test_checks_changes_and_activity_are_in_words_and_units(page: Page) -> None:
     for said in ("least 1", "most 100 %", "+683 (+0.7 %)", "holds 62 % of the ratings"):
         assert said in page.text
+    assert page.text.index("50-199") < page.text.index("200-999")
 
 
 def test_the_curve_of_the_epochs_is_named_after_the_metric_that_they_are_chosen_by() -> None:

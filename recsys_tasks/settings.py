@@ -299,6 +299,11 @@ class SparkSettings(Frozen):
     options: tuple[Annotated[str, StringConstraints(pattern=r"^spark\.[^=]+=")], ...] = ()
     """Further Spark properties, each spark.name=value; no secrets, for the manifest shows them."""
 
+    @property
+    def is_local(self) -> bool:
+        """Whether driver and executor are one process, on this machine."""
+        return self.master.startswith("local")
+
     @model_validator(mode="after")
     def _promises_what_it_keeps(self) -> Self:
         """Spark adds up its blocks in the order in which they come: of three, sums differ by a bit."""

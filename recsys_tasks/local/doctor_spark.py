@@ -24,7 +24,7 @@ def check_spark(settings: Settings) -> Iterator[Finding]:
     yield check_java()
     yield check_spark_master(settings.spark)
     yield check_heap(settings.spark)
-    if not _is_local(settings.spark):
+    if not settings.spark.is_local:
         yield check_exchange(settings.spark.exchange)
 
 
@@ -52,7 +52,7 @@ def check_java() -> Finding:
 def check_spark_master(spark: SparkSettings) -> Finding:
     """Whether a standalone master listens; YARN and Kubernetes are not asked."""
     if not spark.master.startswith("spark://"):
-        place = "this machine itself" if _is_local(spark) else "not asked: only a fit can tell"
+        place = "this machine itself" if spark.is_local else "not asked: only a fit can tell"
         return Finding("Spark master", "ok", f"{spark.master}: {place}")
     try:
         check_master(spark.model_copy(update={"wait_seconds": min(SECONDS, spark.wait_seconds)}))
@@ -65,7 +65,7 @@ def check_heap(spark: SparkSettings) -> Finding:
     """The driver's JVM against the memory that is free here."""
     needed, free = jvm_bytes(spark), available_memory()
     found = f"a driver with {spark.memory_megabytes:,} MB of heap takes up to {needed / 1e9:.1f} GB"
-    if not _is_local(spark):
+    if not spark.is_local:
         found += ", and so does each executor on its worker"
     if needed <= free:
         return Finding("Spark memory", "ok", found)
@@ -82,7 +82,3 @@ def check_exchange(folder: str) -> Finding:
         advice = "make it, on a disk that all executors see, for the account that runs tasks"
         return Finding("Spark exchange", "missing", f"{folder} is no folder to write to", advice)
     return Finding("Spark exchange", "ok", f"{folder} can be written to")
-
-
-def _is_local(spark: SparkSettings) -> bool:
-    return spark.master.startswith("local")

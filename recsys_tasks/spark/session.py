@@ -139,7 +139,7 @@ def properties(settings: SparkSettings, scratch: Path) -> list[tuple[str, str]]:
     configuration = scratch / "log4j2.properties"
     configuration.write_text(LOG4J.format(file=scratch / "spark.log"))
     memory = f"{settings.memory_megabytes}m"
-    here = settings.master.startswith("local") or "//127.0.0.1:" in settings.master
+    here = settings.is_local or "//127.0.0.1:" in settings.master
     grouped = scratch.stat().st_mode & 0o020
     loopback = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     return [

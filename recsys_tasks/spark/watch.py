@@ -32,7 +32,7 @@ def executors_awaited(context: Any, settings: SparkSettings) -> Iterator[None]:
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
-    if settings.master.startswith("local"):
+    if settings.is_local:
         yield
         return
     done, forlorn = threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""Verdict and version as the note of a DAG run, which Airflow shows in its list of runs.
+"""Verdict and version as the note of a DAG run, which Airflow shows on the run's page.
 
 A task cannot write its run's note: Airflow's API for tasks has no call for it. The scheduler can, in
 the transaction in which it ends the run, from what the run's last task returned; so this reads one

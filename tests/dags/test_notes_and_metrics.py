@@ -1,4 +1,4 @@
-"""What a run that ends leaves in Airflow's list of runs and with the operator's metrics.
+"""What a run that ends leaves in Airflow's note of it and with the operator's metrics.
 
 A DAG with the nightly run's name and last task runs in a process of its own, whose StatsD is a socket
 here: Airflow's own code calls the note's listener, and its StatsD client sends.

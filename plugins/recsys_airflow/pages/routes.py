@@ -113,7 +113,7 @@ def show_version(
         version=version,
         manifest=manifest,
         is_champion=champion is not None and champion.version == version,
-        rules=[views.rule(rule) for rule in manifest.gate.rules],
+        rules=sorted(map(views.rule, manifest.gate.rules), key=lambda rule: rule.passed),
         files=views.files(manifest),
         answer=_ask(dataset, version, user, film, title),
         asked={"user": user, "film": film, "title": title},

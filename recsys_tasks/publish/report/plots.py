@@ -188,7 +188,13 @@ def over_time(
         marked = [value for moment, value in series["model"] if moment == champion]
         if champion and marked:
             axes.plot(
-                _days([champion]), marked[:1], MARKER, color=MARK, markersize=9, label="champion"
+                _days([champion]),
+                marked[:1],
+                MARKER,
+                color=MARK,
+                markersize=9,
+                label="champion",
+                clip_on=False,
             )
         axes.set_ylim(bottom=0)
         axes.set_ylabel("precision@5, as served")

@@ -3,7 +3,7 @@
 Each public function takes all facts and returns its section, or None where they hold nothing to say.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recsys_tasks.publish.report import plots, wording
@@ -15,26 +15,14 @@ def training(facts: Facts) -> Section | None:
     history = facts.get("history") or []
     if not history:
         return None
-    curves = {
-        name: [
-            (epoch["epoch"], epoch[name]) for epoch in history if wording.is_number(epoch.get(name))
-        ]
-        for name in ("validation", "train")
-    }
-    drawn = {name: points for name, points in curves.items() if len(points) > 1}
-    seconds = [epoch["seconds"] for epoch in history if wording.is_number(epoch.get("seconds"))]
-    took = (
-        f", {wording.duration(sum(seconds))} in all, "
-        f"{wording.duration(sum(seconds) / len(seconds))} each"
-        if seconds
-        else ""
-    )
-    name = dict(flat(facts.get("settings"))).get("train.validate_on") or "ndcg_at_10"
-    label = wording.metric(str(name))
+    name = str(dict(flat(facts.get("settings"))).get("train.validate_on") or "ndcg_at_10")
+    label = wording.metric(name)
+    drawn = _curves(history)
     caption = f"{label[:1].upper()}{label[1:]} of the validation part by epoch"
     figures = (Figure(plots.epochs(drawn, label), caption),) if drawn else ()
     without = "" if drawn else " No validation part was held back, so no epoch was compared."
-    return Section("Training", f"{len(history)} epochs{took}.{without}", figures=figures)
+    text = f"{len(history)} epochs{_took(history)}.{without}{_learnt(facts, name)}"
+    return Section("Training", text, figures=figures)
 
 
 def index(facts: Facts) -> Section | None:
@@ -103,6 +91,34 @@ def lineage(facts: Facts) -> Section | None:
     names = tuple((name, wording.setting(value)) for name, value in (*run, *code))
     tables = (*((_two(names),) if names else ()), *((Table(head, rows),) if rows else ()))
     return Section("Lineage", tables=tables, folded=True) if tables else None
+
+
+def _curves(history: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
+    """By name, pairs of epoch and metric, where there are more than one."""
+    curves = {
+        name: [
+            (epoch["epoch"], epoch[name]) for epoch in history if wording.is_number(epoch.get(name))
+        ]
+        for name in ("validation", "train")
+    }
+    return {name: points for name, points in curves.items() if len(points) > 1}
+
+
+def _took(history: Sequence[Mapping[str, Any]]) -> str:
+    seconds = [epoch["seconds"] for epoch in history if wording.is_number(epoch.get("seconds"))]
+    if not seconds:
+        return ""
+    each = wording.duration(sum(seconds) / len(seconds))
+    return f", {wording.duration(sum(seconds))} in all, {each} each"
+
+
+def _learnt(facts: Facts, name: str) -> str:
+    """The same metric on the items that the model was trained on, once it was finished."""
+    own = ((facts.get("metrics") or {}).get("train") or {}).get(name)
+    if not wording.is_number(own):
+        return ""
+    said = f"{wording.metric(name)} {wording.measure(own)}"
+    return f" On the items that it was trained on, the finished model has {said}."
 
 
 def _latency(facts: Facts, found: Mapping[str, Any]) -> str:

@@ -248,7 +248,9 @@ def test_checks_changes_and_activity_are_in_words_and_units(page: Page) -> None:
 
 
 def test_the_curve_of_the_epochs_is_named_after_the_metric_that_they_are_chosen_by() -> None:
-    assert "NDCG@10 of the validation part" in Page(render_report(FACTS)).text
+    text = Page(render_report(FACTS)).text
+    assert "NDCG@10 of the validation part" in text
+    assert "trained on, the finished model has NDCG@10 0.16" in text
     chosen = FACTS | {"settings": {"train": {"validate_on": "mrr"}}}
     assert "MRR of the validation part" in Page(render_report(chosen)).text
 

@@ -26,6 +26,7 @@ def told(tmp_path, monkeypatch):
     from recsys_tasks.local.airflow_services import AirflowPlan, environment
 
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the caller's")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
     plan = AirflowPlan(
         home=tmp_path,
         dags=Path("/project/dags"),
@@ -52,6 +53,7 @@ def test_a_worker_knows_what_its_tasks_need(told):
     environ, secrets = told
     assert secrets.recsys_role in environ["AIRFLOW_CONN_RECSYS_DB"]
     assert "9099" in environ["AIRFLOW_CONN_RECSYS_S3"]
+    assert environ["OTEL_EXPORTER_OTLP_ENDPOINT"].endswith(":4318")
     assert environ["AIRFLOW__CELERY__BROKER_URL"] == "redis://broker"
     assert environ["AIRFLOW__CELERY__RESULT_BACKEND"] == "db+postgresql+psycopg2://results"
     assert environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"].endswith(":8099/execution/")

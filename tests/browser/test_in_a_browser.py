@@ -301,7 +301,7 @@ def test_pages_fit_and_have_no_accessibility_findings(
     assert red
     version = version.removeprefix("/recsys")
     asked = ("/", "/datasets/movielens", f"{version}?user=15", f"{version}/report")
-    asked += (red.removeprefix("/recsys"),)
+    asked += (red.removeprefix("/recsys"), f"{version}/promote")
     for place, path in enumerate((*asked, "/datasets/movielens/rollback", "/nothing")):
         page.goto(root + path)
         wide = page.evaluate("document.documentElement.scrollWidth")

@@ -5,8 +5,8 @@
     python tests/benchmarks/ingest_speed.py --every 100 4    snapshots in which each 100th, then each
                                                              4th row changes
 
-Only ratios inside one run mean anything. Each load runs in a process of its own, so that its peak
-memory is its own.
+Only ratios to the bare COPY just before and after a load mean anything. Each load runs in a process
+of its own, so that its peak memory is its own.
 """
 
 import argparse
@@ -14,21 +14,21 @@ import csv
 import json
 import logging
 import multiprocessing
-import resource
 import secrets
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psycopg2
 from psycopg2.extras import execute_values
 
-from recsys_tasks.data.generate import generate
+from recsys_tasks.bench.cost import cost_of
 from recsys_tasks.data.ingest import ingest
 from recsys_tasks.data.postgres import Database
 from recsys_tasks.local.folders import database_home
@@ -56,6 +56,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as made:
             folder = arguments.files or Path(made)
             if not arguments.files:
+                from recsys_tasks.data.generate import generate  # heavy, and not for each load
+
                 generate(arguments.scale, 1, folder)
             report(measure(server.url, folder, Path(made), arguments.every))
     finally:
@@ -71,26 +73,29 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(url: str, folder: Path, scratch: Path, every: Sequence[int]) -> dict[str, float]:
-    """Seconds, bytes and rows by name."""
+def measure(url: str, folder: Path, scratch: Path, every: Sequence[int]) -> dict[str, Any]:
+    """Seconds, megabytes and rows by name."""
     movies, ratings = folder / "movies.csv", folder / "ratings.csv"
     database = Database(url)
     database.migrate(DATASET)
-    found: dict[str, float] = {"bare_copy_s": timed(lambda: bare_copy(url, ratings))}
-    found["execute_values_us_per_row"] = slow_insert(url, ratings) / SLOW_ROWS * 1e6
-    load = loader(url, movies, ratings, replace=False)
-    found["first_load_s"], found["first_load_mb"], found["rows"] = load()
-    found["rows_per_s"] = found["rows"] / found["first_load_s"]
-    snapshot = scratch / "snapshot.csv"
-    for one in every:
-        change(ratings, snapshot, one)
-        load = loader(url, movies, snapshot, replace=True)
-        found[f"replace_{one}_s"], found[f"replace_{one}_mb"], _ = load()
-    found["bare_copy_again_s"] = timed(lambda: bare_copy(url, ratings))
+    found: dict[str, Any] = {"slow_us_per_row": slow_insert(url, ratings) / SLOW_ROWS * 1e6}
+    found["bare_s"], found["loads"] = [timed(lambda: bare_copy(url, ratings))], {}
+    for name, snapshot in snapshots(ratings, scratch, every):
+        load = loaded(url, movies, snapshot, replace=name != "first_load")
+        found["loads"][name], found["rows"] = load[:2], load[2]
+        found["bare_s"].append(timed(lambda: bare_copy(url, ratings)))
     found["fetchall_s"] = timed(lambda: fetch_pairs(url))
     found["read_pairs_s"] = timed(lambda: database.read_pairs(DATASET, at_least=5))
     found["read_all_s"] = timed(lambda: database.read_ratings(DATASET))
     return found
+
+
+def snapshots(ratings: Path, scratch: Path, every: Sequence[int]) -> Iterator[tuple[str, Path]]:
+    """What is loaded one after the other, and its name."""
+    yield "first_load", ratings
+    for one in every:
+        change(ratings, scratch / "snapshot.csv", one)
+        yield f"replace_{one}", scratch / "snapshot.csv"
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -129,31 +134,23 @@ def fetch_pairs(url: str) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type
     return np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
 
 
-def loader(
-    url: str, movies: Path, ratings: Path, replace: bool
-) -> Callable[[], tuple[float, float, int]]:
+def loaded(url: str, movies: Path, ratings: Path, replace: bool) -> tuple[float, float, int]:
     """One load in a fresh process: seconds, peak megabytes, rows loaded."""
-
-    def load() -> tuple[float, float, int]:
-        context = multiprocessing.get_context("spawn")
-        receiver, sender = context.Pipe(duplex=False)
-        source = SourceSettings(movies=str(movies), ratings=str(ratings), replace=replace)
-        process = context.Process(target=load_and_tell, args=(url, source, sender))
-        process.start()
-        seconds, megabytes, rows = receiver.recv()
-        process.join()
-        return seconds, megabytes, rows
-
-    return load
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    source = SourceSettings(movies=str(movies), ratings=str(ratings), replace=replace)
+    process = context.Process(target=load_and_tell, args=(url, source, sender))
+    process.start()
+    seconds, megabytes, rows = receiver.recv()
+    process.join()
+    return seconds, megabytes, rows
 
 
 def load_and_tell(url: str, source: SourceSettings, sender: object) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    begun = time.perf_counter()
-    account = ingest(Database(url), source, DATASET, "benchmark")
-    seconds = time.perf_counter() - begun
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sender.send((seconds, peak, account.files[-1].loaded))  # type: ignore[attr-defined]
+    account, cost = cost_of(lambda: ingest(Database(url), source, DATASET, "benchmark"))
+    rows = account.files[-1].loaded
+    sender.send((cost.seconds, cost.peak_mb, rows))  # type: ignore[attr-defined]
 
 
 def change(ratings: Path, changed: Path, every: int) -> None:
@@ -167,26 +164,27 @@ def change(ratings: Path, changed: Path, every: int) -> None:
             new.write(line)
 
 
-def report(found: dict[str, float]) -> None:
+def report(found: dict[str, Any]) -> None:
     """Prints the figures beside what they are compared with."""
-    bare, rows = (found["bare_copy_s"] + found["bare_copy_again_s"]) / 2, found["rows"]
-    ours = found["first_load_s"] / rows * 1e6
-    slow = found["execute_values_us_per_row"]
-    print(f"{rows:,.0f} ratings")
-    first, last = found["bare_copy_s"], found["bare_copy_again_s"]
-    print(f"bare COPY            {bare:8.1f} s, mean of {first:.1f} and, at the end, {last:.1f}")
-    for name in [name.removesuffix("_mb") for name in found if name.endswith("_mb")]:
-        seconds, peak = found[f"{name}_s"], found[f"{name}_mb"]
-        print(f"{name:20} {seconds:8.1f} s  {seconds / bare:5.2f} x bare  {peak:6.0f} MB")
-    print(f"rows per second      {found['rows_per_s']:8,.0f}")
+    bare, rows = found["bare_s"], found["rows"]
     print(
-        f"execute_values       {slow:8.1f} us a row, {slow / (bare / rows * 1e6):5.1f} x bare COPY"
+        f"{rows:,} ratings\n{'':14} {'s':>8} {'bare COPY just before, after':>30} {'ratio':>6}    MB"
     )
-    print(f"ours, checked, keyed {ours:8.2f} us a row, execute_values is {slow / ours:5.1f} x")
-    ratio = found["fetchall_s"] / found["read_pairs_s"]
-    print(f"pairs of five stars  {found['read_pairs_s']:8.2f} s, fetchall is {ratio:5.1f} x")
+    for (name, (seconds, peak)), before, after in zip(
+        found["loads"].items(), bare, bare[1:], strict=False
+    ):
+        ratio = 2 * seconds / (before + after)
+        print(f"{name:14} {seconds:8.1f} {before:24.1f} {after:5.1f} {ratio:6.2f} {peak:5.0f}")
+    ours, slow = found["loads"]["first_load"][0] / rows * 1e6, found["slow_us_per_row"]
+    print(f"first load           {ours:8.2f} us a row, {1e6 / ours:,.0f} rows a second")
+    print(
+        f"execute_values       {slow:8.2f} us a row, {slow / (bare[0] / rows * 1e6):.1f} x bare COPY"
+    )
+    print(
+        f"pairs of five stars  {found['read_pairs_s']:8.2f} s, fetchall {found['fetchall_s']:.2f} s"
+    )
     print(f"all ratings read in  {found['read_all_s']:8.2f} s")
-    print(json.dumps({name: round(value, 3) for name, value in found.items()}))
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from recsys_tasks.settings import SparkSettings
 
 MEMORY = ("OutOfMemoryError", "Java heap space")
 CLOSED = ("Permission denied", "Mkdirs failed")
+DEAD = "its JVM died; a kernel out of memory may have ended it"
 
 
 @contextmanager
@@ -46,7 +47,10 @@ def in_one_line(said: str, spark: SparkSettings) -> PermanentError | SparkUnavai
 
 def _words(error: Exception) -> str:
     """What an error says; one from Java asks the JVM for it, which may have died of the cause."""
+    from py4j.protocol import Py4JNetworkError
+
     try:
-        return str(error)
+        said = str(error)
     except ConnectionError:
-        return "its JVM died"
+        return DEAD
+    return DEAD if isinstance(error, (ConnectionError, Py4JNetworkError)) else said

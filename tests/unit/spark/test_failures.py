@@ -25,14 +25,15 @@ def test_a_stack_trace_becomes_a_sentence(said, kind, sentence):
         raise failures.in_one_line(said, SparkSettings())
 
 
-def test_words_that_java_took_with_it_are_not_asked_for():
-    pytest.importorskip("pyspark")
-    error = type("FromJava", (ConnectionError,), {"__str__": _gone})
-    with (
-        pytest.raises(SparkUnavailable, match="gave up: its JVM died"),
-        failures.translated(SparkSettings()),
-    ):
-        raise error
+def test_a_jvm_that_died_is_called_dead_even_where_an_error_wants_its_words():
+    protocol = pytest.importorskip("py4j.protocol")
+    speechless = type("FromJava", (protocol.Py4JError,), {"__str__": _gone})
+    for error in (speechless(), ConnectionResetError(), protocol.Py4JNetworkError("empty")):
+        with (
+            pytest.raises(SparkUnavailable, match="gave up: its JVM died"),
+            failures.translated(SparkSettings()),
+        ):
+            raise error
 
 
 def _gone(self):

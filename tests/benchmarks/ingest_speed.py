@@ -5,8 +5,9 @@
     python tests/benchmarks/ingest_speed.py --every 100 4    snapshots in which each 100th, then each
                                                              4th row changes
 
-Only ratios to the bare COPY just before and after a load mean anything. Each load runs in a process
-of its own, so that its peak memory is its own.
+Only ratios to the bare COPY just before and after a load mean anything: of seconds on a quiet machine,
+of processor time, Postgres's and the client's, on any. Each load runs in a process of its own, so that
+its peak memory is its own.
 """
 
 import argparse
@@ -20,15 +21,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import psycopg2
 from psycopg2.extras import execute_values
 
-from recsys_tasks.bench.cost import cost_of
+from recsys_tasks.bench.cost import Cost, cost_of
 from recsys_tasks.data.ingest import ingest
 from recsys_tasks.data.postgres import Database
 from recsys_tasks.local.folders import database_home
@@ -79,11 +82,12 @@ def measure(url: str, folder: Path, scratch: Path, every: Sequence[int]) -> dict
     database = Database(url)
     database.migrate(DATASET)
     found: dict[str, Any] = {"slow_us_per_row": slow_insert(url, ratings) / SLOW_ROWS * 1e6}
-    found["bare_s"], found["loads"] = [timed(lambda: bare_copy(url, ratings))], {}
+    bare = partial(costs, url, lambda: cost_of(lambda: bare_copy(url, ratings))[1])
+    found["bare"], found["loads"] = [bare()], {}
     for name, snapshot in snapshots(ratings, scratch, every):
-        load = loaded(url, movies, snapshot, replace=name != "first_load")
-        found["loads"][name], found["rows"] = load[:2], load[2]
-        found["bare_s"].append(timed(lambda: bare_copy(url, ratings)))
+        load = partial(loaded, url, movies, snapshot, replace=name != "first_load")
+        found["loads"][name], found["bare"] = costs(url, load), [*found["bare"], bare()]
+    found["rows"] = database.fetch(f"SELECT count(*) FROM {DATASET}.ratings")[0][0]
     found["fetchall_s"] = timed(lambda: fetch_pairs(url))
     found["read_pairs_s"] = timed(lambda: database.read_pairs(DATASET, at_least=5))
     found["read_all_s"] = timed(lambda: database.read_ratings(DATASET))
@@ -96,6 +100,25 @@ def snapshots(ratings: Path, scratch: Path, every: Sequence[int]) -> Iterator[tu
     for one in every:
         change(ratings, scratch / "snapshot.csv", one)
         yield f"replace_{one}", scratch / "snapshot.csv"
+
+
+def costs(url: str, work: Callable[[], Cost]) -> tuple[float, float, float]:
+    """Seconds, processor seconds of client and server, and the client's peak megabytes."""
+    before = server_cpu(url)
+    cost = work()
+    return cost.seconds, cost.cpu + server_cpu(url) - before, cost.peak_mb
+
+
+def server_cpu(url: str) -> float:
+    """Processor seconds of all of Postgres's processes so far, also of those that have ended."""
+    with psycopg2.connect(url) as connection:
+        postmaster = psutil.Process(connection.info.backend_pid).parent()
+    connection.close()
+    time.sleep(0.5)  # whoever ended is counted now
+    assert postmaster is not None
+    running = [process.cpu_times() for process in [postmaster, *postmaster.children()]]
+    ended = postmaster.cpu_times()
+    return ended.children_user + ended.children_system + sum(t.user + t.system for t in running)
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -134,23 +157,22 @@ def fetch_pairs(url: str) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type
     return np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
 
 
-def loaded(url: str, movies: Path, ratings: Path, replace: bool) -> tuple[float, float, int]:
-    """One load in a fresh process: seconds, peak megabytes, rows loaded."""
+def loaded(url: str, movies: Path, ratings: Path, replace: bool) -> Cost:
+    """One load in a fresh process."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     source = SourceSettings(movies=str(movies), ratings=str(ratings), replace=replace)
     process = context.Process(target=load_and_tell, args=(url, source, sender))
     process.start()
-    seconds, megabytes, rows = receiver.recv()
+    cost: Cost = receiver.recv()
     process.join()
-    return seconds, megabytes, rows
+    return cost
 
 
 def load_and_tell(url: str, source: SourceSettings, sender: object) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    account, cost = cost_of(lambda: ingest(Database(url), source, DATASET, "benchmark"))
-    rows = account.files[-1].loaded
-    sender.send((cost.seconds, cost.peak_mb, rows))  # type: ignore[attr-defined]
+    _, cost = cost_of(lambda: ingest(Database(url), source, DATASET, "benchmark"))
+    sender.send(cost)  # type: ignore[attr-defined]
 
 
 def change(ratings: Path, changed: Path, every: int) -> None:
@@ -166,19 +188,19 @@ def change(ratings: Path, changed: Path, every: int) -> None:
 
 def report(found: dict[str, Any]) -> None:
     """Prints the figures beside what they are compared with."""
-    bare, rows = found["bare_s"], found["rows"]
-    print(
-        f"{rows:,} ratings\n{'':14} {'s':>8} {'bare COPY just before, after':>30} {'ratio':>6}    MB"
-    )
-    for (name, (seconds, peak)), before, after in zip(
-        found["loads"].items(), bare, bare[1:], strict=False
-    ):
-        ratio = 2 * seconds / (before + after)
-        print(f"{name:14} {seconds:8.1f} {before:24.1f} {after:5.1f} {ratio:6.2f} {peak:5.0f}")
+    bare, rows = np.array(found["bare"]), found["rows"]
+    around = (bare[:-1] + bare[1:])[:, :2] / 2
+    print(f"{rows:,} ratings; bare COPY is the mean of one just before and one just after")
+    print("                      s  bare s  ratio    CPU s  bare CPU s  ratio     MB")
+    for (name, load), (seconds, cpu) in zip(found["loads"].items(), around, strict=True):
+        print(
+            f"{name:14} {load[0]:8.1f} {seconds:7.1f} {load[0] / seconds:6.2f}"
+            f" {load[1]:8.1f} {cpu:11.1f} {load[1] / cpu:6.2f} {load[2]:6.0f}"
+        )
     ours, slow = found["loads"]["first_load"][0] / rows * 1e6, found["slow_us_per_row"]
     print(f"first load           {ours:8.2f} us a row, {1e6 / ours:,.0f} rows a second")
     print(
-        f"execute_values       {slow:8.2f} us a row, {slow / (bare[0] / rows * 1e6):.1f} x bare COPY"
+        f"execute_values       {slow:8.2f} us a row, {slow / (bare[0, 0] / rows * 1e6):.1f} x bare COPY"
     )
     print(
         f"pairs of five stars  {found['read_pairs_s']:8.2f} s, fetchall {found['fetchall_s']:.2f} s"

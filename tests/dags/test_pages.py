@@ -131,6 +131,15 @@ def test_nobody_gets_nothing_but_401(ask: Get, path: str, method: str) -> None:
     assert FIRST not in answer.text
 
 
+def test_no_route_is_missing_among_the_paths_that_nobody_gets() -> None:
+    from recsys_airflow.pages.routes import router
+
+    asked = [path.partition("?")[0] for path in PATHS]
+    routes: list[Any] = list(router.routes)
+    unasked = [route for route in routes if not any(map(route.path_regex.fullmatch, asked))]
+    assert [route.path for route in unasked] == []
+
+
 def test_a_forged_login_is_no_login(ask: Get) -> None:
     client = ask(None)
     client.cookies["_token"] = "eyJhbGciOiJIUzUxMiJ9.eyJzdWIiOiJhbm5hIn0.x"

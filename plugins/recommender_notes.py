@@ -1,5 +1,7 @@
 """Registers with Airflow what leaves a note on each run that ends; see ``recsys_airflow.run_notes``.
 
+And from when on a run's lateness counts; see ``recsys_airflow.lateness``.
+
 Airflow runs this file in every process that may need a plugin, so the work is imported when a run ends.
 """
 
@@ -7,6 +9,8 @@ from typing import Any, ClassVar
 
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
+
+from recsys_airflow.lateness import RunIsMade
 
 
 class NoteWriter:
@@ -32,3 +36,4 @@ class RunNotes(AirflowPlugin):
 
     name = "recommender_notes"
     listeners: ClassVar[list[Any]] = [NoteWriter()]
+    deadline_references: ClassVar[list[Any]] = [RunIsMade]

@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DeadlineAlert, DeadlineReference, SyncCallback, conf, get_current_context
+from airflow.sdk import DeadlineAlert, SyncCallback, conf, get_current_context
 
+from recsys_airflow.lateness import RunIsMade
 from recsys_airflow.mail import mail
 from recsys_tasks.errors import SettingsError
 
@@ -66,10 +67,10 @@ def late(context: Mapping[str, Any] | None = None, hours: float = 0.0) -> None:
 
 
 def deadline() -> DeadlineAlert:
-    """Tells of a run that is not done ``RECSYS_LATE_HOURS`` after it was queued."""
+    """Tells of a run that is not done ``RECSYS_LATE_HOURS`` after it was made."""
     hours = float(os.environ.get("RECSYS_LATE_HOURS", "6"))
     return DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        reference=RunIsMade(),
         interval=timedelta(hours=hours),
         callback=SyncCallback("recsys_airflow.alerts.late", kwargs={"hours": hours}),
     )

@@ -5,6 +5,7 @@ import logging
 import os
 import socketserver
 import threading
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -146,6 +147,24 @@ def test_the_nightly_run_has_a_deadline():
 
     (deadline,) = recsys_train.recsys_train().deadline
     assert deadline.interval.total_seconds() == 6 * 3600
+
+
+def test_the_deadline_counts_from_when_the_run_is_made_and_lets_tasks_be_cleared():
+    from airflow.serialization.decoders import decode_deadline_reference
+    from airflow.serialization.definitions.deadline import SerializedReferenceModels
+    from airflow.serialization.encoders import encode_deadline_reference
+
+    from recsys_airflow.alerts import deadline
+
+    stored = encode_deadline_reference(deadline().reference)
+    assert stored["reference_type"] != "DagRunQueuedAtDeadline"  # apache/airflow#70368
+    reference = decode_deadline_reference(stored)
+    assert isinstance(reference, SerializedReferenceModels.TYPES.DAGRUN)
+    before = datetime.now(UTC)
+    late = reference.evaluate_with(
+        session=None, interval=timedelta(hours=6), dag_id="d", run_id="r"
+    )
+    assert before <= late - timedelta(hours=6) <= datetime.now(UTC)
 
 
 def test_no_person_is_asked_unless_a_waiting_time_is_set(monkeypatch):

@@ -218,7 +218,7 @@ def recall_curve(
         axes.plot(*zip(*points, strict=True), "-o", color=MODEL, markersize=3.5, linewidth=1.4)
         if wanted is not None:
             axes.axhline(wanted, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-            axes.annotate(f"aim {wanted:g}", (0.01, wanted), (0, 4), **OVER_X)
+            axes.annotate(f"aim {wanted:g}", (0.99, wanted), (0, 4), ha="right", **OVER_X)
         if chosen >= 0:
             axes.plot(*points[chosen], MARKER, color=MARK, markersize=8)
             axes.annotate("chosen", points[chosen], (4, -18), textcoords="offset points")
@@ -227,6 +227,8 @@ def recall_curve(
             axes.xaxis.set_minor_formatter(
                 lambda value, _: f"{value:g}" if _digit(value) in (2, 5) else ""
             )
+        else:
+            axes.locator_params(axis="x", nbins=6)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.set_xlabel(unit)
         axes.set_ylabel("recall@10")

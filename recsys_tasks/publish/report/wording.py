@@ -125,6 +125,8 @@ def duration(seconds: Any) -> str:
     """Seconds in the largest unit that still says something."""
     if not is_number(seconds):
         return NOTHING
+    if 0 < seconds < 0.0000995:
+        return f"{1e6 * seconds:.2g} µs"
     if seconds < 0.0995:
         return f"{1000 * seconds:.2g} ms"
     if seconds < 59.5:

@@ -24,6 +24,7 @@ from recsys_tasks.publish.report import wording
         (wording.share(0.42), "42 %"),
         (wording.share(1), "100 %"),
         (wording.share(0), "0 %"),
+        (wording.duration(0.0000099), "9.9 µs"),
         (wording.duration(0.00025), "0.25 ms"),
         (wording.duration(0.41), "0.41 s"),
         (wording.duration(12.4), "12 s"),

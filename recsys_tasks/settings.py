@@ -39,7 +39,18 @@ class Frozen(BaseModel):
     )
 
 
-class RatingColumns(Frozen):
+class Columns(Frozen):
+    """Names of columns. One that two roles share would be read as both: users as movies."""
+
+    @model_validator(mode="after")
+    def _each_its_own(self) -> Self:
+        names = [name for _, name in self]
+        if len(set(names)) < len(names) or not all(name.strip() for name in names):
+            raise ValueError(f"each needs a name of its own, not {', '.join(map(repr, names))}")
+        return self
+
+
+class RatingColumns(Columns):
     """What the columns of the ratings file are called in its header."""
 
     user: str = "userId"
@@ -55,7 +66,7 @@ class RatingColumns(Frozen):
     """Column of the moment of the rating."""
 
 
-class MovieColumns(Frozen):
+class MovieColumns(Columns):
     """What the columns of the movies file are called in its header."""
 
     movie: str = "movieId"
@@ -603,13 +614,14 @@ def _put(tree: dict[str, Any], dotted: str, value: Any) -> None:
 
 def _explain(error: ValidationError) -> str:
     """Pydantic's findings as one sentence a field, in the words of the CLI."""
-    sentences = []
-    for finding in error.errors():
-        field = ".".join(str(part) for part in finding["loc"])
-        unknown = finding["type"] == "extra_forbidden"
-        sentences.append(
-            f"{field}: no such setting"
-            if unknown
-            else f"{field}: {finding['msg']}, not {finding['input']!r}"
-        )
-    return "; ".join(sentences)
+    return "; ".join(
+        f"{'.'.join(map(str, finding['loc']))}: {_fault(finding)}" for finding in error.errors()
+    )
+
+
+def _fault(finding: Mapping[str, Any]) -> str:
+    if finding["type"] == "extra_forbidden":
+        return "no such setting"
+    if finding["type"] == "value_error":  # a rule of our own, which says all
+        return str(finding["ctx"]["error"])
+    return f"{finding['msg']}, not {finding['input']!r}"

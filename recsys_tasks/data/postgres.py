@@ -101,9 +101,16 @@ class Database:
 
     Args:
         url: ``postgresql://user:password@host:port/name``; kept out of ``repr``.
+
+    Raises:
+        SettingsError: this is no such URL.
     """
 
     def __init__(self, url: str) -> None:
+        if not _is_postgres(url):
+            raise SettingsError(
+                "the database's address is none of the form postgresql://user:password@host:port/name"
+            )
         self.url = url
 
     def __repr__(self) -> str:
@@ -340,6 +347,13 @@ def _await_commits(cursor: Cursor, dataset: str, as_of: datetime) -> None:
         )
 
 
+def _is_postgres(url: str) -> bool:
+    try:
+        return sqlalchemy.make_url(url).drivername == "postgresql"
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        return False
+
+
 def lock_key(name: str) -> int:
     """The 64-bit key of a named advisory lock, the same in every process."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
@@ -349,8 +363,10 @@ def validated(dataset: str) -> str:
     """The dataset's name, once it is known to be a plain one.
 
     Raises:
-        SettingsError: the name is not ``[a-z][a-z0-9_]{0,62}``.
+        SettingsError: the name is not ``[a-z][a-z0-9_]{0,62}``, or Postgres keeps it for itself.
     """
+    if dataset.startswith("pg_") or dataset == "information_schema":
+        raise SettingsError(f"{dataset} is a name that Postgres keeps for itself: choose another")
     try:
         return TypeAdapter(DatasetName).validate_python(dataset)
     except ValidationError:

@@ -28,6 +28,8 @@ def test_overrides_win_over_the_file_and_the_file_over_the_preset(tmp_path):
         ({"train.learning_rate": float("nan")}, "train.learning_rate"),
         ({"dataset": "Robert'); DROP"}, "dataset"),
         ({"dataset.x": 1}, "dataset"),
+        ({"source.rating_columns.user": "movieId"}, "source.rating_columns: each needs a name"),
+        ({"source.movie_columns.title": " "}, "source.movie_columns: each needs a name"),
     ],
 )
 def test_a_bad_key_or_value_is_refused_by_name(overrides, named):

@@ -108,3 +108,24 @@ def test_an_empty_name_is_no_leave_to_load_the_other_file_alone(
 ) -> None:
     assert main([*ingest(shared / "bad/good"), "--ratings", ""]) == 2
     assert "--ratings is empty" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("dataset", ["pg_catalog", "pg_mine", "information_schema"])
+def test_a_schema_of_postgres_is_no_dataset(
+    shared: Path, capsys: pytest.CaptureFixture[str], dataset: str
+) -> None:
+    assert main([*ingest(shared / "bad/good"), "--dataset", dataset]) == 2
+    assert "keeps for itself" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "mysql://u:secret@h/d", "postgresql://u:secret@[::1/d", "postgres:/x:y:z"]
+)
+def test_an_address_that_is_no_database_is_refused_in_one_line_without_its_password(
+    shared: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("RECSYS_DB_URL", url)
+    assert main(ingest(shared / "bad/good")) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "postgresql://user:password@host" in error
+    assert "secret" not in error

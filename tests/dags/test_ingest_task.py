@@ -26,10 +26,8 @@ pytestmark = [pytest.mark.airflow, pytest.mark.services]
 INDEX = Path(__file__).parents[3] / "shared/bad/index.tsv"
 KINDS = list(csv.DictReader(INDEX.open(), delimiter="\t")) if INDEX.is_file() else []
 REFUSED = [kind for kind in KINDS if kind["outcome"] == "REJECT"]
-TAKEN = list(
-    {(kind["outcome"], kind["role"]): kind for kind in KINDS if kind not in REFUSED}.values()
-)
-"""One of each outcome and role; ``test_malformed_files`` has all of them, by the same function."""
+TAKEN = list({kind["outcome"]: kind for kind in KINDS if kind not in REFUSED}.values())
+"""One of each outcome; ``test_malformed_files`` has all of them, by the same function."""
 
 RETRIES = 3
 """Of every task of the DAG, so that a file that is refused would have had more tries."""

@@ -186,6 +186,17 @@ def test_files_are_those_of_the_local_executors_run_hash_by_hash_though_publishi
     assert ours == theirs
 
 
+def test_a_task_of_a_run_that_has_ended_may_be_cleared_and_runs_again(tasks, celery):
+    run = TriggeredRun(RUN.dag_id, RUN.run_id, RUN.run_after)
+    clear = {"dag_run_id": RUN.run_id, "task_ids": ["report"], "dry_run": False}
+    path = f"/api/v2/dags/{RUN.dag_id}/clearTaskInstances"
+    celery.api._call("POST", path, json={**clear, "only_failed": False})
+    celery.api.set_paused(RUN.dag_id, False)
+    assert celery.await_end(run) == "success"
+    again = {task.name: task.tries - tasks[task.name].tries for task in celery.api.tasks(run)}
+    assert [name for name, more in again.items() if more] == ["report"]
+
+
 def test_celerys_role_may_not_enter_airflows_metadata(celery):
     known = Credentials.keep(celery.home)
     port = int(celery.env["RECSYS_DB_URL"].rpartition(":")[2].partition("/")[0])

@@ -1,10 +1,13 @@
-"""What the machine under a run has to give."""
+"""What the machine under a run has to give, and what a process has taken of it."""
 
+import resource
+import sys
 from pathlib import Path
 
 LIMIT = Path("/sys/fs/cgroup/memory.max")
 USED = Path("/sys/fs/cgroup/memory.current")
 MEMINFO = Path("/proc/meminfo")
+STATUS = Path("/proc/self/status")
 
 
 def available_memory() -> int:
@@ -13,6 +16,18 @@ def available_memory() -> int:
     Unlimited (2**63) where neither can be read, as on a machine that is not Linux.
     """
     return min(_of_machine(), _of_container())
+
+
+def peak_memory() -> int:
+    """Bytes that this process has held at most.
+
+    On Linux from ``VmHWM``: ``ru_maxrss`` begins with the peak of the process that it was forked from.
+    """
+    if STATUS.exists():
+        lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+        return int(lines["VmHWM"].split()[0]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _of_machine() -> int:

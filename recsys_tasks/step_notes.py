@@ -5,12 +5,12 @@ tell of the run's latest course: a step that was killed has none, and nothing of
 """
 
 import logging
-import resource
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from recsys_tasks.errors import RecsysError
+from recsys_tasks.machine import peak_memory
 from recsys_tasks.publish.object_store import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -68,5 +68,5 @@ class StepNotes:
 
 
 def peak_mb() -> int:
-    """Largest resident memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    """Most memory that this process has held so far, in MB."""
+    return round(peak_memory() / 1e6)

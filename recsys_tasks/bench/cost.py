@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from recsys_tasks.machine import peak_memory
+
 Result = TypeVar("Result")
-_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_RESET = Path("/proc/self/clear_refs")
+"""Where Linux takes the word to forget the peak."""
 
 
 @dataclass(frozen=True)
 class Cost:
     """What work took.
 
-    ``seconds`` of wall time; ``peak_mb`` that the process held at most, 0 if not known; ``cpu``
+    ``seconds`` of wall time; ``peak_mb`` that the process held at most; ``cpu``
     seconds of this process, which hardly depend on what else the machine does.
     """
 
@@ -31,7 +34,7 @@ def cost_of(work: Callable[[], Result]) -> tuple[Result, Cost]:
     began, cpu_began = time.perf_counter(), time.process_time()
     result = work()
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu_began
-    return result, Cost(seconds, _peak_mb(), cpu)
+    return result, Cost(seconds, peak_memory() / 1e6, cpu)
 
 
 def scaled(cost: Cost, factor: float) -> Cost:
@@ -55,11 +58,3 @@ def total(costs: Sequence[Cost]) -> Cost:
         max(cost.peak_mb for cost in costs),
         sum(cost.cpu for cost in costs),
     )
-
-
-def _peak_mb() -> float:
-    """Highest resident memory since the last reset, by Linux; elsewhere 0."""
-    if not _STATUS.exists():
-        return 0.0
-    lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
-    return int(lines["VmHWM"].split()[0]) / 1024

@@ -1,4 +1,7 @@
-"""Free memory is the least of what the machine and its container leave."""
+"""Free memory is the least of what the machine and its container leave; a peak is the process's own."""
+
+import subprocess
+import sys
 
 import pytest
 
@@ -39,3 +42,21 @@ def test_a_machine_that_tells_nothing_is_not_held_back(files):
 
 def test_this_machine_has_some_memory():
     assert machine.available_memory() > 0
+
+
+@pytest.mark.skipif(not machine.STATUS.exists(), reason="NOT TESTED: needs Linux's /proc")
+def test_the_peak_is_a_process_own_not_that_of_the_one_it_was_forked_from():
+    forked = """
+import os
+from recsys_tasks.machine import peak_memory
+large = b"x" * 300_000_000
+assert peak_memory() > len(large)
+del large
+child = os.fork()
+if not child:
+    print(peak_memory(), flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    told = subprocess.run([sys.executable, "-c", forked], capture_output=True, text=True)
+    assert 0 < int(told.stdout) < 200_000_000, told.stderr

@@ -111,7 +111,7 @@ def session(settings: SparkSettings, scratch: Path) -> Iterator[Any]:
     from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # what it tells of failures, it raises, too
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # its failures are raised, too
     noise = scratch / "spark.log"
     config = SparkConf(loadDefaults=False).setAll(properties(settings, scratch))
     with noise.open("ab") as sink:

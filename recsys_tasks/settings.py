@@ -615,7 +615,8 @@ def _put(tree: dict[str, Any], dotted: str, value: Any) -> None:
 def _explain(error: ValidationError) -> str:
     """Pydantic's findings as one sentence a field, in the words of the CLI."""
     return "; ".join(
-        f"{'.'.join(map(str, finding['loc']))}: {_fault(finding)}" for finding in error.errors()
+        ": ".join(filter(None, (".".join(map(str, finding["loc"])), _fault(finding))))
+        for finding in error.errors()
     )
 
 

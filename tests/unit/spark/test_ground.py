@@ -56,7 +56,7 @@ def test_a_master_that_is_away_is_said_to_be(tmp_path, monkeypatch):
 @pytest.mark.parametrize("foreign", ["train.loss=bpr", "train.item_alpha=1e-6"])
 def test_settings_without_meaning_for_als_are_refused(foreign):
     name, _, value = foreign.partition("=")
-    with pytest.raises(SettingsError, match="^train.engine spark-als has no"):
+    with pytest.raises(SettingsError, match=r"^train\.engine spark-als has no"):
         Settings.load(overrides=ALS | {name: value})
 
 

@@ -503,7 +503,12 @@ class Steps:
 
 def _history(fitted: Fitted) -> list[dict[str, Any]]:
     return [
-        {"epoch": epoch.number, "seconds": round(epoch.seconds, 3), "validation": epoch.validation}
+        {
+            "epoch": epoch.number,
+            "seconds": round(epoch.seconds, 3),
+            "validation": epoch.validation,
+            "train": epoch.train,
+        }
         for epoch in fitted.history
     ]
 

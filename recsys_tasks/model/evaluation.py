@@ -9,7 +9,7 @@ view, trained or not.
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from recsys_tasks.matrices.split import Split
 from recsys_tasks.model import metrics
 from recsys_tasks.model.baselines import popular, random_order
 from recsys_tasks.model.ease import ease_bytes, fit_ease
-from recsys_tasks.model.fit import Validate
+from recsys_tasks.model.fit import Scored, Validate
 from recsys_tasks.model.intervals import paired
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.ranking import (
@@ -216,7 +216,8 @@ def validator(
 ) -> Validate:
     """Scores a model as served on the validation part; knows nothing of the test part.
 
-    The test part's items stay in the lists as if the user had never met them.
+    The test part's items stay in the lists as if the user had never met them. From the same scores comes
+    the metric on the training positives of the same users, with nothing left out, as in the view ``train``.
 
     Args:
         split, features, seen, settings: as for ``evaluate_all``.
@@ -228,13 +229,19 @@ def validator(
     if split.validation is None:
         raise ValueError("the split has no validation part")
     asked = _some_users(split.validation, settings.validation_users)
+    learnt = split.train.take(np.isin(split.train.row, asked.row)).positives()
     nothing = split.train.take(np.arange(0))
-    parts = Parts.of(nothing, asked, seen, unknown=split.test)
+    parts = replace(Parts.of(nothing, asked, seen, unknown=split.test), train=learnt.csr())
     block = block_rows(settings, split.train.shape[1])
 
-    def validate(model: Model) -> float:
-        served = rank(fold(model, features), parts, 0, block, settings.threads).views["test_served"]
-        return float(metrics.measure(served, (5, 10))[metric].mean())
+    def validate(model: Model) -> Scored:
+        views = rank(fold(model, features), parts, 0, block, settings.threads).views
+        means = {
+            name: float(metrics.measure(views[name], (5, 10))[metric].mean())
+            for name in ("test_served", "train")
+            if len(views[name].users)
+        }
+        return Scored(means["test_served"], means.get("train"))
 
     return validate
 

@@ -33,6 +33,8 @@ class Epoch:
     """wall time of the pass, without its validation"""
     validation: float | None
     """the validation metric after it, where there is one"""
+    train: float | None
+    """the same metric on what the same users were trained on: how much of the gain is learnt by heart"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +60,19 @@ class Checkpoints(Protocol):
         ...
 
 
-Validate = Callable[[Model], float]
-"""A model's score on the validation part; more is better."""
+@dataclass(frozen=True)
+class Scored:
+    """A model's metric, more is better: on the validation part, and on what its users were trained on."""
+
+    validation: float | None = None
+    train: float | None = None
+
+
+Validate = Callable[[Model], Scored]
+"""Scores a model after an epoch."""
+
+FORMAT = 2
+"""Of the checkpoint: one of another number is not resumed from."""
 
 
 def fit(
@@ -129,7 +142,8 @@ class _Run:
         self._train_once(number)
         seconds = time.perf_counter() - began
         model = self.engine.model()
-        self.history += (Epoch(number, seconds, None if validate is None else validate(model)),)
+        scored = Scored() if validate is None else validate(model)
+        self.history += (Epoch(number, seconds, scored.validation, scored.train),)
         if self.settings.patience and self._is_validated() and self._best_epoch() == number:
             self.best = model.copy()
         self._log()
@@ -159,9 +173,8 @@ class _Run:
             "fingerprint": np.array(self.fingerprint),
             "random_keys": random["key"],
             "random_position": np.array(random["pos"]),
-            "seconds": np.array([epoch.seconds for epoch in self.history]),
-            "validation": np.array(
-                [np.nan if e.validation is None else e.validation for e in self.history]
+            "history": np.array(
+                [(e.seconds, e.validation, e.train) for e in self.history], dtype=np.float64
             ),
         }
 
@@ -180,10 +193,8 @@ class _Run:
         random = {"key": arrays["random_keys"], "pos": int(arrays["random_position"])}
         self.engine.random_state.set_state({"bit_generator": "MT19937", "state": random})
         self.history = tuple(
-            Epoch(place, seconds, None if np.isnan(validation) else validation)
-            for place, (seconds, validation) in enumerate(
-                zip(arrays["seconds"].tolist(), arrays["validation"].tolist(), strict=True), start=1
-            )
+            Epoch(place, seconds, *(None if np.isnan(score) else score for score in scores))
+            for place, (seconds, *scores) in enumerate(arrays["history"].tolist(), start=1)
         )
         best = {k.removeprefix("best."): v for k, v in arrays.items() if k.startswith("best.")}
         self.best = Model.from_arrays(best) if best else None
@@ -219,7 +230,7 @@ def _fingerprint(
 ) -> str:
     """Sha256 over everything that decides what a fit learns."""
     digest = hashlib.sha256(json.dumps(settings.model_dump(), sort_keys=True).encode())
-    digest.update(repr((train.shape, features.shape)).encode())
+    digest.update(repr((FORMAT, train.shape, features.shape)).encode())
     parts = [train.row, train.col, train.weight, features.indptr, features.indices, features.data]
     for array in parts + (list(start.to_arrays().values()) if start else []):
         digest.update(np.ascontiguousarray(array).data)

@@ -18,7 +18,8 @@ def training(facts: Facts) -> Section | None:
     name = str(dict(flat(facts.get("settings"))).get("train.validate_on") or "ndcg_at_10")
     label = wording.metric(name)
     drawn = _curves(history)
-    caption = f"{label[:1].upper()}{label[1:]} of the validation part by epoch"
+    beside = ", and of what its users were trained on," if "train" in drawn else ""
+    caption = f"{label[:1].upper()}{label[1:]} of the validation part{beside} by epoch"
     figures = (Figure(plots.epochs(drawn, label), caption),) if drawn else ()
     without = "" if drawn else " No validation part was held back, so no epoch was compared."
     text = f"{len(history)} epochs{_took(history)}.{without}{_learnt(facts, name)}"

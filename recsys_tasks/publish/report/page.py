@@ -86,7 +86,8 @@ def render_report(facts: Mapping[str, Any]) -> str:
             ``index_found``: times_exact, a query's time in times of an exact search's;
             ``activity``: users and items by their number of ratings, and top_tenth;
             ``champion``: its version and metrics;
-            ``history``: a dict an epoch: epoch, seconds, validation and train (precision@5);
+            ``history``: a dict an epoch: epoch, seconds, validation and train
+                (``train.validate_on``);
             ``examples``: dicts with user_id and the lists liked, recommended, champion, each of
             dicts with title, genres and score or rating;
             ``neighbours``: dicts with title, before, now; ``changes``: dicts with name, before, now;

@@ -10,6 +10,7 @@ from lightfm import evaluation as reference
 
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Interactions
+from recsys_tasks.matrices.split import Split
 from recsys_tasks.model import metrics
 from recsys_tasks.model.baselines import popular, popular_order, random_order
 from recsys_tasks.model.evaluation import evaluate_all, validator
@@ -166,6 +167,21 @@ def test_validation_knows_nothing_of_the_test_part():
 def test_a_validator_needs_a_validation_part(fitted):
     with pytest.raises(ValueError, match="no validation part"):
         validator(fitted.split, fitted.features, fitted.seen, SETTINGS)
+
+
+def test_a_validator_also_scores_what_the_asked_users_were_trained_on(fitted):
+    half = np.arange(len(fitted.split.test)) % 2 == 0
+    parts = Split(fitted.split.train, fitted.split.test.take(half), fitted.split.test.take(~half))
+    scored = validator(parts, fitted.features, fitted.seen, SETTINGS, "precision_at_5")(
+        fitted.model
+    )
+    asked = np.isin(parts.train.row, parts.validation.row)
+    theirs = reference.precision_at_k(
+        fitted.lightfm, parts.train.take(asked).csr(), k=5, item_features=fitted.features
+    )
+    assert 0 < asked.sum() < len(parts.train)
+    assert scored.train == pytest.approx(theirs.mean(), abs=1e-5)
+    assert 0 < scored.validation < scored.train
 
 
 def test_fewer_items_than_places_leave_places_empty(fitted):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recsys_tasks.errors import TrainingRefused
-from recsys_tasks.model.fit import fit
+from recsys_tasks.model.fit import Scored, fit
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.representations import fold
 
@@ -92,7 +92,7 @@ def test_patience_keeps_the_best_epoch_also_over_a_retry(fitted):
 
     def validate_as(scores):
         remaining = iter(scores)
-        return lambda model: next(remaining)
+        return lambda model: Scored(next(remaining), 0.5)
 
     found = fit(fitted.split.train, fitted.features, settings, validate_as(curve))
     two = fit(fitted.split.train, fitted.features, fitted.settings.model_copy(update={"epochs": 2}))
@@ -102,6 +102,7 @@ def test_patience_keeps_the_best_epoch_also_over_a_retry(fitted):
     resumed = fit(fitted.split.train, fitted.features, settings, validate_as(curve[3:]), shelf)
     assert resumed.epochs == 2
     assert same(resumed.model, two.model)
+    assert [(e.validation, e.train) for e in resumed.history] == [(v, 0.5) for v in curve[:4]]
 
 
 def test_patience_without_a_validation_part_runs_all_epochs(fitted):
@@ -150,7 +151,7 @@ def test_each_epoch_is_one_line_of_the_log(fitted, caplog):
             fitted.split.train,
             fitted.features,
             fitted.settings.model_copy(update={"epochs": 2}),
-            validate=lambda model: 0.125,
+            validate=lambda model: Scored(0.125, 0.25),
         )
     assert [line.split(":")[0] for line in caplog.messages] == ["epoch 1 of 2", "epoch 2 of 2"]
     assert "validation 0.1250" in caplog.messages[0]

@@ -1,7 +1,7 @@
 """The facts of a run's report, from whatever its steps left before it ended, and their writing."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from recsys_tasks.errors import NotFound
@@ -15,6 +15,14 @@ log = logging.getLogger(__name__)
 
 WORDLESS = "did not finish and left no reason; see the log of the first red task"
 """Said of a step that was killed, ran out of time, waits for a person or met a bug."""
+
+Heard = Callable[[str], str | None]
+"""What is known of a step's failure from elsewhere than its note, if anything."""
+
+
+def nothing(step: str) -> None:
+    """Nobody heard of it."""
+
 
 MODEL_METRICS = ("precision_at_5", "recall_at_10", "ndcg_at_10")
 
@@ -55,7 +63,9 @@ def report_of_version(rivalry: Rivalry) -> dict[str, Any]:
     )
 
 
-def report_of_run(rivalry: Rivalry, notes: Sequence[Note], steps: Sequence[str]) -> dict[str, Any]:
+def report_of_run(
+    rivalry: Rivalry, notes: Sequence[Note], steps: Sequence[str], heard: Heard = nothing
+) -> dict[str, Any]:
     """What a run's report says: the version's, with the time, memory and fate of each step.
 
     What a step made in an earlier try, and has not made again, is left out.
@@ -64,6 +74,7 @@ def report_of_run(rivalry: Rivalry, notes: Sequence[Note], steps: Sequence[str])
         rivalry: of the run.
         notes: what the steps left of their running.
         steps: the names of all of them, in order.
+        heard: asked about a step that left no note: what it fails of may be the store itself.
     """
     files = rivalry.data.files
     training = _maybe(files, "training.json") or {"history": []}
@@ -73,7 +84,7 @@ def report_of_run(rivalry: Rivalry, notes: Sequence[Note], steps: Sequence[str])
             "index_seconds": _maybe(files, "index_seconds.json"),
             "index_found": _maybe(files, "index_found.json"),
             "timings": list(notes),
-            "failures": failures_of(notes, steps),
+            "failures": failures_of(notes, steps, heard),
         }
     )
     stale = _stale(notes)
@@ -125,11 +136,16 @@ def outcome_of(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def failures_of(notes: Sequence[Note], steps: Sequence[str]) -> list[dict[str, str]]:
+def failures_of(
+    notes: Sequence[Note], steps: Sequence[str], heard: Heard = nothing
+) -> list[dict[str, str]]:
     """The steps that failed, in order, and those that began and left no note: after a failure none begins."""
     found, failures, before_failed = {note["step"]: note for note in notes}, [], False
     for step in steps:
-        failure = found[step]["failure"] if step in found else "" if before_failed else WORDLESS
+        if step in found:
+            failure = found[step]["failure"]
+        else:
+            failure = "" if before_failed else heard(step) or WORDLESS
         if failure:
             failures.append({"step": step, "failure": failure})
         before_failed = step not in found or bool(failure)

@@ -47,7 +47,13 @@ from recsys_tasks.recommend import golden
 from recsys_tasks.rivalry import Rivalry
 from recsys_tasks.run import Checkpoint, Run, RunFiles
 from recsys_tasks.run_data import RunData
-from recsys_tasks.run_report import report_of_run, report_of_version, write_report
+from recsys_tasks.run_report import (
+    Heard,
+    nothing,
+    report_of_run,
+    report_of_version,
+    write_report,
+)
 from recsys_tasks.settings import Settings
 from recsys_tasks.step_notes import StepNotes, peak_mb
 from recsys_tasks.version_facts import data_facts, lineage, manifest_sections
@@ -403,9 +409,14 @@ class Steps:
             "metrics": {name: served[name] for name in ("precision_at_5", "ndcg_at_10")},
         }
 
-    def report(self) -> Reference:
-        """Writes what a person reads about the run, with whatever the steps left; returns what it came to."""
-        return write_report(self.files, report_of_run(self.rivalry, self.notes.read(), ORDER))
+    def report(self, heard: Heard = nothing) -> Reference:
+        """Writes what a person reads about the run, with whatever the steps left; returns what it came to.
+
+        Args:
+            heard: asked about a step that left no note of its failure.
+        """
+        facts = report_of_run(self.rivalry, self.notes.read(), ORDER, heard)
+        return write_report(self.files, facts)
 
     def training_inputs(self) -> tuple[Split, Csr, Csr]:
         """The split, the item features and what everyone has rated, as earlier steps left them."""

@@ -6,11 +6,14 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any
 
-from airflow.sdk import task
+from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from recsys_airflow.placement import options_of
-from recsys_tasks.errors import PermanentError
+from recsys_tasks.errors import PermanentError, RecsysError
+
+FAILURE = "failure"
+"""XCom in which a task that fails leaves its error's sentence; Airflow clears it when the task is tried again."""
 
 
 @contextmanager
@@ -26,13 +29,23 @@ def airflow_errors() -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def failure_left() -> Iterator[None]:
+    """Leaves an error's sentence with Airflow, for the report: the store may be what is away."""
+    try:
+        yield
+    except RecsysError as error:
+        get_current_context()["ti"].xcom_push(FAILURE, str(error))
+        raise
+
+
 def step(minutes: int, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """A task around a function, with a time limit in minutes, placed as ``RECSYS_PLACEMENT`` says."""
 
     def decorate(function: Callable[..., Any]) -> Any:
         @wraps(function)
         def run(*arguments: Any, **keywords: Any) -> Any:
-            with airflow_errors():
+            with airflow_errors(), failure_left():
                 return function(*arguments, **keywords)
 
         limit = timedelta(minutes=minutes)

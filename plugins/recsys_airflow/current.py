@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from airflow.sdk import Connection, get_current_context
 
+from recsys_airflow.bridge import FAILURE
 from recsys_airflow.settings_form import dataset_of, settings_of
 from recsys_tasks.errors import SettingsError
 
@@ -52,7 +53,13 @@ def write_report() -> dict[str, Any]:
         run, conf = current_run(), get_current_context()["dag_run"].conf or {}
         facts = run_report.report_of_refusal(run, conf, str(error))
         return run_report.write_report(RunFiles(bucket(), run), facts)
-    return made.report()
+    return made.report(failure_left_by)
+
+
+def failure_left_by(task_id: str) -> str | None:
+    """The sentence with which a task of the current run failed, where it left one."""
+    left: str | None = get_current_context()["ti"].xcom_pull(task_ids=task_id, key=FAILURE)
+    return left
 
 
 def database() -> "Database":

@@ -115,7 +115,8 @@ def test_a_refused_file_fails_the_task_at_once_with_the_reason_last_in_its_log(r
     names = [*(kind["file"] for kind in REFUSED), "rotten.csv"]
     for name, run in zip(names, found[: len(names)], strict=True):
         assert (run["state"], run["tries"], run["more_tries"]) == ("failed", 1, RETRIES), name
-        assert name in said_last(run["log"])
+        assert name in run["failure"]
+        assert run["failure"] in said_last(run["log"])
     assert "40 of 100 rows would be set aside" in said_last(found[len(REFUSED)]["log"])
     assert database.fetch("SELECT FROM refused.movies UNION ALL SELECT FROM refused.ratings") == []
 
@@ -123,7 +124,7 @@ def test_a_refused_file_fails_the_task_at_once_with_the_reason_last_in_its_log(r
 def test_any_other_file_has_its_good_rows_loaded_and_the_others_counted(ran):
     database, found = ran
     for kind, run in zip(TAKEN, found[len(REFUSED) + 1 :], strict=True):
-        assert (run["state"], run["tries"]) == ("success", 1), kind["file"]
+        assert (run["state"], run["tries"], run["failure"]) == ("success", 1, None), kind["file"]
         counts = database.fetch(
             "SELECT sum(rows_loaded)::int, sum(rows_rejected)::int"
             f" FROM {dataset_of(kind)}.ingested_files WHERE role = %s OR %s = 'archive'",

@@ -4,7 +4,8 @@ process a try, its log in a file. Only the scheduler and the network are left ou
     python task_runs.py TASK < confs.json
 
 reads a list of confs, one a run, and prints for each, as the last line's list: the state in which
-Airflow has the task then, its tries, how many more it has by the DAG, and what its log says.
+Airflow has the task then, its tries, how many more it has by the DAG, the sentence that it left of its
+failure, and what its log says.
 """
 
 import json
@@ -19,6 +20,7 @@ from airflow.dag_processing.bundles.manager import DagBundlesManager
 from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
 from airflow.executors.workloads import ExecuteTask
 from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
 from airflow.sdk.execution_time.supervisor import InProcessTestSupervisor, supervise_task
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.utils.db import initdb
@@ -68,7 +70,12 @@ def run_task(dag: Any, client: Any, task_id: str, run_id: str, given: dict[str, 
             select(TaskInstance).where(*of_run, TaskInstance.task_id == task_id)
         ).one()
         facts = {"state": ti.state, "tries": ti.try_number, "more_tries": ti.max_tries}
-    return facts | {"log": list(events(Path(work.log_path)))}
+        left = select(XComModel.value).where(
+            XComModel.run_id == run_id, XComModel.task_id == task_id, XComModel.key == "failure"
+        )
+        row = session.execute(left).first()
+    said = None if row is None else XComModel.deserialize_value(row)
+    return facts | {"failure": said, "log": list(events(Path(work.log_path)))}
 
 
 def queued(dag: Any, task_id: str, run_id: str, given: dict[str, Any]) -> ExecuteTask:

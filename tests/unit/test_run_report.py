@@ -30,6 +30,12 @@ def test_every_failure_is_told_and_a_step_that_never_began_is_not(notes, failed)
     assert [(each["step"], each["failure"]) for each in failures_of(notes, STEPS)] == failed
 
 
+def test_a_step_without_a_note_fails_of_what_was_heard_of_it():
+    told = {"train": "the store is away", "gate": "never asked"}
+    found = failures_of([note("ingest")], STEPS, told.get)
+    assert found == [{"step": "train", "failure": "the store is away"}]
+
+
 def test_the_outcome_names_all_of_them():
     failures = [{"step": "gate", "failure": "low"}, {"step": "promote", "failure": "away"}]
     outcome = outcome_of({"run": {"dataset": "m"}, "failures": failures})

@@ -87,7 +87,7 @@ def render_report(facts: Mapping[str, Any]) -> str:
             ``activity``: users and items by their number of ratings, and top_tenth;
             ``champion``: its version and metrics;
             ``history``: a dict an epoch: epoch, seconds, validation and train
-                (``train.validate_on``);
+            (``train.validate_on``);
             ``examples``: dicts with user_id and the lists liked, recommended, champion, each of
             dicts with title, genres and score or rating;
             ``neighbours``: dicts with title, before, now; ``changes``: dicts with name, before, now;

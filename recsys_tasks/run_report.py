@@ -47,7 +47,8 @@ def report_of_version(rivalry: Rivalry) -> dict[str, Any]:
     files = rivalry.data.files
     training = _maybe(files, "training.json") or {"history": []}
     history = [
-        {name: epoch[name] for name in ("epoch", "validation")} for epoch in training["history"]
+        {name: epoch.get(name) for name in ("epoch", "validation", "train")}
+        for epoch in training["history"]
     ]
     made = {name: _maybe(files, f"{name}.json") for name in MADE}
     return _without_gaps(

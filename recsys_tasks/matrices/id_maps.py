@@ -56,7 +56,7 @@ class IdMap:
             rows[rows == len(self)] = 0
             return np.where(self.ids[rows] == ids, rows, -1).astype(np.int32)
         if len(ids) and ids.view(np.uint64).max() < len(table):  # a negative one is huge there
-            return table[ids]
+            return table.take(ids, mode="clip")  # nothing to clip, and so nothing to check
         inside = (ids >= 0) & (ids < len(table))
         return np.where(inside, table[np.where(inside, ids, 0)], np.int32(-1))
 

@@ -150,7 +150,9 @@ def build_interactions(
     counts = ratings.rating >= min(floor, positives.threshold)
     chosen = slice(None) if counts.all() else np.flatnonzero(counts)
     is_positive = ratings.rating[chosen] >= positives.threshold
-    weight = np.where(is_positive, np.float32(1), np.float32(positives.liked_weight))
+    weight = np.ones(len(is_positive), dtype=np.float32)
+    if not is_positive.all():
+        weight[~is_positive] = positives.liked_weight
     return Interactions(
         shape=(len(users), len(items)),
         row=users.rows_of(ratings.user_id[chosen]),

@@ -166,7 +166,8 @@ def test_a_cluster_without_room_for_an_executor_is_given_up(waiting, tmp_path):
 
 def test_a_fit_ends_when_all_its_executors_have_gone(waiting, spark, tmp_path):
     patient = waiting.model_copy(update={"wait_seconds": 15})
-    ending = threading.Thread(target=end_workers, args=(spark, ended := []))
+    before = executors_of(spark)
+    ending = threading.Thread(target=end_workers, args=(spark, before, ended := []))
     ending.start()
     with (
         pytest.raises(SparkUnavailable, match=f"{waiting.master} had no executor for 15 s"),
@@ -177,11 +178,21 @@ def test_a_fit_ends_when_all_its_executors_have_gone(waiting, spark, tmp_path):
     assert len(ended) == 2
 
 
-def end_workers(spark, ended):
-    """Kills the workers as soon as each has an executor, and these, which may not miss a worker yet."""
+def executors_of(spark):
+    return [executor for worker in spark.workers for executor in worker.executors()]
+
+
+def end_workers(spark, before, ended):
+    """Kills the workers as soon as each has a new executor, and these, which may not miss a worker yet.
+
+    An executor of an earlier session may still be about to end; it is killed too, and not counted.
+    """
     end = time.monotonic() + 60
-    while not all(worker.executors() for worker in spark.workers) and time.monotonic() < end:
+    while not all(set(worker.executors()) - set(before) for worker in spark.workers):
+        if time.monotonic() > end:
+            break
         time.sleep(0.1)
-    ended += [executor for worker in spark.workers for executor in worker.executors()]
-    for process in (*(worker.process for worker in spark.workers), *ended):
+    there = executors_of(spark)
+    ended += [executor for executor in there if executor not in before]
+    for process in (*(worker.process for worker in spark.workers), *there):
         process.kill()

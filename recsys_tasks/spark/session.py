@@ -116,7 +116,7 @@ def session(settings: SparkSettings, scratch: Path) -> Iterator[Any]:
     config = SparkConf(loadDefaults=False).setAll(properties(settings, scratch))
     with noise.open("ab") as sink:
         try:
-            gateway = launch_gateway(config, {"stdout": sink, "stderr": sink})  # type: ignore[no-untyped-call]  # pyspark types this not
+            gateway = launch_gateway(config, {"stdout": sink, "stderr": sink})
         except PySparkRuntimeError as error:
             raise TrainingRefused(f"Spark's JVM did not start: {_last_line(noise)}") from error
     try:

@@ -203,6 +203,34 @@ class SplitSettings(Frozen):
     """Seed of the random split."""
 
 
+class RidgeSvdSettings(Frozen):
+    """The closed-form model: ridge regression of every item on all, cut off after some components."""
+
+    components: int = Field(default=192, ge=1, le=2048)
+    """Width of its vectors."""
+
+    ridge: float = Field(default=200.0, gt=0, le=1e9)
+    """Penalty of every item, in squared weights."""
+
+    dropout: float = Field(default=1.0, ge=0, le=100)
+    """What each squared weight of an item adds to its penalty; 0: all items have the same."""
+
+    user_scale: float = Field(default=0.25, ge=0, le=1)
+    """A user counts by their sum of weights to minus this power; 0: all alike."""
+
+    constant: float = Field(default=0.3, ge=0, le=100)
+    """Weight of the constant item that every history holds: who has no history gets the popular list."""
+
+    category_weight: float = Field(default=1.0, ge=0, le=1000)
+    """Weight of a pseudo-user for each category, who likes all of its items; 0: none."""
+
+    item_factor: float = Field(default=0.0, ge=0, le=1)
+    """Power of EASE's factor of an item; 1 is EASE's own, 0 plain ridge regression."""
+
+    iterations: int = Field(default=8, ge=1, le=100)
+    """Passes over the interactions."""
+
+
 class TrainSettings(Frozen):
     """The model and how it is fitted."""
 

@@ -103,7 +103,8 @@ def orthonormal(block: Floats) -> Floats:
     lengths = np.sqrt(np.einsum("ij,ij->j", block, block, dtype=np.float64))
     if not np.isfinite(lengths).all():
         raise TrainingRefused("ridge-svd: its vectors became NaN or infinite")
-    found: Floats = block / np.where(lengths > 0, lengths, 1).astype(np.float32)
+    factors = 1 / np.where(lengths > 0, lengths, 1)
+    found: Floats = block * factors.astype(np.float32)
     spread = np.inf
     with _one_blas_thread():
         while spread > WIDE:

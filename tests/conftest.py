@@ -1,4 +1,4 @@
-"""What every test may ask for: the shared data, a real Postgres and a real S3 server of this run.
+"""What every test may ask for: malformed files, the sample's ratings, a real Postgres and a real S3 server of this run.
 
 Both servers start when the first test asks, hold nothing from other runs, and die with pytest.
 """
@@ -23,6 +23,7 @@ from recsys_tasks.local.postgres import (
     start_postgres,
 )
 from recsys_tasks.local.s3 import make_bucket, start_s3
+from recsys_tasks.local.sample import make_sample
 
 PROJECT = Path(__file__).parents[1]
 STATE = PROJECT / ".recsys"
@@ -34,12 +35,16 @@ os.environ["RECSYS_HOME"] = str(STATE / "no-stack-runs-here")
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """Folder with the shared sample data (``data/``) and the malformed files (``bad/``)."""
-    folder = PROJECT.parent / "shared"
-    if not folder.is_dir():
-        pytest.skip(f"NOT TESTED: the shared data is missing, expected at {folder}")
-    return folder
+def bad() -> Path:
+    """Folder of the malformed files, with what a good one is in ``good/``."""
+    return PROJECT / "tests/data/bad"
+
+
+@pytest.fixture(scope="session")
+def sample() -> Path:
+    """Folder of the sample's ``movies.csv`` and ``ratings.csv``, made once for a clone."""
+    movies, _ = make_sample(state_folder(STATE) / "sample")
+    return movies.parent
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """What moves quality, in tables: settings compared on validation, then the presets on the test part.
 
-    python tests/benchmarks/quality.py presets ../shared/data/{ml-latest-small,movietweetings-20k}
-    python tests/benchmarks/quality.py compare ../shared/data/{ml-latest-small,movietweetings-20k}
+    python tests/benchmarks/quality.py presets FOLDER...
+    python tests/benchmarks/quality.py compare FOLDER...
 
 ``presets`` is what the nightly preset was chosen by: every candidate on the validation part of several
 splits of MovieLens and MovieTweetings; the test part is not looked at. ``compare`` then measures the

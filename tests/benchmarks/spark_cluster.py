@@ -1,6 +1,6 @@
 """Spark's ALS here and on a cluster: the same bytes, and what they are worth beside the popular list.
 
-    python tests/benchmarks/spark_cluster.py ../shared/data/ml-latest-small
+    python tests/benchmarks/spark_cluster.py FOLDER
 
 Fits the preset ``spark`` (on train and validation, as a run does) twice by ``local[2]`` and once on a
 standalone master with two workers, which it starts on loopback and stops; needs the extra ``spark`` and Java 17.

@@ -1,4 +1,4 @@
-"""The DAG's task ``ingest`` on shared malformed files, run by Airflow's own supervisor and runner.
+"""The DAG's task ``ingest`` on the malformed files of tests/data/bad, run by Airflow's own supervisor and runner.
 
 One process runs it for all files, each try in a process of its own as on a worker; what is looked at
 is the state in Airflow's database, the try's log file, and the tables.
@@ -23,8 +23,8 @@ from recsys_tasks.local.postgres import create_database, drop_database
 
 pytestmark = [pytest.mark.airflow, pytest.mark.services]
 
-INDEX = Path(__file__).parents[3] / "shared/bad/index.tsv"
-KINDS = list(csv.DictReader(INDEX.open(), delimiter="\t")) if INDEX.is_file() else []
+BAD = Path(__file__).parents[1] / "data/bad"
+KINDS = list(csv.DictReader((BAD / "index.tsv").open(), delimiter="\t"))
 REFUSED = [kind for kind in KINDS if kind["outcome"] == "REJECT"]
 TAKEN = list({kind["outcome"]: kind for kind in KINDS if kind not in REFUSED}.values())
 """One of each outcome; ``test_malformed_files`` has all of them, by the same function."""
@@ -58,11 +58,10 @@ def connections(database_url: str, bucket: StoreAccess) -> dict[str, str]:
 
 def conf(kind: dict[str, str], dataset: str) -> dict[str, object]:
     """What one enters in the form."""
-    folder = INDEX.parent
-    files = {name: str(folder / "good" / f"{name}.csv") for name in ("movies", "ratings")}
+    files = {name: str(BAD / "good" / f"{name}.csv") for name in ("movies", "ratings")}
     if kind["role"] == "archive":
         files = {}
-    files[kind["role"]] = str(folder / kind["file"])
+    files[kind["role"]] = str(BAD / kind["file"])
     return {"dataset": dataset} | {f"source.{name}": value for name, value in files.items()}
 
 
@@ -83,7 +82,7 @@ def runs(confs: list[dict[str, object]], home: Path, variables: dict[str, str]) 
 
 @pytest.fixture(scope="module")
 def ran(
-    postgres_url: str, s3: StoreAccess, shared: Path, project: Path, tmp_path_factory: Any
+    postgres_url: str, s3: StoreAccess, project: Path, tmp_path_factory: Any
 ) -> Iterator[tuple[Database, list[Any]]]:
     """The database, and what became of the task for each file refused, a rotten one, and each taken."""
     name, home = f"task_{secrets.token_hex(6)}", tmp_path_factory.mktemp("airflow")
@@ -105,7 +104,7 @@ def dataset_of(kind: dict[str, str]) -> str:
 
 def rotten(ratings: Path) -> dict[str, object]:
     """The form with ratings of which too many would be set aside."""
-    good = (INDEX.parent / "good/ratings.csv").read_bytes()
+    good = (BAD / "good/ratings.csv").read_bytes()
     ratings.write_bytes(good + b"".join(b"%d,1,9.9,1200000000\r\n" % n for n in range(1, 41)))
     return conf({"role": "ratings", "file": str(ratings)}, "refused")
 

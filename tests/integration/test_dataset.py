@@ -2,31 +2,33 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from snapshots import write_snapshots
 
 from recsys_tasks.data.ingest import ingest
 from recsys_tasks.data.postgres import Database
 from recsys_tasks.data.tables import RatingTable
 from recsys_tasks.dataset import Dataset, read_dataset
 from recsys_tasks.matrices.interactions import build_id_maps, build_interactions, build_seen
-from recsys_tasks.settings import Settings, SourceSettings
+from recsys_tasks.settings import Settings
 
 pytestmark = pytest.mark.services
 
 
 @pytest.fixture
-def loaded(database_url: str, shared: Path) -> Database:
-    """MovieTweetings 10k, then 20k in its place: rows lie out of order, and there is a history."""
+def loaded(database_url: str, sample: Path, tmp_path_factory: Any) -> Database:
+    """A snapshot, then a later one in its place: rows lie out of order, and there is a history."""
     database = Database(database_url)
     database.migrate("mt")
-    for name in ("movietweetings-10k", "movietweetings-20k"):
-        folder = shared / "data" / name
-        source = SourceSettings(
-            movies=str(folder / "movies.csv"), ratings=str(folder / "ratings.csv"), replace=True
-        )
-        ingest(database, source, "mt", name)
+    folder = tmp_path_factory.mktemp("snapshots")
+    snapshots = write_snapshots(sample, folder)
+    for name in ("earlier", "later"):
+        ingest(database, snapshots[name], "mt", name)
+    users = [user for (user,) in database.fetch("SELECT user_id FROM mt.ratings ORDER BY ctid")]
+    assert users != sorted(users)
     return database
 
 
@@ -51,13 +53,13 @@ def assert_equals_the_whole(found: Dataset, database: Database, settings: Settin
     assert found.seen.read_bytes() == written.getvalue()
 
 
-@pytest.mark.parametrize("run", ["", "movietweetings-10k"], ids=["now", "as of the first load"])
+@pytest.mark.parametrize("run", ["", "earlier"], ids=["now", "as of the first load"])
 def test_the_stream_gives_what_the_whole_tables_give(loaded, tmp_path, run):
     graded = {"positives.liked_from": 7 / 2, "positives.liked_weight": 0.5}
     moment = {"positives.as_of": loaded_at(loaded, run)} if run else {}
     settings = Settings.load("nightly", overrides=graded | moment)
     found = read_dataset(loaded, "mt", settings, tmp_path)
-    assert found.gathered.tally.ratings == (10_000 if run else 20_000)
+    assert found.gathered.tally.ratings == (10_000 if run else 15_000)
     assert_equals_the_whole(found, loaded, settings)
     assert [path.name for path in tmp_path.iterdir()] == ["seen.npz"]
 
@@ -66,7 +68,7 @@ def test_what_goes_wrong_in_a_block_is_what_the_reader_raises(loaded):
     def refuse(block: RatingTable) -> None:
         raise LookupError(len(block))
 
-    with pytest.raises(LookupError, match="20000"), loaded.reading("mt", None) as tables:
+    with pytest.raises(LookupError, match="15000"), loaded.reading("mt", None) as tables:
         tables.stream_ratings(refuse)
 
 

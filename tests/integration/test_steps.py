@@ -40,11 +40,10 @@ def run_all(steps):
 
 
 @pytest.fixture
-def source(shared):
-    folder = shared / "data" / "ml-latest-small"
+def source(sample):
     return {
-        "source.movies": str(folder / "movies.csv"),
-        "source.ratings": str(folder / "ratings.csv"),
+        "source.movies": str(sample / "movies.csv"),
+        "source.ratings": str(sample / "ratings.csv"),
     }
 
 
@@ -55,8 +54,8 @@ def test_two_csv_files_become_a_champion_and_a_second_run_ingests_nothing(
     made = run_all(first)
     manifest = read_manifest(first.store, "mls", first.run.version)
     data = manifest.data.model_dump()
-    assert (data["users"], data["items"], data["ratings"]) == (610, 9_742, 100_836)
-    assert (data["positives"], data["features"]["elements"]) == (13_211, 31_826)
+    assert (data["users"], data["items"], data["ratings"]) == (671, 9_066, 100_004)
+    assert (data["positives"], data["features"]["elements"]) == (15_095, 29_298)
     assert data["synthetic_movies"] == 0
     assert made["promote"]["sha256"] == manifest.sha256()
 
@@ -163,13 +162,13 @@ def test_a_warm_start_goes_on_from_the_champion_until_it_is_time_for_an_anchor(
     assert third["version"] == found[1].version
 
 
-def test_without_any_positive_rating_nothing_is_trained(database_url, bucket, shared):
+def test_without_any_positive_rating_nothing_is_trained(database_url, bucket, bad):
     steps = steps_of(
         database_url,
         bucket,
         **{
-            "source.movies": str(shared / "bad/good/movies.csv"),
-            "source.ratings": str(shared / "bad/v13_no_five_star.ratings.csv"),
+            "source.movies": str(bad / "good/movies.csv"),
+            "source.ratings": str(bad / "v13_no_five_star.ratings.csv"),
         },
     )
     steps.migrate()
@@ -185,14 +184,14 @@ def test_tables_below_a_bound_stop_the_run_before_training_and_the_report_says_s
     steps = steps_of(database_url, bucket, **source, **{"checks.min_users": 1000})
     steps.migrate()
     steps.ingest()
-    with pytest.raises(DataCheckFailed, match="users 610 is below 1000"):
+    with pytest.raises(DataCheckFailed, match="users 671 is below 1000"):
         steps.fit_dataset()
     written = steps.report()
-    assert "users 610 is below 1000" in written["reason"]
-    assert "users 610 is below 1000" in steps.store.get(written["report"]).decode()
+    assert "users 671 is below 1000" in written["reason"]
+    assert "users 671 is below 1000" in steps.store.get(written["report"]).decode()
     assert not steps.files.has("interactions.npz")
     assert written["verdict"] == "failed"
-    assert written["rows"]["users"] == 610
+    assert written["rows"]["users"] == 671
 
 
 def test_a_step_that_ends_without_a_word_is_named_in_the_outcome(database_url, bucket, source):

@@ -28,11 +28,10 @@ SPACE = {
 
 
 @pytest.fixture
-def searching(database_url, bucket, shared):
-    folder = shared / "data" / "ml-latest-small"
+def searching(database_url, bucket, sample):
     source = {
-        "source.movies": str(folder / "movies.csv"),
-        "source.ratings": str(folder / "ratings.csv"),
+        "source.movies": str(sample / "movies.csv"),
+        "source.ratings": str(sample / "ratings.csv"),
     }
     run = Run("mls", "recsys_tune", "manual__1", datetime(2026, 11, 24, tzinfo=UTC))
     settings = Settings.load("quick", overrides=SPACE | source)

@@ -40,18 +40,16 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def site(shared: Path) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(shared / "bad")))
+def site(bad: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(bad)))
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
 
 
-def test_files_in_a_bucket_are_loaded(
-    database: Database, bucket: StoreAccess, shared: Path
-) -> None:
-    good = shared / "bad/good"
+def test_files_in_a_bucket_are_loaded(database: Database, bucket: StoreAccess, bad: Path) -> None:
+    good = bad / "good"
     source = SourceSettings(
         movies=put(bucket, "in/movies.csv", good / "movies.csv"),
         ratings=put(bucket, "in/ratings.csv", good / "ratings.csv"),
@@ -89,8 +87,8 @@ def test_an_archive_beside_single_files_is_a_mistake(database: Database) -> None
         ingest(database, SourceSettings(archive="a.zip", movies="m.csv"), DATASET, "test")
 
 
-def test_a_dataset_that_was_not_migrated_is_a_mistake(database: Database, shared: Path) -> None:
-    source = SourceSettings(movies=str(shared / "bad/good/movies.csv"))
+def test_a_dataset_that_was_not_migrated_is_a_mistake(database: Database, bad: Path) -> None:
+    source = SourceSettings(movies=str(bad / "good/movies.csv"))
     with pytest.raises(SettingsError, match="recsys migrate --dataset other"):
         ingest(database, source, "other", "test")
 

@@ -21,9 +21,9 @@ def ingest(folder: Path, *more: str) -> list[str]:
     return ["ingest", "--dataset", "mls", *files, *more]
 
 
-def test_ingest_answers_with_the_account(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    good = shared / "bad/good"
-    aside = str(shared / "bad/v12_unknown_movie.ratings.csv")
+def test_ingest_answers_with_the_account(bad: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = bad / "good"
+    aside = str(bad / "v12_unknown_movie.ratings.csv")
     assert main([*ingest(good), "--ratings", aside, "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["dataset"] == "mls"
@@ -40,23 +40,20 @@ def test_ingest_answers_with_the_account(shared: Path, capsys: pytest.CaptureFix
 
 
 def test_ingest_shows_a_person_the_account_and_the_rows_set_aside(
-    shared: Path, capsys: pytest.CaptureFixture[str]
+    bad: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert (
-        main([*ingest(shared / "bad/good"), "--movies", str(shared / "bad/m03_genres.movies.csv")])
-        == 0
-    )
-    assert main(ingest(shared / "bad/good")) == 0
+    assert main([*ingest(bad / "good"), "--movies", str(bad / "m03_genres.movies.csv")]) == 0
+    assert main(ingest(bad / "good")) == 0
     text = capsys.readouterr().out
     assert "already loaded: nothing done" in text
     assert "genre 'Kaiju' is no MovieLens genre" in text
 
 
 def test_a_refused_file_exits_with_3_and_one_line(
-    shared: Path, capsys: pytest.CaptureFixture[str]
+    bad: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cut = str(shared / "bad/h05_missing_column.ratings.csv")
-    assert main([*ingest(shared / "bad/good"), "--ratings", cut]) == 3
+    cut = str(bad / "h05_missing_column.ratings.csv")
+    assert main([*ingest(bad / "good"), "--ratings", cut]) == 3
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith(f"recsys: {cut}, line 1: no column timestamp in the header")
 
@@ -104,17 +101,17 @@ def test_help_teaches_by_example(command: str, capsys: pytest.CaptureFixture[str
 
 
 def test_an_empty_name_is_no_leave_to_load_the_other_file_alone(
-    shared: Path, capsys: pytest.CaptureFixture[str]
+    bad: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*ingest(shared / "bad/good"), "--ratings", ""]) == 2
+    assert main([*ingest(bad / "good"), "--ratings", ""]) == 2
     assert "--ratings is empty" in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("dataset", ["pg_catalog", "pg_mine", "information_schema"])
 def test_a_schema_of_postgres_is_no_dataset(
-    shared: Path, capsys: pytest.CaptureFixture[str], dataset: str
+    bad: Path, capsys: pytest.CaptureFixture[str], dataset: str
 ) -> None:
-    assert main([*ingest(shared / "bad/good"), "--dataset", dataset]) == 2
+    assert main([*ingest(bad / "good"), "--dataset", dataset]) == 2
     assert "keeps for itself" in capsys.readouterr().err.splitlines()[-1]
 
 
@@ -122,10 +119,10 @@ def test_a_schema_of_postgres_is_no_dataset(
     "url", ["nonsense", "mysql://u:secret@h/d", "postgresql://u:secret@[::1/d", "postgres:/x:y:z"]
 )
 def test_an_address_that_is_no_database_is_refused_in_one_line_without_its_password(
-    shared: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, url: str
+    bad: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("RECSYS_DB_URL", url)
-    assert main(ingest(shared / "bad/good")) == 2
+    assert main(ingest(bad / "good")) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert "postgresql://user:password@host" in error
     assert "secret" not in error

@@ -205,14 +205,14 @@ def test_an_altered_file_in_the_cache_is_fetched_again(site: Site, tmp_path: Pat
     assert fetch(site, tmp_path) == CONTENT
 
 
-def good_zip(folder: Path) -> bytes:
-    return (folder / "bad/a00_good.zip").read_bytes()
+def good_zip(bad: Path) -> bytes:
+    return (bad / "a00_good.zip").read_bytes()
 
 
 def test_a_published_dataset_is_checked_against_the_checksum_beside_it(
-    site: Site, tmp_path: Path, shared: Path
+    site: Site, tmp_path: Path, bad: Path
 ) -> None:
-    site.content = good_zip(shared)
+    site.content = good_zip(bad)
     md5 = hashlib.md5(site.content, usedforsecurity=False).hexdigest()
     site.files["/ml-latest.zip.md5"] = f"MD5 (ml-latest.zip) = {md5}\n".encode()
     base = site.url.rpartition("/")[0]
@@ -229,9 +229,9 @@ def test_a_published_dataset_without_checksum_is_refused(site: Site, tmp_path: P
 
 
 def test_an_address_may_have_no_checksum_but_must_be_an_archive(
-    site: Site, tmp_path: Path, shared: Path
+    site: Site, tmp_path: Path, bad: Path
 ) -> None:
-    site.content = good_zip(shared)
+    site.content = good_zip(bad)
     assert fetch_archive(site.url, tmp_path, patience=QUICK).name == "set.zip"
     site.content = CONTENT
     with pytest.raises(InputRejected, match="no zip archive"):

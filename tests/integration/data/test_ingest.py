@@ -22,40 +22,40 @@ def source(folder: Path, **settings: object) -> SourceSettings:
 
 
 @pytest.mark.services
-def test_ml_latest_small_arrives_whole(database: Database, shared: Path) -> None:
-    account = ingest(database, source(shared / "data/ml-latest-small"), "mls", "test")
+def test_the_sample_arrives_whole(database: Database, sample: Path) -> None:
+    account = ingest(database, source(sample), "mls", "test")
     assert [(f.role, f.read, f.loaded) for f in account.files] == [
-        ("movies", 9742, 9742),
-        ("ratings", 100836, 100836),
+        ("movies", 9066, 9066),
+        ("ratings", 100004, 100004),
     ]
     ratings, movies = database.read_ratings("mls"), database.read_movies("mls")
-    assert len(np.unique(ratings.user_id)) == 610
-    assert (len(ratings), len(movies)) == (100836, 9742)
-    assert int((ratings.rating == 5).sum()) == 13211
-    assert sum(map(len, movies.genres)) + len(movies) == 31826
-    assert (ratings.user_id[0], ratings.movie_id[0], ratings.rating[0]) == (1, 1, 4.0)
-    assert ratings.rated_at[0] == 964982703
+    assert len(np.unique(ratings.user_id)) == 671
+    assert (len(ratings), len(movies)) == (100004, 9066)
+    assert int((ratings.rating == 5).sum()) == 15095
+    assert sum(map(len, movies.genres)) + len(movies) == 29298
+    assert (ratings.user_id[0], ratings.movie_id[0], ratings.rating[0]) == (1, 31, 2.5)
+    assert ratings.rated_at[0] == 1260759144
 
 
 @pytest.mark.services
 def test_an_account_that_does_not_add_up_keeps_nothing(
-    database: Database, shared: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database, bad: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lose_one(self: TableLoad, file_id: int) -> int:
         return 19
 
     monkeypatch.setattr(TableLoad, "merge_movies", lose_one)
     with pytest.raises(PermanentError, match="does not add up"):
-        ingest(database, source(shared / "bad/good"), "mls", "test")
+        ingest(database, source(bad / "good"), "mls", "test")
     assert database.fetch("SELECT count(*) FROM mls.ingested_files") == [(0,)]
 
 
 @pytest.mark.services
 def test_a_file_that_changes_while_it_is_read_is_refused(
-    database: Database, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database, bad: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ratings = tmp_path / "ratings.csv"
-    ratings.write_bytes((shared / "bad/good/ratings.csv").read_bytes())
+    ratings.write_bytes((bad / "good/ratings.csv").read_bytes())
     read = RatingsReader.read
 
     def read_late(self: RatingsReader, block: Block) -> object:
@@ -64,28 +64,28 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
 
     monkeypatch.setattr(RatingsReader, "read", read_late)
     with pytest.raises(InputRejected, match="changed while it was read"):
-        ingest(database, source(shared / "bad/good", ratings=str(ratings)), "mls", "test")
+        ingest(database, source(bad / "good", ratings=str(ratings)), "mls", "test")
     assert len(database.read_movies("mls")) == 0
 
 
 @pytest.mark.services
 def test_only_ratings_from_so_many_stars_are_read_when_asked(
-    database: Database, shared: Path
+    database: Database, sample: Path
 ) -> None:
-    ingest(database, source(shared / "data/ml-latest-small"), "mls", "test")
+    ingest(database, source(sample), "mls", "test")
     best = database.read_ratings("mls", at_least=5)
-    assert len(best) == 13211
+    assert len(best) == 15095
     assert set(best.rating.tolist()) == {5.0}
 
 
 @pytest.mark.services
 def test_large_loads_take_the_same_rows_as_small_ones(
-    database: Database, shared: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database, bad: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bulk way of updating, forced on a small file, against the row-by-row way."""
-    ingest(database, source(shared / "bad/good"), "mls", "test")
+    ingest(database, source(bad / "good"), "mls", "test")
     monkeypatch.setattr(load, "BULK_ROWS", 1)
-    newer = source(shared / "bad/good", ratings=str(shared / "bad/v13_no_five_star.ratings.csv"))
+    newer = source(bad / "good", ratings=str(bad / "v13_no_five_star.ratings.csv"))
     ingest(database, newer, "mls", "test")
     keys = database.fetch(
         "SELECT conname FROM pg_constraint WHERE conrelid = 'mls.ratings'::regclass"

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - digits of other scripts are what is tested
-"""Kinds of fault that the shared files do not show: each is refused, set aside or accepted as documented."""
+"""Kinds of fault that the files of tests/data/bad do not show: each is refused, set aside or accepted as documented."""
 
 import gzip
 import io

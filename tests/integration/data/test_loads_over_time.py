@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from snapshots import write_snapshots
 
 from recsys_tasks.data.ingest import ingest
 from recsys_tasks.data.postgres import Database, TableReader
@@ -274,21 +275,17 @@ def test_a_moment_to_come_or_without_a_zone_is_refused(database: Database) -> No
         database.read_ratings(DATASET, datetime(2020, 1, 1))
 
 
-def test_movietweetings_10k_then_20k_ends_as_20k_alone(
-    database: Database, shared: Path, tmp_path: Path
+@pytest.mark.parametrize("first", ["earlier", "renumbered"])
+def test_an_earlier_snapshot_then_a_later_one_ends_as_the_later_alone(
+    database: Database, sample: Path, tmp_path: Path, first: str
 ) -> None:
-    def snapshot(name: str) -> SourceSettings:
-        folder = shared / "data" / name
-        return SourceSettings(
-            movies=str(folder / "movies.csv"), ratings=str(folder / "ratings.csv"), replace=True
-        )
-
-    ingest(database, snapshot("movietweetings-10k"), DATASET, "test")
+    snapshots = write_snapshots(sample, tmp_path)
+    ingest(database, snapshots[first], DATASET, "test")
     between = moment_of(database)
     earlier = ratings_in(database)
-    ingest(database, snapshot("movietweetings-20k"), DATASET, "test")
+    ingest(database, snapshots["later"], DATASET, "test")
     database.migrate("alone")
-    ingest(database, snapshot("movietweetings-20k"), "alone", "test")
+    ingest(database, snapshots["later"], "alone", "test")
     for table, columns in (
         ("ratings", "user_id, movie_id, rating, rated_at"),
         ("movies", "id, title, genres"),

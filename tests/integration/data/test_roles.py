@@ -47,9 +47,9 @@ def execute(url: str, statement: str) -> None:
 
 
 @pytest.fixture
-def loaded(logins: dict[str, str], shared: Path) -> dict[str, str]:
+def loaded(logins: dict[str, str], bad: Path) -> dict[str, str]:
     """The same accounts, with the good files loaded by the loader."""
-    good = shared / "bad/good"
+    good = bad / "good"
     source = SourceSettings(movies=str(good / "movies.csv"), ratings=str(good / "ratings.csv"))
     Database(logins[MIGRATOR]).migrate(DATASET)
     account = ingest(Database(logins[LOADER]), source, DATASET, "test")
@@ -64,10 +64,10 @@ def test_the_reader_reads_what_the_loader_loaded(loaded: dict[str, str]) -> None
     assert len(reader.lineage(DATASET)) == 2
 
 
-def test_the_loader_replaces_and_updates(loaded: dict[str, str], shared: Path) -> None:
-    good = shared / "bad/good"
+def test_the_loader_replaces_and_updates(loaded: dict[str, str], bad: Path) -> None:
+    good = bad / "good"
     files = {"movies": str(good / "movies.csv"), "replace": True}
-    newer = SourceSettings(ratings=str(shared / "bad/v13_no_five_star.ratings.csv"), **files)
+    newer = SourceSettings(ratings=str(bad / "v13_no_five_star.ratings.csv"), **files)
     account = ingest(Database(loaded[LOADER]), newer, DATASET, "test")
     assert account.files[1].loaded == 60
     assert Database(loaded[READER]).read_ratings(DATASET).rating.max() < 5
@@ -108,8 +108,8 @@ def test_the_reader_cannot_write(loaded: dict[str, str]) -> None:
             execute(loaded[READER], statement)
 
 
-def test_a_load_by_the_reader_is_refused_in_one_line(loaded: dict[str, str], shared: Path) -> None:
-    source = SourceSettings(movies=str(shared / "bad/c02_embedded_newline.movies.csv"))
+def test_a_load_by_the_reader_is_refused_in_one_line(loaded: dict[str, str], bad: Path) -> None:
+    source = SourceSettings(movies=str(bad / "c02_embedded_newline.movies.csv"))
     with pytest.raises(SettingsError, match="permission denied"):
         ingest(Database(loaded[READER]), source, DATASET, "test")
 

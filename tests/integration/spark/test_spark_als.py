@@ -47,14 +47,13 @@ def spark(tmp_path_factory) -> Cluster:
 
 
 @pytest.fixture
-def steps(spark, database_url, bucket, shared, tmp_path):
-    folder = shared / "data" / "ml-latest-small"
+def steps(spark, database_url, bucket, sample, tmp_path):
     settings = Settings.load(
         "spark",
         overrides={
             "dataset": "mls",
-            "source.movies": str(folder / "movies.csv"),
-            "source.ratings": str(folder / "ratings.csv"),
+            "source.movies": str(sample / "movies.csv"),
+            "source.ratings": str(sample / "ratings.csv"),
             "train.epochs": 5,
             "train.components": 16,
             "spark.master": spark.master,

@@ -23,60 +23,60 @@ ARTICLE = PositiveSettings(threshold=5.0, liked_weight=0.0)
 
 
 @pytest.fixture(scope="module")
-def reference(movielens_small):
+def reference(real_tables):
     """LightFM's Dataset, fitted with users, movies and genres in ascending order."""
-    ratings, movies = movielens_small
+    ratings, movies = real_tables
     genres = sorted({genre for tags in movies.genres for genre in tags})
     dataset = Dataset()
     dataset.fit(np.unique(ratings.user_id).tolist(), movies.movie_id.tolist(), item_features=genres)
     return dataset
 
 
-def test_interactions_equal_lightfms_dataset_on_real_ratings(movielens_small, reference):
-    ratings, movies = movielens_small
+def test_interactions_equal_lightfms_dataset_on_real_ratings(real_tables, reference):
+    ratings, movies = real_tables
     users, items = build_id_maps(ratings, movies)
     ours = build_interactions(ratings, users, items, ARTICLE)
     five = ratings.rating >= 5
     theirs, weights = reference.build_interactions(
         zip(ratings.user_id[five].tolist(), ratings.movie_id[five].tolist(), strict=True)
     )
-    assert ours.shape == theirs.shape == (610, 9742)
-    assert len(ours) == 13_211
+    assert ours.shape == theirs.shape == (671, 9066)
+    assert len(ours) == 15_095
     assert np.array_equal(ours.row, theirs.row)
     assert np.array_equal(ours.col, theirs.col)
     assert np.array_equal(ours.weight, weights.data)
 
 
-def test_item_features_equal_lightfms_dataset_on_real_movies(movielens_small, reference):
-    _, movies = movielens_small
+def test_item_features_equal_lightfms_dataset_on_real_movies(real_tables, reference):
+    _, movies = real_tables
     ours = build_item_features(movies)
     theirs = reference.build_item_features(
         zip(movies.movie_id.tolist(), movies.genres, strict=True)
     )
-    assert ours.matrix.shape == (9742, 9762)
-    assert ours.matrix.nnz == 31_826
+    assert ours.matrix.shape == (9066, 9086)
+    assert ours.matrix.nnz == 29_298
     assert (ours.matrix != theirs).nnz == 0
     assert np.array_equal(ours.matrix.indices, theirs.indices)
     assert ours.names[0] == "movie:1"
-    assert ours.names[9742:9744] == ("genre:(no genres listed)", "genre:Action")
+    assert ours.names[9066:9068] == ("genre:(no genres listed)", "genre:Action")
 
 
-def test_seen_holds_every_rating_whatever_its_stars(movielens_small):
-    ratings, movies = movielens_small
+def test_seen_holds_every_rating_whatever_its_stars(real_tables):
+    ratings, movies = real_tables
     users, items = build_id_maps(ratings, movies)
     seen = build_seen(ratings, users, items)
-    assert seen.nnz == 100_836
+    assert seen.nnz == 100_004
     assert seen.has_sorted_indices
     first = items.ids[seen[0].indices]
     assert np.array_equal(first, ratings.movie_id[ratings.user_id == users.ids[0]])
 
 
-def test_weaker_positives_carry_their_weight_and_are_marked(movielens_small):
-    ratings, movies = movielens_small
+def test_weaker_positives_carry_their_weight_and_are_marked(real_tables):
+    ratings, movies = real_tables
     graded = PositiveSettings(threshold=5, liked_from=4, liked_weight=0.5)
     found = build_interactions(ratings, *build_id_maps(ratings, movies), graded)
     assert len(found) == int((ratings.rating >= 4).sum())
-    assert int(found.is_positive.sum()) == 13_211
+    assert int(found.is_positive.sum()) == 15_095
     assert np.array_equal(found.weight, np.where(found.is_positive, 1, 0.5).astype(np.float32))
 
 
@@ -100,8 +100,8 @@ def test_44_genres_on_one_item_share_its_weight_with_it():
     assert np.allclose(found.matrix.toarray(), 1 / 45)
 
 
-def test_arrays_give_the_same_values_back(movielens_small):
-    ratings, movies = movielens_small
+def test_arrays_give_the_same_values_back(real_tables):
+    ratings, movies = real_tables
     found = build_interactions(ratings, *build_id_maps(ratings, movies), ARTICLE)
     again = Interactions.from_arrays(found.to_arrays())
     assert again.shape == found.shape

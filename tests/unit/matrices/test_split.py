@@ -43,8 +43,8 @@ methods = st.sampled_from(["random", "time", "leave_last"])
 
 
 @pytest.mark.parametrize("seed", [42, 7])
-def test_the_random_split_is_lightfms_order_included(movielens_small, seed):
-    ratings, movies = movielens_small
+def test_the_random_split_is_lightfms_order_included(real_tables, seed):
+    ratings, movies = real_tables
     found = build_interactions(
         ratings, *build_id_maps(ratings, movies), PositiveSettings(liked_weight=0)
     )
@@ -146,8 +146,8 @@ def test_the_same_settings_give_the_same_split(interactions, method):
     assert all(np.array_equal(once[name], again[name]) for name in once)
 
 
-def test_arrays_give_the_same_split_back(movielens_small):
-    ratings, movies = movielens_small
+def test_arrays_give_the_same_split_back(real_tables):
+    ratings, movies = real_tables
     found = build_interactions(
         ratings, *build_id_maps(ratings, movies), PositiveSettings(liked_weight=0)
     )

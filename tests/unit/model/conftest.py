@@ -33,9 +33,9 @@ class Case:
 
 
 @pytest.fixture(scope="session")
-def fitted(movielens_small) -> Case:
-    """Five epochs of 16 components on ml-latest-small, 5.0 only."""
-    ratings, movies = movielens_small
+def fitted(real_tables) -> Case:
+    """Five epochs of 16 components on the sample, 5.0 only."""
+    ratings, movies = real_tables
     users, items = build_id_maps(ratings, movies)
     parts = split(
         build_interactions(ratings, users, items, PositiveSettings(liked_weight=0)),

@@ -14,7 +14,9 @@ from recsys_tasks.model.warm_start import NamedModel, carry_over
 def previous(fitted):
     n_features = fitted.features.shape[1]
     names = tuple(f"f{n}" for n in range(n_features))
-    return NamedModel(fitted.model, IdMap(np.arange(610, dtype=np.int64) * 2), names)
+    return NamedModel(
+        fitted.model, IdMap(np.arange(len(fitted.model.user_biases), dtype=np.int64) * 2), names
+    )
 
 
 def test_the_same_ids_carry_over_everything(fitted, previous):

@@ -27,12 +27,16 @@ from recsys_tasks.run import Run, RunFiles
 
 log = logging.getLogger(__name__)
 
+BEFORE_REFIT = "model_before_refit.npz"
+"""File of a run: its model before the validation part was trained on, for the next warm start."""
+
 ROWS = {
     "user_ids.npy": "<i8",
     "item_ids.npy": "<i8",
     "user_embeddings.npy": "<f4",
     "item_embeddings.npy": "<f4",
 }
+IDS = {"user_ids.npy": "<i8"}
 SEEN = {"indptr": "<i8", "indices": "<i4"}
 FEATURES = {"names": "U", "embeddings": "<f4", "biases": "<f4"}
 
@@ -99,8 +103,7 @@ class Reigning:
             ArtifactRefused: a file is missing or not what the manifest says, or Spark made the model,
                 whose vectors are no start for WARP.
         """
-        if self.manifest.model.model_dump().get("engine") == "spark-als":
-            raise ArtifactRefused("model.npz", "made by spark-als, no start for another engine")
+        self._refuse_spark()
         rows, features = self._published(ROWS), self._archive("features.npz", FEATURES)
         files = self._run_files()
         if files.has("model.npz"):
@@ -109,6 +112,32 @@ class Reigning:
             log.info("the champion's run has expired: going on without its Adagrad state")
             model = _without_state(rows["user_embeddings.npy"], features)
         return NamedModel(model, IdMap(rows["user_ids.npy"]), tuple(features["names"].tolist()))
+
+    def model_before_refit(self) -> NamedModel:
+        """The version's parameters as they were before its validation part was trained on, by id.
+
+        Raises:
+            ArtifactRefused: as ``named_model``, or the version's run has not kept them.
+        """
+        facts = self.manifest.model.model_dump()
+        validated = self.manifest.split.model_dump().get("validation_fraction", 0) > 0
+        if not (validated and facts.get("refit")):
+            return self.named_model()
+        self._refuse_spark()
+        files = self._run_files()
+        if not files.has(BEFORE_REFIT):
+            raise ArtifactRefused(
+                BEFORE_REFIT,
+                "the champion's run did not keep it, or has expired; its published model was "
+                "trained on what this run validates",
+            )
+        model = Model.from_arrays(files.get_arrays(BEFORE_REFIT))
+        rows, features = self._published(IDS), self._archive("features.npz", FEATURES)
+        return NamedModel(model, IdMap(rows["user_ids.npy"]), tuple(features["names"].tolist()))
+
+    def _refuse_spark(self) -> None:
+        if self.manifest.model.model_dump().get("engine") == "spark-als":
+            raise ArtifactRefused("model.npz", "made by spark-als, no start for another engine")
 
     def _run_files(self) -> RunFiles:
         run = self.manifest.run

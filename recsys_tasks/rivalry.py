@@ -15,7 +15,7 @@ from recsys_tasks.model.evaluation import block_rows
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.ranking import WHOLE, Counts, Shard
 from recsys_tasks.model.representations import Embeddings
-from recsys_tasks.model.warm_start import carry_over
+from recsys_tasks.model.warm_start import NamedModel, Start, carry_over, refuse_another_split
 from recsys_tasks.publish import channels
 from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.report.examples import beside_champion, example_facts
@@ -58,22 +58,30 @@ class Rivalry:
             return None
         return champion.manifest.model_dump(mode="json") if champion else None
 
-    def start(self) -> tuple[Model | None, int]:
-        """What the fit goes on from, and how many warm starts in a row that makes."""
+    def start(self) -> Start:
+        """What the run's fits go on from: the champion where it was split alike, else nothing."""
         wanted = self.settings.train
         try:
             champion = self.champion() if wanted.warm_start else None
             if champion is None:
-                return None, 0
+                return Start()
             if champion.warm_starts + 1 >= wanted.anchor_every:
                 log.info("%d warm starts in a row: training from nothing", champion.warm_starts)
-                return None, 0
-            previous = champion.named_model()
+                return Start()
+            refuse_another_split(champion.manifest.split.model_dump(), self.settings.split)
+            chosen = self._carried(champion.model_before_refit())
+            published = self._carried(champion.named_model()) if self._refits() else None
         except (ArtifactRefused, NotFound) as error:
-            log.warning("training from nothing, the champion cannot be read: %s", error)
-            return None, 0
-        start = carry_over(previous, self.data.users(), self.data.features().names, wanted)
-        return start, 0 if start is None else champion.warm_starts + 1
+            log.warning("training from nothing, no warm start from the champion: %s", error)
+            return Start()
+        return Start(chosen, published, champion.warm_starts + 1) if chosen else Start()
+
+    def _carried(self, previous: NamedModel) -> Model | None:
+        names, wanted = self.data.features().names, self.settings.train
+        return carry_over(previous, self.data.users(), names, wanted)
+
+    def _refits(self) -> bool:
+        return self.settings.train.refit and self.settings.split.validation_fraction > 0
 
     def count(self, embeddings: Embeddings, shard: Shard) -> dict[str, Counts]:
         """For a shard of the users, what the comparison is made of; empty where there is none."""

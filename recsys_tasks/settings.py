@@ -187,11 +187,13 @@ class CheckSettings(Frozen):
 class SplitSettings(Frozen):
     """How interactions are divided into train, validation and test."""
 
-    method: Literal["random", "time", "leave_last"] = "random"
-    """random: by interaction, as the article; time: one moment for all; leave_last: the last n of each user."""
+    method: Literal["random", "shuffle", "time", "leave_last"] = "random"
+    """random: a function of user id, item id and seed, so that a pair is in the same part every night;
+    shuffle: the article's, another cut with each new rating; time: one moment for all; leave_last:
+    the last n of each user."""
 
     test_fraction: float = Field(default=0.2, gt=0, lt=1)
-    """Share of the interactions in the test part (random, time)."""
+    """Share of the interactions in the test part (random, shuffle, time)."""
 
     validation_fraction: float = Field(default=0.1, ge=0, lt=1)
     """Share of the remaining interactions held out to choose the number of epochs; 0: none."""
@@ -200,7 +202,7 @@ class SplitSettings(Frozen):
     """Interactions of each user in the test part (leave_last)."""
 
     seed: int = Field(default=42, ge=0, le=2**32 - 1)
-    """Seed of the random split."""
+    """Seed of the split (random, shuffle)."""
 
 
 class RidgeSvdSettings(Frozen):
@@ -280,7 +282,9 @@ class TrainSettings(Frozen):
     """Take the winner of the dataset's last recsys_tune in place of the fields that it searched."""
 
     warm_start: bool = False
-    """Go on from the champion's parameters, row by row as ids match, instead of from nothing."""
+    """Go on from the champion's parameters, row by row as ids match, instead of from nothing. Needs
+    split.method random, and a champion that was split alike: else the champion has been trained on
+    what it is tested on."""
 
     anchor_every: int = Field(default=7, ge=1, le=1000)
     """With warm starts: one run in this many trains from nothing, so that drift has an end."""
@@ -562,6 +566,16 @@ class Settings(Frozen):
             )
         return self
 
+    @model_validator(mode="after")
+    def _tests_what_the_champion_was_not_trained_on(self) -> Self:
+        """Only the split random keeps a pair in its part from night to night."""
+        if self.train.warm_start and self.split.method != "random":
+            raise ValueError(
+                f"train.warm_start needs split.method random, not {self.split.method}: with another one the "
+                "champion may have been trained on what the next run tests"
+            )
+        return self
+
     def as_of_time(self) -> datetime | None:
         """``positives.as_of`` as a moment in UTC; None: everything."""
         text = self.positives.as_of
@@ -576,6 +590,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "nightly": {},
     "article": {
         "positives.liked_weight": 0.0,
+        "split.method": "shuffle",
         "split.validation_fraction": 0.0,
         "train.epochs": 250,
         "train.genre_weight": 1.0,

@@ -44,6 +44,7 @@ from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.postgres_export import TABLES, write_embeddings
 from recsys_tasks.publish.report import render_report
 from recsys_tasks.recommend import golden
+from recsys_tasks.reigning import BEFORE_REFIT
 from recsys_tasks.rivalry import Rivalry
 from recsys_tasks.run import Checkpoint, Run, RunFiles
 from recsys_tasks.run_data import RunData
@@ -213,7 +214,8 @@ class Steps:
     @recorded
     def split(self) -> Reference:
         """Divides the interactions into train, validation and test."""
-        parts = split(self.data.interactions(), self.settings.split)
+        data = self.data
+        parts = split(data.interactions(), self.settings.split, data.users(), data.items())
         self.files.put_arrays("split.npz", parts.to_arrays())
         held = parts.validation
         return {
@@ -235,12 +237,14 @@ class Steps:
         )
         if wanted.engine_used == "spark-als":
             return self._train_on_spark(features)
-        start, warm_starts = self.rivalry.start()
+        start = self.rivalry.start()
         with self.fold("epochs"):
             kept = Checkpoint(self.files, "checkpoint.npz")
-            fitted = fit(parts.train, features, wanted, validate, kept, start)
+            fitted = fit(parts.train, features, wanted, validate, kept, start.fit)
         model, history = fitted.model, _history(fitted)
         if parts.validation is not None and wanted.refit:
+            if wanted.warm_start:
+                self.files.put_arrays(BEFORE_REFIT, model.to_arrays())
             log.info("fitting again on train and validation, %d epochs", fitted.epochs)
             once_more = wanted.model_copy(update={"epochs": fitted.epochs, "patience": 0})
             with self.fold("epochs of the refit"):
@@ -249,10 +253,10 @@ class Steps:
                     features,
                     once_more,
                     checkpoints=Checkpoint(self.files, "refit_checkpoint.npz"),
-                    start=start,
+                    start=start.refit,
                 ).model
         self.files.put_arrays("model.npz", model.to_arrays())
-        facts = {"epochs": fitted.epochs, "history": history, "warm_starts": warm_starts}
+        facts = {"epochs": fitted.epochs, "history": history, "warm_starts": start.warm_starts}
         self.files.put_json("training.json", facts)
         return {"model": self.files.key("model.npz"), "epochs": fitted.epochs}
 

@@ -15,6 +15,7 @@ from recsys_tasks.data.synthetic.catalogue import MARK
 from recsys_tasks.data.tables import FileAccount, RatingTally
 from recsys_tasks.errors import ArtifactRefused
 from recsys_tasks.matrices.interactions import Interactions, ItemFeatures
+from recsys_tasks.matrices.split import split_facts
 from recsys_tasks.run import RunFiles
 from recsys_tasks.settings import Settings
 
@@ -80,7 +81,7 @@ def manifest_sections(
             **spark_facts(settings, training),
         },
         "index": index,
-        "split": settings.split.model_dump(mode="json"),
+        "split": split_facts(settings.split),
         "metrics": metrics,
         "gate": files.get_json("gate.json"),
         "data": files.get_json("data.json")

@@ -256,7 +256,7 @@ class Matrices:
         equal = features.shape == own.shape and abs(features - own).max() < 1e-6
         steps.append(Step("item_features", theirs, ours, bool(equal), (), {"elements": own.nnz}))
         (train, test), theirs = cost_of(lambda: article.split(found.coo()))
-        parts, ours = cost_of(lambda: split(found, settings.split))
+        parts, ours = cost_of(lambda: split(found, settings.split, users, items))
         equal = _same_pairs(train, parts.train.coo()) and _same_pairs(test, parts.test.coo())
         steps.append(Step("split", theirs, ours, equal))
         return cls(ratings, movies, found, settings, tuple(steps))
@@ -272,7 +272,7 @@ class Trained:
     def __init__(self, matrices: Matrices, full: bool) -> None:
         users, items = build_id_maps(matrices.ratings, matrices.movies)
         self.seen = build_seen(matrices.ratings, users, items)
-        self.parts = split(matrices.interactions, matrices.settings.split)
+        self.parts = split(matrices.interactions, matrices.settings.split, users, items)
         self.features = build_item_features(matrices.movies).matrix
         self.settings, self.full = matrices.settings, full
 
@@ -393,7 +393,8 @@ def _train(url: str) -> tuple[int, Embeddings]:
     database = Database(url)
     ratings, movies = database.read_ratings(SCHEMA), database.read_movies(SCHEMA)
     users, items = build_id_maps(ratings, movies)
-    parts = split(build_interactions(ratings, users, items, settings.positives), settings.split)
+    interactions = build_interactions(ratings, users, items, settings.positives)
+    parts = split(interactions, settings.split, users, items)
     seen = build_seen(ratings, users, items)
     features = build_item_features(movies, genre_weight=settings.train.genre_weight).matrix
     validate = validator(parts, features, seen, settings.evaluate, settings.train.validate_on)

@@ -1,28 +1,35 @@
 """Interactions divided into what is trained on and what is held back to be found again.
 
 Only positives (ratings at or above the threshold) are held back, so that models trained on graded
-positives and models trained without compare on the same test part. The weaker positives go to
-train where time allows it:
+positives and models trained without compare on the same test part:
 
-* ``random``: positives are cut exactly as the article does; every weaker positive is trained on.
-  No item of a user's test part is among them, for an item has one rating.
+* ``random``: the part of a pair of user and item is a function of their ids and the seed alone. It
+  stays the same whatever else is rated, also when the rating changes: a weaker positive whose pair
+  belongs to the test part is not trained on.
+* ``shuffle``: positives are cut exactly as the article does; every weaker positive is trained on.
+  One more rating moves most pairs to another part.
 * ``time``: one moment for all. Nothing in train, weaker or not, is younger than anything held back.
 * ``leave_last``: the last n positives of each user; what the user rated after the oldest of them is
   not trained on.
 
-The validation part is cut from train in the same way, after the test part is out.
+The validation part is cut from what the test part leaves, in the same way.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.matrices.id_maps import IdMap
 from recsys_tasks.matrices.interactions import Arrays, Interactions
 from recsys_tasks.settings import SplitSettings
 
-Places = NDArray[np.intp]
+Places = NDArray[np.intp] | NDArray[np.bool_]
+
+PAIR_HASH = "splitmix64 of user id, item id and seed"
+"""What decides the part of a pair in the split ``random``; changes when the function does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,17 +71,22 @@ class Split:
         return cls(train, parts["validation"], test)
 
 
-def split(interactions: Interactions, settings: SplitSettings) -> Split:
+def split(interactions: Interactions, settings: SplitSettings, users: IdMap, items: IdMap) -> Split:
     """Divides interactions by the method of ``settings``.
+
+    Args:
+        interactions: to be divided.
+        settings: method, shares, seed.
+        users, items: the external ids of the rows; only ``random`` looks at them.
 
     Raises:
         TrainingRefused: a part that was asked for would be empty; the message gives the numbers.
     """
-    train, held = _cut(interactions, settings, settings.test_fraction)
+    if settings.method == "random":
+        train, validation, held = _by_pair(interactions, settings, users, items)
+    else:
+        train, validation, held = _by_order(interactions, settings)
     test = held.positives()
-    validation = None
-    if settings.validation_fraction > 0:
-        train, validation = _cut(train, settings, settings.validation_fraction)
     for name, part in (("train", train), ("validation", validation), ("test", test)):
         if part is not None and not part.is_positive.any():
             raise TrainingRefused(
@@ -84,12 +96,74 @@ def split(interactions: Interactions, settings: SplitSettings) -> Split:
     return Split(train, validation, test)
 
 
+def split_facts(settings: SplitSettings) -> dict[str, Any]:
+    """The manifest's ``split``: two versions with equal facts put each pair into the same part.
+
+    That holds for ``random`` only, whose facts name the function; of the other methods the data decides too.
+    """
+    membership = {"membership": PAIR_HASH} if settings.method == "random" else {}
+    return settings.model_dump(mode="json") | membership
+
+
+def pair_hash(
+    interactions: Interactions, users: IdMap, items: IdMap, seed: int
+) -> NDArray[np.uint64]:
+    """A number for each interaction, uniform over all uint64, from its pair's ids and the seed alone.
+
+    Source:
+        the finaliser of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
+        generators", 2014), applied to the seed, then with the user's id, then with the item's.
+    """
+    start = _mixed(np.array([seed], dtype=np.uint64))
+    of_users = _mixed(users.ids.astype(np.uint64) ^ start)
+    return _mixed(of_users[interactions.row] ^ items.ids.astype(np.uint64)[interactions.col])
+
+
+def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Splitmix64's step: each bit of a number changes each bit of the result with probability one half."""
+    mixed = numbers + np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(30)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(27)
+    mixed *= np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    return mixed
+
+
+def _by_pair(
+    interactions: Interactions, settings: SplitSettings, users: IdMap, items: IdMap
+) -> tuple[Interactions, Interactions | None, Interactions]:
+    """Train, validation and what is held back for the test: each pair where its own hash puts it."""
+    drawn = pair_hash(interactions, users, items, settings.seed)
+    tested = settings.test_fraction
+    held = drawn < _share(tested)
+    chosen_by = drawn < _share(tested + (1 - tested) * settings.validation_fraction)
+    validation = interactions.take(chosen_by & ~held) if settings.validation_fraction > 0 else None
+    return interactions.take(~chosen_by), validation, interactions.take(held)
+
+
+def _share(fraction: float) -> np.uint64:
+    """The bound below which this share of all uint64 lies; ``fraction`` below 1."""
+    return np.uint64(min(int(fraction * 2.0**64), 2**64 - 1))
+
+
+def _by_order(
+    interactions: Interactions, settings: SplitSettings
+) -> tuple[Interactions, Interactions | None, Interactions]:
+    """Train, validation and what is held back, by the methods that look at all interactions at once."""
+    train, held = _cut(interactions, settings, settings.test_fraction)
+    if settings.validation_fraction == 0:
+        return train, None, held
+    train, validation = _cut(train, settings, settings.validation_fraction)
+    return train, validation, held
+
+
 def _cut(
     interactions: Interactions, settings: SplitSettings, fraction: float
 ) -> tuple[Interactions, Interactions]:
     """What stays, and everything else."""
-    if settings.method == "random":
-        kept, held = _by_chance(interactions, fraction, settings.seed)
+    if settings.method == "shuffle":
+        kept, held = _shuffled(interactions, fraction, settings.seed)
     elif settings.method == "time":
         kept, held = _by_time(interactions, fraction)
     else:
@@ -97,7 +171,7 @@ def _cut(
     return interactions.take(kept), interactions.take(held)
 
 
-def _by_chance(interactions: Interactions, fraction: float, seed: int) -> tuple[Places, Places]:
+def _shuffled(interactions: Interactions, fraction: float, seed: int) -> tuple[Places, Places]:
     """Positives shuffled and cut.
 
     Source:

@@ -1,14 +1,18 @@
 """A new fit that goes on from an earlier model: rows carried over by id, strangers made fresh."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_tasks.errors import ArtifactRefused
 from recsys_tasks.matrices.id_maps import IdMap
+from recsys_tasks.matrices.split import split_facts
 from recsys_tasks.model.parameters import Model
-from recsys_tasks.settings import TrainSettings
+from recsys_tasks.settings import SplitSettings, TrainSettings
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +30,49 @@ class NamedModel:
     model: Model
     users: IdMap
     features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the fits of a run go on from.
+
+    Args:
+        fit: of the first fit, never trained on what the run validates or tests; None: from nothing.
+        refit: of the fit on train and validation together, never trained on what the run tests.
+        warm_starts: how many warm starts in a row this makes since the last training from nothing.
+    """
+
+    fit: Model | None = None
+    refit: Model | None = None
+    warm_starts: int = 0
+
+
+DECIDES = ("method", "test_fraction", "validation_fraction", "seed", "membership")
+"""What puts a pair into a part, as the manifest names it."""
+
+
+def refuse_another_split(before: Mapping[str, Any], settings: SplitSettings) -> None:
+    """Refuses a champion whose parts are not this run's.
+
+    Args:
+        before: ``split`` of the champion's manifest.
+        settings: of this run.
+
+    Raises:
+        ArtifactRefused: a pair that this run tests may be one that the champion was trained on.
+    """
+    now = split_facts(settings)
+    differ = [
+        f"split.{name} was {before.get(name)!r} and is {now.get(name)!r}"
+        for name in DECIDES
+        if before.get(name) != now.get(name)
+    ]
+    if differ or now.get("membership") is None:
+        raise ArtifactRefused(
+            "manifest.json",
+            "its model may have been trained on what this run tests: "
+            + (", ".join(differ) or f"split.method {settings.method} moves pairs between parts"),
+        )
 
 
 def carry_over(

@@ -138,8 +138,9 @@ def seeded(preset: str, overrides: dict[str, Any], seed: int) -> Settings:
 def prepare(tables: Tables, settings: Settings) -> Prepared:
     """The matrices that ``settings`` ask for."""
     users, items = build_id_maps(tables.ratings, tables.movies)
+    interactions = build_interactions(tables.ratings, users, items, settings.positives)
     return Prepared(
-        split(build_interactions(tables.ratings, users, items, settings.positives), settings.split),
+        split(interactions, settings.split, users, items),
         build_item_features(
             tables.movies, settings.train.genres, settings.train.genre_weight_used
         ).matrix,

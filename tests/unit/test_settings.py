@@ -86,3 +86,13 @@ def test_every_field_has_a_sentence():
         and not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel))
     ]
     assert bare == []
+
+
+@pytest.mark.parametrize("method", ["shuffle", "time", "leave_last"])
+def test_a_warm_start_is_refused_where_a_pair_does_not_stay_in_its_part(method):
+    with pytest.raises(
+        SettingsError, match=rf"train\.warm_start needs split\.method random.*{method}"
+    ):
+        Settings.load(overrides={"train.warm_start": True, "split.method": method})
+    with pytest.raises(SettingsError, match=r"train\.warm_start needs split\.method random"):
+        Settings.load("article", overrides={"train.warm_start": True})

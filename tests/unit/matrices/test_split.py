@@ -7,9 +7,20 @@ from hypothesis import strategies as st
 from lightfm.cross_validation import random_train_test_split
 
 from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.matrices import split as splits
+from recsys_tasks.matrices.id_maps import IdMap
 from recsys_tasks.matrices.interactions import Interactions, build_id_maps, build_interactions
-from recsys_tasks.matrices.split import Split, split
+from recsys_tasks.matrices.split import Split, pair_hash
 from recsys_tasks.settings import PositiveSettings, SplitSettings
+
+
+def ids_of(interactions):
+    """Ids that are the rows."""
+    return tuple(IdMap(np.arange(n, dtype=np.int64)) for n in interactions.shape)
+
+
+def split(interactions, settings, maps=None):
+    return splits.split(interactions, settings, *(maps or ids_of(interactions)))
 
 
 def pairs(part):
@@ -39,16 +50,18 @@ def graded_interactions(draw):
     )
 
 
-methods = st.sampled_from(["random", "time", "leave_last"])
+methods = st.sampled_from(["random", "shuffle", "time", "leave_last"])
 
 
 @pytest.mark.parametrize("seed", [42, 7])
-def test_the_random_split_is_lightfms_order_included(real_tables, seed):
+def test_the_shuffle_is_lightfms_order_included(real_tables, seed):
     ratings, movies = real_tables
     found = build_interactions(
         ratings, *build_id_maps(ratings, movies), PositiveSettings(liked_weight=0)
     )
-    ours = split(found.positives(), SplitSettings(seed=seed, validation_fraction=0))
+    ours = split(
+        found.positives(), SplitSettings(method="shuffle", seed=seed, validation_fraction=0)
+    )
     train, test = random_train_test_split(
         found.positives().coo(), test_percentage=0.2, random_state=np.random.RandomState(seed)
     )
@@ -60,10 +73,110 @@ def test_the_random_split_is_lightfms_order_included(real_tables, seed):
 
 @given(graded_interactions())
 def test_weaker_positives_change_nothing_about_the_test_part(interactions):
-    settings = SplitSettings(test_fraction=0.4, validation_fraction=0)
+    settings = SplitSettings(method="shuffle", test_fraction=0.4, validation_fraction=0)
     graded, bare = split(interactions, settings), split(interactions.positives(), settings)
     assert np.array_equal(graded.test.col, bare.test.col)
     assert pairs(interactions.take(~interactions.is_positive)) <= pairs(graded.train)
+
+
+def night(rated):
+    """Interactions and id maps of a table of stars by (user id, item id)."""
+    cells = sorted(rated)
+    users, items = (np.unique([cell[side] for cell in cells]).astype(np.int64) for side in (0, 1))
+    maps = IdMap(users), IdMap(items)
+    positive = np.array([rated[cell] >= 5 for cell in cells])
+    return (
+        Interactions(
+            (len(users), len(items)),
+            maps[0].rows_of(np.array([user for user, _ in cells])),
+            maps[1].rows_of(np.array([item for _, item in cells])),
+            np.where(positive, 1, 0.5).astype(np.float32),
+            positive,
+            np.zeros(len(cells), dtype=np.int64),
+        ),
+        maps,
+    )
+
+
+def parts_of(rated, settings):
+    """The pairs of each part, by external id."""
+    interactions, (users, items) = night(rated)
+    parts = split(interactions, settings, (users, items))
+    return {
+        name: {(int(users.ids[row]), int(items.ids[col])) for row, col in pairs(part)}
+        for name, part in (
+            ("train", parts.train),
+            ("validation", parts.validation),
+            ("test", parts.test),
+        )
+    }
+
+
+tables = st.dictionaries(
+    st.tuples(st.integers(0, 2**31), st.integers(0, 2**31)),
+    st.sampled_from([4.0, 5.0]),
+    min_size=40,
+    max_size=80,
+)
+
+
+@given(tables, tables, st.lists(st.integers(0, 39), max_size=20), st.integers(0, 2**32 - 1))
+def test_no_pair_changes_its_part_when_ratings_are_added_removed_or_changed(
+    first, added, removed, seed
+):
+    settings = SplitSettings(test_fraction=0.3, validation_fraction=0.3, seed=seed)
+    pairs_of_first = list(first)
+    changed = {pairs_of_first[place]: 9 - first[pairs_of_first[place]] for place in removed[:10]}
+    second = {**first, **added, **changed}
+    for place in removed[10:]:
+        second.pop(pairs_of_first[place], None)
+    try:
+        yesterday, today = parts_of(first, settings), parts_of(second, settings)
+    except TrainingRefused:
+        return
+    for tested in ("test", "validation"):
+        assert not today[tested] & yesterday["train"]
+    assert not today["test"] & yesterday["validation"]
+    assert not yesterday["test"] & (today["train"] | today["validation"])
+
+
+def test_the_shuffle_moves_pairs_between_parts_so_the_promise_above_can_fail():
+    first = {(user, item): 5.0 for user in range(20) for item in range(20)}
+    settings = SplitSettings(method="shuffle", validation_fraction=0)
+    parts = [split(*night(rated)[:1], settings) for rated in (first, {**first, (0, 20): 5.0})]
+    assert pairs(parts[1].test) & pairs(parts[0].train)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.6), st.floats(0.05, 0.6))
+def test_the_random_split_keeps_the_shares_that_were_asked_for(seed, tested, validated):
+    rated = {(user, item): 5.0 for user in range(60) for item in range(60)}
+    settings = SplitSettings(test_fraction=tested, validation_fraction=validated, seed=seed)
+    parts = split(*night(rated)[:1], settings)
+    expected = {"test": tested, "validation": (1 - tested) * validated}
+    for name, share in expected.items():
+        n = len(getattr(parts, name))
+        assert abs(n - 3600 * share) < 6 * np.sqrt(3600 * share * (1 - share)) + 1
+
+
+@given(st.integers(0, 2**32 - 2))
+def test_every_user_and_item_is_drawn_alike_and_each_seed_draws_anew(seed):
+    interactions, maps = night({(user, item): 5.0 for user in range(64) for item in range(64)})
+    table = (pair_hash(interactions, *maps, seed) / 2.0**64).reshape(64, 64)
+    other = (pair_hash(interactions, *maps, seed + 1) / 2.0**64).reshape(64, 64)
+    for side in (0, 1):
+        assert np.abs(table.mean(axis=side) - 0.5).max() < 6 * np.sqrt(1 / 12 / 64)
+    assert abs(np.corrcoef(table.ravel(), other.ravel())[0, 1]) < 6 / 64
+    assert abs(np.corrcoef(table.ravel(), table.T.ravel())[0, 1]) < 6 / 64
+
+
+def test_the_random_split_is_the_same_on_every_machine_and_in_every_version():
+    """Versions that were published name this function: a change of it needs another name."""
+    interactions, maps = night({(1, 2): 5.0, (3, 2): 5.0, (1, 2**31): 5.0})
+    assert pair_hash(interactions, *maps, 42).tolist() == [
+        17592914093553962002,
+        16901375361111589348,
+        16908140964753355758,
+    ]
 
 
 @given(graded_interactions(), methods, st.sampled_from([0.0, 0.5]))
@@ -168,6 +281,6 @@ def test_no_positive_at_all_is_refused_with_the_numbers():
         nothing.astype(bool),
         nothing.astype(np.int64),
     )
-    for method in ("random", "time", "leave_last"):
+    for method in ("random", "shuffle", "time", "leave_last"):
         with pytest.raises(TrainingRefused, match="0 positives"):
             split(empty, SplitSettings(method=method, validation_fraction=0))

@@ -39,7 +39,9 @@ def fitted(real_tables) -> Case:
     users, items = build_id_maps(ratings, movies)
     parts = split(
         build_interactions(ratings, users, items, PositiveSettings(liked_weight=0)),
-        SplitSettings(validation_fraction=0),
+        SplitSettings(method="shuffle", validation_fraction=0),
+        users,
+        items,
     )
     features = build_item_features(movies).matrix
     settings = TrainSettings(engine="lightfm", components=16, epochs=5, max_sampled=10, patience=0)

@@ -34,7 +34,7 @@ settings = Settings.load("nightly", overrides={"train.epochs": 1, "evaluate.ease
 users, items = build_id_maps(ratings, movies)
 interactions = build_interactions(ratings, users, items, settings.positives)
 seen, features = build_seen(ratings, users, items), build_item_features(movies).matrix
-parts = split(interactions, settings.split)
+parts = split(interactions, settings.split, users, items)
 validate = validator(parts, features, seen, settings.evaluate)
 model = fit(parts.train, features, settings.train, validate).model
 evaluate_all(fold(model, features), parts, seen, settings.evaluate)

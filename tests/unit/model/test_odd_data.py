@@ -37,7 +37,7 @@ def judged(stars, genres=None, user_ids=None, movie_ids=None, **overrides):
         "nightly", overrides={**quick, "split.validation_fraction": 0, **overrides}
     )
     maps = build_id_maps(ratings, movies)
-    parts = split(build_interactions(ratings, *maps, settings.positives), settings.split)
+    parts = split(build_interactions(ratings, *maps, settings.positives), settings.split, *maps)
     features = build_item_features(movies, settings.train.genres).matrix
     embeddings = fold(fit(parts.train, features, settings.train).model, features)
     found = evaluate_all(embeddings, parts, build_seen(ratings, *maps), settings.evaluate)

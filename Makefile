@@ -41,12 +41,16 @@ requirements.txt: uv.lock  ## export the lock for pip users and for the image, w
 	PATH="$(CURDIR)/.venv/bin:$$PATH" uv export --quiet --frozen --no-dev --all-extras --no-extra sample --no-extra spark \
 	    --no-emit-project --no-hashes --no-annotate --no-header; } > $@.new && mv $@.new $@
 
-docs: $(READY)  ## write docs/dags.md from what the DAGs say of themselves
+docs: $(READY)  ## write the pages that come from the code, then build the documentation's site in docs/_build
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" uv sync --quiet --frozen --inexact --group docs
+	@.venv/bin/python docs/reference.py
 	@home=$$(mktemp -d) && AIRFLOW_HOME=$$home AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR PYTHONPATH=plugins \
 	    .venv/bin/python -m recsys_airflow.dag_docs dags > docs/dags.md.new; \
 	    status=$$?; rm -rf $$home; [ $$status = 0 ] && mv docs/dags.md.new docs/dags.md
+	.venv/bin/sphinx-build -q -W --keep-going -b html docs docs/_build
+	@echo "docs/_build/index.html"
 
 clean:  ## stop the stack; remove the environment, the stack's data and every cache
 	@if [ -x .venv/bin/recsys ]; then RECSYS_HOME="$(CURDIR)/.recsys" .venv/bin/recsys down; fi
-	rm -rf .venv .recsys $(OUTSIDE) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .recsys docs/_build $(OUTSIDE) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -21,7 +21,7 @@ THEMES = ("stack", "demo", "data", "train", "tune", "versions", "ask", "bench", 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; a refused input or model is one line on stderr."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # seven lines at import
     try:
@@ -49,16 +49,17 @@ def _print(answer: Answer, as_json: bool) -> None:
         print(answer.text, flush=True)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    whole = argparse.ArgumentParser(
         prog="recsys",
         description="From a table of ratings to a published recommender, every night.",
         epilog="Exit codes: 0 done; 2 usage; 3 input or model refused; 4 a service is away.",
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = whole.add_subparsers(metavar="COMMAND", required=True)
     for theme in THEMES:
         import_module(f"recsys_tasks.commands.{theme}").add_commands(commands)
-    return parser
+    return whole
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 import hashlib
 import logging
 import re
+import struct
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,19 @@ from recsys_tasks.recommend.arrays import read_npz
 log = logging.getLogger(__name__)
 
 Array = np.ndarray[Any, np.dtype[Any]]
+UNREADABLE = (
+    ValueError,
+    TypeError,  # a lone array where an archive is expected
+    KeyError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What numpy and zipfile raise over a damaged ``.npz``."""
+
 _VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 
 
@@ -131,7 +146,7 @@ class RunFiles:
             try:
                 with np.load(path, allow_pickle=False) as arrays:
                     return {array: arrays[array] for array in arrays.files}
-            except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            except UNREADABLE as error:
                 raise ArtifactRefused(self.key(name), f"not a readable .npz ({error})") from error
 
     def map_arrays(self, name: str, dtypes: Mapping[str, str]) -> dict[str, Array]:
@@ -201,5 +216,11 @@ class Checkpoint:
         self._written = time.monotonic()
 
     def load(self) -> dict[str, Array] | None:
-        """The state that an earlier try left, or None."""
-        return self._files.get_arrays(self._name) if self._files.has(self._name) else None
+        """The state that an earlier try left; None: it left none, or one that is damaged."""
+        if not self._files.has(self._name):
+            return None
+        try:
+            return self._files.get_arrays(self._name)
+        except ArtifactRefused as error:
+            log.warning("the checkpoint is damaged, beginning anew: %s", error)
+            return None

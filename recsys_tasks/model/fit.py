@@ -182,22 +182,20 @@ class _Run:
         """Goes on from a checkpoint if it is this fit's own and whole; else begins anew."""
         if arrays is None:
             return
-        if str(arrays["fingerprint"]) != self.fingerprint:
+        try:
+            kept = _Kept.of(arrays)
+        except (LookupError, ValueError, TypeError) as error:
+            log.warning("the checkpoint is damaged (%r): beginning anew", error)
+            return
+        if kept.fingerprint != self.fingerprint:
             log.warning("the checkpoint is of other data or settings: beginning anew")
             return
-        model = Model.from_arrays(arrays)
-        if not model.is_finite():
+        if not kept.model.is_finite():
             log.warning("the checkpoint holds NaN or infinite parameters: beginning anew")
             return
-        self.engine.put(model)
-        random = {"key": arrays["random_keys"], "pos": int(arrays["random_position"])}
-        self.engine.random_state.set_state({"bit_generator": "MT19937", "state": random})
-        self.history = tuple(
-            Epoch(place, seconds, *(None if np.isnan(score) else score for score in scores))
-            for place, (seconds, *scores) in enumerate(arrays["history"].tolist(), start=1)
-        )
-        best = {k.removeprefix("best."): v for k, v in arrays.items() if k.startswith("best.")}
-        self.best = Model.from_arrays(best) if best else None
+        self.engine.put(kept.model)
+        self.engine.random_state.set_state(kept.random.get_state(legacy=False))
+        self.history, self.best = kept.history, kept.best
         log.info("resuming after epoch %d of %d", len(self.history), self.settings.epochs)
 
     def _is_validated(self) -> bool:
@@ -220,6 +218,35 @@ class _Run:
             left,
             score,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """What a checkpoint holds."""
+
+    fingerprint: str
+    model: Model
+    best: Model | None
+    random: np.random.RandomState
+    history: tuple[Epoch, ...]
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> "_Kept":
+        """The state that ``_Run.to_arrays`` described.
+
+        Raises:
+            LookupError, ValueError, TypeError: something is missing or has another form.
+        """
+        random = np.random.RandomState(0)
+        state = {"key": arrays["random_keys"], "pos": int(arrays["random_position"])}
+        random.set_state({"bit_generator": "MT19937", "state": state})
+        best = {k.removeprefix("best."): v for k, v in arrays.items() if k.startswith("best.")}
+        history = tuple(
+            Epoch(place, seconds, *(None if np.isnan(score) else score for score in scores))
+            for place, (seconds, *scores) in enumerate(arrays["history"].tolist(), start=1)
+        )
+        fingerprint, model = str(arrays["fingerprint"]), Model.from_arrays(arrays)
+        return cls(fingerprint, model, Model.from_arrays(best) if best else None, random, history)
 
 
 def _fingerprint(

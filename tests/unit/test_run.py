@@ -4,9 +4,11 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recsys_tasks.errors import ArtifactRefused, NotFound, SettingsError
-from recsys_tasks.run import Run, RunFiles, checked_version
+from recsys_tasks.run import Checkpoint, Run, RunFiles, checked_version
 
 RUN = Run("movielens", "recsys_train", "manual__1", datetime(2026, 11, 24, 3, tzinfo=UTC))
 
@@ -86,3 +88,30 @@ def test_mapped_arrays_outlive_the_file_and_cannot_be_written_to():
     assert not mapped.flags.writeable
     with pytest.raises(ArtifactRefused, match="expected <i8"):
         files.map_arrays("seen.npz", {"indices": "<i8"})
+
+
+def kept(seconds=0.0):
+    """A checkpoint's place and the bytes that a fit left there."""
+    files = RunFiles(Shelf(), RUN)
+    place = Checkpoint(files, "checkpoint.npz", seconds)
+    place.save(1, {"history": np.zeros((2, 3)), "fingerprint": np.array("abc")})
+    return place, files
+
+
+@given(st.data())
+def test_a_checkpoint_damaged_at_any_byte_is_as_good_as_none(data):
+    place, files = kept()
+    whole = bytearray(files.get_bytes("checkpoint.npz"))
+    at = data.draw(st.integers(0, len(whole) - 1))
+    if data.draw(st.booleans()):
+        del whole[at:]
+    else:
+        whole[at] ^= data.draw(st.integers(1, 255))
+    files.put_bytes("checkpoint.npz", bytes(whole))
+    found = place.load()  # a flipped byte may be one that nothing reads, such as a file's time
+    assert found is None or np.array_equal(found.get("history", np.zeros((2, 3))), np.zeros((2, 3)))
+
+
+def test_a_whole_checkpoint_comes_back():
+    place, _ = kept()
+    assert set(place.load()) == {"history", "fingerprint"}

@@ -155,3 +155,22 @@ def test_each_epoch_is_one_line_of_the_log(fitted, caplog):
         )
     assert [line.split(":")[0] for line in caplog.messages] == ["epoch 1 of 2", "epoch 2 of 2"]
     assert "validation 0.1250" in caplog.messages[0]
+
+
+@pytest.mark.parametrize("missing", ["fingerprint", "random_keys", "user_biases", "history"])
+def test_a_checkpoint_that_lacks_something_is_not_resumed(fitted, caplog, missing):
+    shelf = broken_off(fitted, fitted.settings, epoch=2)
+    del shelf.arrays[missing]
+    with caplog.at_level(logging.WARNING):
+        found = fit(fitted.split.train, fitted.features, fitted.settings, checkpoints=shelf)
+    assert "beginning anew" in caplog.text
+    assert same(found.model, fitted.model)
+
+
+def test_a_checkpoint_whose_random_state_is_cut_short_is_not_resumed(fitted, caplog):
+    shelf = broken_off(fitted, fitted.settings, epoch=2)
+    shelf.arrays["random_keys"] = shelf.arrays["random_keys"][:9]
+    with caplog.at_level(logging.WARNING):
+        found = fit(fitted.split.train, fitted.features, fitted.settings, checkpoints=shelf)
+    assert "beginning anew" in caplog.text
+    assert same(found.model, fitted.model)

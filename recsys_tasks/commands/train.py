@@ -118,7 +118,7 @@ def _run(steps: "Steps") -> Answer:
 def _named_run(dataset: str, flow: str, run_id: str | None, run_after: str | None) -> "Run":
     """A run by its name and moment: the same two give the same version, whenever they are given.
 
-    A run without a name is called after the second in which it begins.
+    A run without a name is called after the microsecond in which it begins.
 
     Raises:
         SettingsError: a name of one's own without its moment, or a moment that is none.
@@ -127,7 +127,7 @@ def _named_run(dataset: str, flow: str, run_id: str | None, run_after: str | Non
     from recsys_tasks.run import Run
 
     if run_id is None:
-        run_id = f"manual__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00}"
+        run_id = f"manual__{datetime.now(UTC).isoformat(timespec='microseconds')}"
     try:
         moment = datetime.fromisoformat(run_after or run_id.removeprefix("manual__"))
     except ValueError:

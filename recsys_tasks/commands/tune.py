@@ -35,7 +35,8 @@ def tune(arguments: Namespace) -> Answer:
     """Prepares the data as a run does, tries every proposal, keeps the best."""
     from recsys_tasks.tuning import attempt, choose, propose
 
-    steps = steps_for(settings_from(arguments), "recsys_cli_tune")
+    settings = settings_from(arguments)
+    steps = steps_for(settings, "recsys_cli_tune", arguments.run_id, arguments.run_after)
     for prepare in (steps.migrate, steps.ingest, steps.fit_dataset, steps.split):
         prepare()
     chosen = choose(steps, [attempt(steps, overrides) for overrides in propose(steps)])

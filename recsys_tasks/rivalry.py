@@ -111,6 +111,10 @@ class Rivalry:
             return version | {"not_compared": str(error)}
         if match is None:
             return version | {"not_compared": "no test positive is new to the champion"}
+        enough = self.settings.gate.min_champion_users
+        if not match.n_users >= enough:
+            few = f"only {match.n_users} users to compare on, gate.min_champion_users is {enough}"
+            return version | {"not_compared": few}
         counts = self._count(match, WHOLE) if counted is None else counted
         return version | match.comparison(counts, self.settings.evaluate.seed).document()
 

@@ -3,8 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from recsys_tasks.data.tables import MovieTable
 from recsys_tasks.matrices.id_maps import IdMap
-from recsys_tasks.matrices.interactions import Csr, Interactions, ItemFeatures, seen_csr
+from recsys_tasks.matrices.interactions import (
+    Csr,
+    Interactions,
+    ItemFeatures,
+    build_item_features,
+    seen_csr,
+)
 from recsys_tasks.matrices.split import Split
 from recsys_tasks.model.champion import Contender
 from recsys_tasks.model.parameters import Model
@@ -12,6 +19,7 @@ from recsys_tasks.model.ranking import Counts, Shard
 from recsys_tasks.model.representations import Embeddings
 from recsys_tasks.publish.report.examples import Titles
 from recsys_tasks.run import RunFiles
+from recsys_tasks.settings import TrainSettings
 
 SEEN = {"indptr": "<i8", "indices": "<i4"}
 """The arrays of ``seen.npz``."""
@@ -51,6 +59,13 @@ class RunData:
     def features(self) -> ItemFeatures:
         """The item features and their names."""
         return ItemFeatures.from_arrays(self.files.get_arrays("features.npz"))
+
+    def features_for(self, settings: TrainSettings) -> Csr:
+        """The item features that a run with these settings trains on, CSR ``(n_items, n_features)``."""
+        titles = self.titles()
+        genres = tuple(tuple(tags) for tags in titles.genres)
+        movies = MovieTable(self.items().ids, tuple(titles.titles), genres)
+        return build_item_features(movies, settings.genres, settings.genre_weight_used).matrix
 
     def seen(self) -> Csr:
         """Everything that a user has rated, whatever the rating; its indices stay on disk."""

@@ -465,6 +465,10 @@ class GateSettings(Frozen):
     """How much less precision@5 as served than the champion's is tolerated; a candidate fails where
     the whole paired 95 % interval lies below."""
 
+    min_champion_users: int = Field(default=30, ge=1)
+    """Users with a test positive that both know, below which candidate and champion are not compared:
+    of a few, neither a pass nor a rejection says anything."""
+
     max_churn: float = Field(default=1.0, ge=0, le=1)
     """Ceiling of the share of users whose top 10 changed by more than half against the champion."""
 

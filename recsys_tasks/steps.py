@@ -227,7 +227,8 @@ class Steps:
     @recorded
     def train(self) -> Reference:
         """Fits the model, resuming from a checkpoint that an earlier try left."""
-        parts, features, seen = self.training_inputs()
+        data = self.data
+        parts, features, seen = data.split(), data.features().matrix, data.seen()
         wanted = self.settings.train
         self._refuse_without_memory(parts, features.shape[1], seen.nnz)
         validate = (
@@ -308,8 +309,7 @@ class Steps:
             self.files.get_json("embedding_facts.json"),
             self.settings.gate,
         )
-        rules = self._judge(verdict.document())
-        return {"accepted": True, "rules": rules}
+        return {"accepted": True, "rules": self._held(verdict)}
 
     @recorded
     def export_embeddings(self) -> Reference:
@@ -365,7 +365,8 @@ class Steps:
         self.files.put_json("index_seconds.json", list(built.seconds_per_query))
         found = IndexFound(len(items), built.facts.recall_at_10, built.times_exact)
         self.files.put_json("index_found.json", asdict(found))
-        self._judge(self.files.get_json("gate.json"))
+        judged = Verdict.of(self.files.get_json("gate.json"))
+        self._held(with_index(judged, found, self.settings.gate))
         return {"recall_at_10": built.facts.recall_at_10, "search_k": built.facts.search_k}
 
     @recorded
@@ -422,20 +423,12 @@ class Steps:
         facts = report_of_run(self.rivalry, self.notes.read(), ORDER, heard)
         return write_report(self.files, facts)
 
-    def training_inputs(self) -> tuple[Split, Csr, Csr]:
-        """The split, the item features and what everyone has rated, as earlier steps left them."""
-        return self.data.split(), self.data.features().matrix, self.data.seen()
-
-    def _judge(self, document: dict[str, Any]) -> int:
-        """Keeps the verdict, with the index's rule in it once there is an index; how many rules it has.
+    def _held(self, verdict: Verdict) -> int:
+        """Keeps a verdict, and returns how many rules it has.
 
         Raises:
             GateRejected: a rule failed; the verdict is kept all the same.
         """
-        verdict = Verdict.of(document)
-        if self.files.has("index_found.json"):
-            found = IndexFound(**self.files.get_json("index_found.json"))
-            verdict = with_index(verdict, found, self.settings.gate)
         self.files.put_json("gate.json", verdict.document())
         for rule in verdict.rules:
             log.info("%s %s: %s", "pass" if rule.passed else "FAIL", rule.name, rule.reason)

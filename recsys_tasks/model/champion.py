@@ -115,6 +115,11 @@ class Match:
             Parts(asked, nothing, nothing, unserved),
         )
 
+    @property
+    def n_users(self) -> int:
+        """Users who are asked: those with a test positive that is left."""
+        return int((np.diff(self.parts.test.indptr) > 0).sum())
+
     def count(self, block: int = 128, threads: int = 1, shard: Shard = WHOLE) -> dict[str, Counts]:
         """The costly part: both versions' counts for a shard of the users; see ``ranking.count``."""
         return {

@@ -4,18 +4,18 @@ Nothing here sees the test part but to keep its items in the lists, as if nobody
 """
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.matrices.interactions import Csr
 from recsys_tasks.matrices.split import Split
 from recsys_tasks.model.evaluation import validator
 from recsys_tasks.model.fit import fit
-from recsys_tasks.settings import Settings, TuneSettings
+from recsys_tasks.settings import Settings, TrainSettings, TuneSettings
 
 Overrides = dict[str, Any]
 """Settings that a trial changes, as ``{"train.components": 32}``."""
@@ -70,7 +70,11 @@ def trials(space: TuneSettings) -> tuple[Overrides, ...]:
 
 
 def try_out(
-    settings: Settings, overrides: Overrides, split: Split, features: Csr, seen: Csr
+    settings: Settings,
+    overrides: Overrides,
+    split: Split,
+    features: Callable[[TrainSettings], Csr],
+    seen: Csr,
 ) -> Trial:
     """Fits with these settings and gives the best epoch's score on the validation part.
 
@@ -78,7 +82,7 @@ def try_out(
         settings: of the run; the overrides win.
         overrides: a value for each searched field.
         split: with a validation part.
-        features: CSR ``(n_items, n_features)``, with genres; without genres, the identity is used.
+        features: makes the CSR ``(n_items, n_features)`` that a run with these settings trains on.
         seen: CSR ``(n_users, n_items)``, everything rated at any rating.
 
     Raises:
@@ -88,10 +92,9 @@ def try_out(
         raise SettingsError("a search needs split.validation_fraction above 0 to choose by")
     tried = Settings.load(overrides=settings.flat() | overrides)
     wanted = tried.train
-    if not wanted.genres:
-        features = sp.identity(features.shape[0], dtype=np.float32, format="csr")
-    validate = validator(split, features, seen, tried.evaluate, wanted.validate_on)
-    fitted = fit(split.train, features, wanted, validate)
+    made = features(wanted)
+    validate = validator(split, made, seen, tried.evaluate, wanted.validate_on)
+    fitted = fit(split.train, made, wanted, validate)
     scores = [epoch.validation or 0.0 for epoch in fitted.history]
     seconds = sum(epoch.seconds for epoch in fitted.history)
     return Trial(overrides, max(scores), int(np.argmax(scores)) + 1, seconds)

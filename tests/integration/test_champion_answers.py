@@ -91,3 +91,12 @@ def test_a_champion_of_another_schema_or_with_a_broken_file_is_named_and_gone_on
     assert found["version"] == champion.run.version
     assert reason in found["not_compared"]
     assert not {"max_champion_loss", "max_churn"} & rules
+
+
+def test_with_fewer_users_than_it_takes_to_compare_the_champion_neither_passes_nor_rejects(
+    champion,
+):
+    found, rules = met(champion, **{"gate.min_champion_users": 61, "gate.max_champion_loss": 0.0})
+    assert found["version"] == champion.run.version
+    assert "gate.min_champion_users is 61" in found["not_compared"]
+    assert not {"max_champion_loss", "max_churn"} & rules

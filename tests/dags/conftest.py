@@ -1,8 +1,10 @@
 """Airflow with a home of its own, so that a test reads no configuration of this machine."""
 
 import os
+import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,3 +25,26 @@ sys.path[:0] = [str(PROJECT / "plugins"), str(PROJECT / "dags")]
 def project() -> Path:
     """Folder of the checkout."""
     return PROJECT
+
+
+@pytest.fixture(scope="session")
+def metadata() -> Path:
+    """Airflow's metadata database in this process's home, made once; an empty copy beside it."""
+    from airflow.utils.db import initdb
+
+    initdb()
+    return Path(shutil.copy(Path(HOME.name) / "airflow.db", Path(HOME.name) / "empty.db"))
+
+
+@pytest.fixture(scope="session")
+def make_home(
+    metadata: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], dict[str, str]]:
+    """Makes a home with an empty metadata database, for Airflow in another process; its variables."""
+
+    def make() -> dict[str, str]:
+        home = tmp_path_factory.mktemp("airflow")
+        shutil.copy(metadata, home / "airflow.db")
+        return {"AIRFLOW_HOME": str(home)}
+
+    return make

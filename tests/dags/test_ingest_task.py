@@ -10,7 +10,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -65,14 +65,12 @@ def conf(kind: dict[str, str], dataset: str) -> dict[str, object]:
     return {"dataset": dataset} | {f"source.{name}": value for name, value in files.items()}
 
 
-def runs(confs: list[dict[str, object]], home: Path, variables: dict[str, str]) -> Any:
-    """What became of the task ``ingest`` for each conf, with an Airflow whose home is empty."""
+def runs(confs: list[dict[str, object]], variables: dict[str, str]) -> Any:
+    """What became of the task ``ingest`` for each conf."""
     done = subprocess.run(
         [sys.executable, str(Path(__file__).parents[1] / "support/task_runs.py"), "ingest"],
         input=json.dumps(confs),
-        env=os.environ
-        | variables
-        | {"AIRFLOW_HOME": str(home), "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1"},
+        env=os.environ | variables | {"AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1"},
         capture_output=True,
         text=True,
     )
@@ -82,19 +80,23 @@ def runs(confs: list[dict[str, object]], home: Path, variables: dict[str, str]) 
 
 @pytest.fixture(scope="module")
 def ran(
-    postgres_url: str, s3: StoreAccess, project: Path, tmp_path_factory: Any
+    postgres_url: str,
+    s3: StoreAccess,
+    project: Path,
+    make_home: Callable[[], dict[str, str]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Database, list[Any]]]:
     """The database, and what became of the task for each file refused, a rotten one, and each taken."""
-    name, home = f"task_{secrets.token_hex(6)}", tmp_path_factory.mktemp("airflow")
+    name = f"task_{secrets.token_hex(6)}"
     create_database(postgres_url, name)
     database = Database(postgres_url.rpartition("/")[0] + f"/{name}")
     for dataset in ("refused", *map(dataset_of, TAKEN)):
         database.migrate(dataset)
     confs = [conf(kind, "refused") for kind in REFUSED]
-    confs += [rotten(home / "rotten.csv")]
+    confs += [rotten(tmp_path_factory.mktemp("rotten") / "rotten.csv")]
     confs += [conf(kind, dataset_of(kind)) for kind in TAKEN]
     variables = connections(database.url, s3) | {"PYTHONPATH": str(project / "plugins")}
-    yield database, runs(confs, home, variables)
+    yield database, runs(confs, variables | make_home())
     drop_database(postgres_url, name)
 
 

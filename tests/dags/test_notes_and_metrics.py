@@ -10,7 +10,7 @@ import re
 import socket
 import subprocess
 import sys
-import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,8 +26,6 @@ pytestmark = [pytest.mark.airflow, pytest.mark.services]
 
 RUN = """
 import json, sys
-from airflow.utils.db import initdb
-initdb()
 from airflow.sdk import dag, task
 from airflow.sdk.observability import stats
 from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
@@ -83,7 +81,9 @@ POINTER = {
 
 
 @pytest.fixture(scope="module")
-def ended(s3: StoreAccess, project: Path) -> tuple[dict[str, str], set[str]]:
+def ended(
+    s3: StoreAccess, project: Path, make_home: Callable[[], dict[str, str]]
+) -> tuple[dict[str, str], set[str]]:
     """The run as Airflow then knows it, and the lines that StatsD was sent."""
     access = replace(s3, bucket="notes-and-metrics")
     store = ObjectStore(access)
@@ -91,20 +91,19 @@ def ended(s3: StoreAccess, project: Path) -> tuple[dict[str, str], set[str]]:
     store.put_json(keys.pointer("movielens"), POINTER)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind(("127.0.0.1", 0))
-        with tempfile.TemporaryDirectory(prefix="recsys-airflow-home-") as home:
-            said = _run(project, home, access, listener.getsockname()[1])
+        said = _run(project, make_home(), access, listener.getsockname()[1])
         lines = _received(listener)
     return json.loads(said.splitlines()[-1]), lines
 
 
-def _run(project: Path, home: str, s3: StoreAccess, port: int) -> str:
+def _run(project: Path, home: dict[str, str], s3: StoreAccess, port: int) -> str:
     extra = {"endpoint_url": s3.endpoint, "bucket": s3.bucket}
     connection = {"conn_type": "generic", "login": s3.access_key, "password": s3.secret_key}
     done = subprocess.run(
         [sys.executable, "-c", RUN, json.dumps(WRITTEN)],
         env=os.environ
+        | home
         | {
-            "AIRFLOW_HOME": home,
             "AIRFLOW__METRICS__STATSD_ON": "True",
             "AIRFLOW__METRICS__STATSD_PORT": str(port),
             "AIRFLOW_CONN_RECSYS_S3": json.dumps(connection | {"extra": extra}),

@@ -57,16 +57,14 @@ Get = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def airflow_app() -> Iterator[Any]:
+def airflow_app(metadata: Path) -> Iterator[Any]:
     """Airflow's application with the plugins folder's plugins."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "anna:admin,vera:viewer")
         patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "0" * 64)
         patch.setenv("AIRFLOW__API__SECRET_KEY", "1" * 32)
         from airflow.api_fastapi.app import create_app
-        from airflow.utils.db import initdb
 
-        initdb()
         yield create_app(apps="core")
 
 

@@ -124,13 +124,13 @@ def await_waiting(database: Database, lock: str) -> None:
 
 
 def test_postgres_breaking_off_in_the_middle_is_unavailable_and_changes_nothing(
-    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write_files(tmp_path / "a", 200, 1.0)
     read = RatingsReader.read
 
     def end_all_others(self: RatingsReader, block: object) -> object:
-        with psycopg2.connect(database_url) as admin, admin.cursor() as cursor:
+        with psycopg2.connect(database.url) as admin, admin.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"

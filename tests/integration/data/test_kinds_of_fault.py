@@ -18,7 +18,7 @@ from recsys_tasks.errors import InputRejected
 from recsys_tasks.settings import SourceSettings
 
 pytestmark = pytest.mark.services
-DATASET = "faults"
+DATASET = "mls"
 MUTATIONS = 40
 
 MOVIES = (
@@ -27,13 +27,6 @@ MOVIES = (
 HEADER = b"userId,movieId,rating,timestamp\r\n"
 ROWS = b"1,1,4.0,1200000000\r\n1,2,3.5,1200000001\r\n2,1,5.0,1200000002\r\n"
 RATINGS = HEADER + ROWS
-
-
-@pytest.fixture
-def database(database_url: str) -> Database:
-    made = Database(database_url)
-    made.migrate(DATASET)
-    return made
 
 
 def with_rows(*rows: str) -> bytes:

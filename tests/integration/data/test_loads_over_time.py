@@ -335,9 +335,8 @@ class Expected:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_moment_reads_as_it_was_then(
-    data_database: Database, tmp_path: Path, history: list[tuple[Ratings, tuple[str, ...], bool]]
+    database: Database, tmp_path: Path, history: list[tuple[Ratings, tuple[str, ...], bool]]
 ) -> None:
-    database = data_database
     drop_dataset(database)
     database.migrate(DATASET)
     load = load_into(database, tmp_path)

@@ -84,7 +84,7 @@ def test_a_long_ranking_shows_its_progress_ten_times(fitted, caplog):
     with caplog.at_level(logging.INFO):
         rank(random_order(fitted.split.train.shape, 1), parts, block=2)
     assert len(caplog.messages) == 10
-    assert caplog.messages[-1] == "ranked 287 of 287 blocks of 2 users"
+    assert caplog.messages[-1] == "ranked 322 of 322 blocks of 2 users"
 
 
 def test_threads_do_not_change_a_rank(fitted):

@@ -12,7 +12,8 @@ from recsys_tasks.errors import SettingsError
 
 if TYPE_CHECKING:
     from recsys_tasks.publish.object_store import ObjectStore
-    from recsys_tasks.recommend.recommender import Filter, Recommendations, Recommender
+    from recsys_tasks.recommend.recommender import Recommendations, Recommender
+    from recsys_tasks.recommend.search import Filter
 
 TIERS = {
     "model": "from the model",

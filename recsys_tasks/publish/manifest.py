@@ -1,7 +1,7 @@
 """The manifest: what a version is, what it was made from, and the sha256 of every file in it.
 
 A value: the same content gives the same bytes. On reading, unknown fields, repeated keys, NaN,
-hostile file names and any other schema version are refused. The sections ``model``, ``split``,
+hostile file names and any other schema version are refused. The sections ``model``, ``index``, ``split``,
 ``data`` and ``metrics`` may carry more keys than those named here; the others may not.
 """
 
@@ -99,8 +99,8 @@ class SearchPoint(Closed):
     recall_at_10: float = Field(ge=0, le=1)
 
 
-class IndexFacts(Closed):
-    """How ``items.ann`` was built and how to ask it."""
+class IndexFacts(Open):
+    """How to search a version's items: how ``items.ann`` was built, how to ask it, and whether to."""
 
     metric: Literal["angular", "dot"]
     transform: Literal["extra_dimension", "none"]
@@ -116,6 +116,10 @@ class IndexFacts(Closed):
 
     curve: list[SearchPoint] = []
     """Recall against search_k, as measured when the index was built."""
+
+    search: Literal["annoy", "exact"] = "annoy"
+    """What a consumer searches with: ``items.ann``, or every item from the longest on until none that
+    is left can be better (``recommend.exact_search``). Versions from before there was a choice say nothing."""
 
 
 class SplitFacts(Open):
@@ -189,8 +193,8 @@ class Manifest(Closed):
         return self
 
     def to_bytes(self) -> bytes:
-        """The canonical bytes; equal manifests give equal bytes."""
-        return canonical_json.to_bytes(self.model_dump(mode="json"))
+        """The canonical bytes: what was read, without what this reader takes for granted where it is missing."""
+        return canonical_json.to_bytes(self.model_dump(mode="json", exclude_unset=True))
 
     def sha256(self) -> str:
         """The sha256 of the canonical bytes, in hex: what a pointer carries."""

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from recsys_tasks.errors import ArtifactRefused, NotFound
 from recsys_tasks.publish import canonical_json, keys
-from recsys_tasks.publish.index import annoy_format, index_rows
+from recsys_tasks.publish.index import annoy_format, index_queries, index_rows
 from recsys_tasks.publish.manifest import FileFacts, IndexFacts, Manifest
 from recsys_tasks.publish.object_store import ObjectStore, file_sha256
 from recsys_tasks.recommend.annoy_file import check_annoy_file
 from recsys_tasks.recommend.arrays import read_npy, read_npz
+from recsys_tasks.recommend.exact_search import ExactSearch
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,9 @@ READ = (
     "golden.json",
 )
 """The files that answers need; reports and plots are left in the bucket."""
+
+SAMPLE = 1000
+"""Trained users who tell exact search how users weigh the columns."""
 
 MAX_LISTING = 1 << 30
 """Bytes of ``items.jsonl`` beyond which it is refused: it is read into memory."""
@@ -83,6 +87,19 @@ class Artifacts:
         """Which items have a vector or a bias: a row of zeros was never trained, and is no answer."""
         rows = np.delete(self.item_embeddings, -2, axis=1)
         return np.asarray(rows.any(axis=1))
+
+    @cached_property
+    def exact_search(self) -> ExactSearch:
+        """Exact search among the trained items, made when it is first asked for."""
+        trained = np.flatnonzero(self.user_counts > 0)
+        users = trained[
+            np.linspace(0, max(0, len(trained) - 1), min(SAMPLE, len(trained))).astype(int)
+        ]
+        return ExactSearch(
+            index_rows(self.item_embeddings, "dot"),
+            np.flatnonzero(self.is_trained),
+            index_queries(self.user_embeddings[users], "dot"),
+        )
 
 
 def default_cache() -> Path:
@@ -148,7 +165,7 @@ def open_files(
     _check_seen(seen["indptr"], seen["indices"], len(user_ids), len(item_ids))
     _check_features(features, users.shape[1] - 2)
     movies = _read_movies(paths["items.jsonl"], item_ids)
-    return Artifacts(
+    opened = Artifacts(
         dataset=dataset,
         version=version,
         index_facts=facts,
@@ -165,6 +182,9 @@ def open_files(
         popular=_read_popular(paths["popular.json"], item_ids),
         index=_open_index(paths["items.ann"], facts, items),
     )
+    if facts.search == "exact":
+        opened.exact_search  # noqa: B018 (made now: the first question need not wait for it)
+    return opened
 
 
 def rows_of(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -128,7 +128,9 @@ class ExactSearch:
     ) -> tuple[Rows, int]:
         """Places of all that may be among the best ``k``, and how many were looked at."""
         weighed = query.astype(np.float64) * self._per_column
-        scaled = (weighed * _to_at_most_one(float(_lengths(weighed[None])[0]))).astype(np.float32)
+        length = float(_lengths(weighed[None])[0])
+        scaled = (weighed * (scale := _to_at_most_one(length))).astype(np.float32)
+        length = max(length * scale * ROUNDED_UP, 0.5)
         start, stop, step = 0, len(self._order), FIRST
         floor = -np.inf
         top = np.empty(0)
@@ -147,7 +149,7 @@ class ExactSearch:
             start, step = end, min(2 * step, LARGEST)
             if len(top) == k:
                 floor = top.min()
-                stop = int(np.searchsorted(self._minus_bounds, -floor, side="right"))
+                stop = int(np.searchsorted(self._minus_bounds, -floor / length, side="right"))
         found: Rows = np.concatenate(places)[np.concatenate(highest) >= floor]
         return found, start
 

@@ -2,16 +2,15 @@
 
 ``model``: the user's own vector. ``fold_in``: a vector made from items or genres, for someone whom
 the model has not met. ``popular``: the same list for everyone, the last resort. The answer names
-its tier. A score is the exact dot product [user vector, bias, 1]·[item vector, 1, bias] of a
-candidate that the index found; ``strength`` beside it is 1 / (1 + exp(-score)): the same order,
-between 0 and 1, and no probability.
+its tier. A score is the exact dot product [user vector, bias, 1]·[item vector, 1, bias];
+``strength`` beside it is 1 / (1 + exp(-score)): the same order, between 0 and 1, and no probability.
+The manifest says what finds the best: annoy's candidates, or exact search.
 """
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -20,12 +19,10 @@ from numpy.typing import NDArray
 
 from recsys_tasks.errors import NotFound, SettingsError
 from recsys_tasks.publish.channels import read_pointer
-from recsys_tasks.publish.index import index_query
 from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import read_manifest
 from recsys_tasks.recommend.artifacts import (
     Artifacts,
-    Movie,
     default_cache,
     fetch,
     open_version,
@@ -33,21 +30,12 @@ from recsys_tasks.recommend.artifacts import (
     rows_of,
 )
 from recsys_tasks.recommend.fold_in import FoldIn
+from recsys_tasks.recommend.search import Filter, best_rows, take
 
 log = logging.getLogger(__name__)
 Tier = Literal["model", "fold_in", "popular"]
-Filter = Callable[[Movie], bool]
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
-
-SPARE = 5
-"""Candidates beyond ``k`` that are scored exactly: the index may swap two that are nearly equal."""
-
-MOST_LEFT_OUT = 500
-"""Of a user who has seen more, candidates enough are found by asking again."""
-
-MORE_NODES = 3
-"""Nodes that the index inspects on top of search_k for each candidate beyond ten: measured."""
 
 
 class Recommended(NamedTuple):
@@ -157,7 +145,7 @@ class Recommender:
             k: length of the list; fewer come back when no more are left.
             exclude_seen: leave out what the user has rated, whatever the rating.
             filter: only movies for which it is true.
-            exact: score every item instead of the index's candidates.
+            exact: as if every item were scored, also where the version is searched by annoy.
         """
         artifacts, fold_in = self._artifacts, self._fold_in
         _check_k(k)
@@ -189,7 +177,7 @@ class Recommender:
             k: length of the list.
             exclude_seen: leave these movies out.
             filter: only movies for which it is true.
-            exact: score every item.
+            exact: as if every item were scored.
         """
         artifacts, fold_in = self._artifacts, self._fold_in
         _check_k(k)
@@ -214,7 +202,7 @@ class Recommender:
             genres: names as in the catalogue; unknown ones are passed over.
             k: length of the list.
             filter: only movies for which it is true.
-            exact: score every item.
+            exact: as if every item were scored.
         """
         artifacts, fold_in = self._artifacts, self._fold_in
         _check_k(k)
@@ -239,11 +227,12 @@ class Recommender:
                 f"movie {movie_id} has no vector in {artifacts.version}: nobody liked it"
             )
         vectors = artifacts.item_embeddings[:, :-2]
-        lengths = np.maximum(np.linalg.norm(vectors, axis=1), np.finfo(np.float32).tiny)
-        cosines = (vectors @ vectors[row]) / (lengths * lengths[row])
+        squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+        lengths = np.sqrt(np.where(squares > 0, squares, 1.0))
+        cosines = (vectors @ (vectors[row] / lengths[row]).astype(np.float32)) / lengths
         order = _descending(cosines)
         near = order[artifacts.is_trained[order]].tolist()
-        chosen = _take(artifacts, near, k, {row}, filter)
+        chosen = take(artifacts, near, k, {row}, filter)
         items = tuple(
             _place(artifacts, i, float(cosines[i]), (1 + float(cosines[i])) / 2) for i in chosen
         )
@@ -276,68 +265,13 @@ def _ranked(
     tier: Tier,
     user_id: int | None = None,
 ) -> Recommendations:
-    """The best ``k`` that are not barred, among ever more candidates until there are enough."""
-    out = set(barred)
-    near: list[int] = []
-    for candidates in _widening(artifacts, vector, k, barred, exact, filter):
-        trained = (row for row in candidates if artifacts.is_trained[row])
-        near = _take(artifacts, trained, k + SPARE, out, filter)
-        if len(near) >= k:
-            break
-    scores = artifacts.item_embeddings[np.array(near, np.int64)] @ vector
+    """The best ``k`` that are not barred, with their scores: by the index, or exactly."""
+    rows, scores = best_rows(artifacts, vector, k, barred, filter, exact)
     items = tuple(
-        _place(artifacts, near[i], score, _strength(score))
-        for i in _descending(scores)[:k].tolist()
-        for score in [float(scores[i])]
+        _place(artifacts, row, score, _strength(score))
+        for row, score in zip(rows.tolist(), (scores + float(vector[-2])).tolist(), strict=True)
     )
     return Recommendations(artifacts.dataset, artifacts.version, tier, items, user_id)
-
-
-def _widening(
-    artifacts: Artifacts,
-    vector: Floats,
-    k: int,
-    barred: list[int],
-    exact: bool,
-    filter: Filter | None,
-) -> Iterator[list[int]]:
-    """Candidate rows, best first: from the index, four times as many each time, and at last all."""
-    n_items, facts = len(artifacts.item_ids), artifacts.index_facts
-    query = index_query(vector, facts.metric)
-    wanted = k + SPARE + min(len(barred), MOST_LEFT_OUT)
-    while not exact and wanted < n_items // 8:
-        search_k = facts.search_k + MORE_NODES * (wanted - 10)
-        yield artifacts.index.get_nns_by_vector(query, wanted, search_k)
-        wanted *= 4
-    yield _best_of_all(artifacts, vector, n_items if filter else k + SPARE, barred)
-
-
-def _best_of_all(artifacts: Artifacts, vector: Floats, n: int, barred: list[int]) -> list[int]:
-    """The rows with the ``n`` highest scores, best first, the barred ones behind all others."""
-    scores = artifacts.item_embeddings @ vector
-    scores[barred] = -np.inf
-    scores[~artifacts.is_trained] = -np.inf
-    if n >= len(scores):
-        order = _descending(scores)
-    else:
-        top = np.sort(np.argpartition(scores, -n)[-n:])
-        order = top[_descending(scores[top])]
-    return [int(row) for row in order]
-
-
-def _take(
-    artifacts: Artifacts,
-    candidates: Iterable[int],
-    most: int,
-    barred: set[int],
-    filter: Filter | None,
-) -> list[int]:
-    allowed = (
-        row
-        for row in candidates
-        if row not in barred and (filter is None or filter(artifacts.movies[row]))
-    )
-    return list(islice(allowed, most))
 
 
 def _popular(
@@ -349,7 +283,7 @@ def _popular(
 ) -> Recommendations:
     """The popular list; its score is the number of training positives, as a share of the first's."""
     most = max(1, artifacts.movies[int(artifacts.popular[0])].positives)
-    chosen = _take(artifacts, artifacts.popular.tolist(), k, set(barred), filter)
+    chosen = take(artifacts, artifacts.popular.tolist(), k, set(barred), filter)
     items = tuple(
         _place(artifacts, row, share, share)
         for row in chosen

@@ -8,6 +8,7 @@ import pytest
 from tiny_version import make_version
 
 from recsys_tasks.errors import ArtifactRefused
+from recsys_tasks.publish import canonical_json
 from recsys_tasks.publish.manifest import REQUIRED, Manifest
 
 
@@ -35,6 +36,15 @@ def test_its_bytes_read_back_to_itself_and_hash_alike(manifest: Manifest) -> Non
     assert again.sha256() == manifest.sha256()
 
 
+def test_a_manifest_from_before_search_could_be_chosen_keeps_its_hash_and_means_annoy(
+    manifest: Manifest,
+) -> None:
+    document = canonical_json.to_bytes(json.loads(changed(manifest, "index/search", None)))
+    old = Manifest.from_bytes(document)
+    assert old.index.search == "annoy"
+    assert old.to_bytes() == document
+
+
 def test_every_file_is_described_with_hash_size_dtype_and_shape(
     manifest: Manifest, tmp_path: Path
 ) -> None:
@@ -45,8 +55,9 @@ def test_every_file_is_described_with_hash_size_dtype_and_shape(
 
 
 def test_open_sections_carry_more_keys(manifest: Manifest) -> None:
-    read = Manifest.from_bytes(changed(manifest, "model/patience", 3))
-    assert json.loads(read.to_bytes())["model"]["patience"] == 3
+    for section in ("model", "index", "split", "data", "metrics"):
+        read = Manifest.from_bytes(changed(manifest, f"{section}/patience", 3))
+        assert json.loads(read.to_bytes())[section]["patience"] == 3
 
 
 @pytest.mark.parametrize(
@@ -63,6 +74,7 @@ def test_open_sections_carry_more_keys(manifest: Manifest) -> None:
         ("index/metric", "euclidean", "index.metric"),
         ("index/width", 10**9, "index.width"),
         ("index/search_k", -1, "index.search_k"),
+        ("index/search", "faiss", "index.search"),
         ("files/items.ann/sha256", "00", "items.ann.sha256"),
         ("files/items.ann/bytes", 2**41, "items.ann.bytes"),
         ("files/user_ids.npy/shape", [-1], "shape"),

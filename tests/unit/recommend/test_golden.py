@@ -41,6 +41,22 @@ def test_an_index_that_is_searched_harder_still_agrees(
     replay(Recommender(replace(artifacts, index_facts=facts)), paths["golden.json"])
 
 
+def test_exact_answers_may_not_be_seven_of_ten(
+    artifacts: Artifacts, paths: dict[str, Path], tmp_path: Path
+) -> None:
+    queries = json.loads(paths["golden.json"].read_text())
+    as_served = next(query for query in queries if not query["ask"]["exact"])
+    facts = artifacts.index_facts.model_copy(update={"search": "exact"})
+    served_exactly = Recommender(replace(artifacts, index_facts=facts))
+    user = as_served["ask"]["id"]
+    others = [item.movie_id for item in served_exactly.recommend(user, 13).items][-3:]
+    as_served["movie_ids"][-3:] = others
+    (path := tmp_path / "golden.json").write_text(json.dumps([as_served]))
+    assert replay(Recommender(artifacts), path) == 1
+    with pytest.raises(ArtifactRefused, match="answered otherwise"):
+        replay(served_exactly, path)
+
+
 def score_moved(queries: Any) -> Any:
     queries[0]["scores"][0] += 0.01
     return queries

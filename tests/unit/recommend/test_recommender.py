@@ -1,5 +1,7 @@
 """Answers: exact scores, seen items left out, the tier named, and the index as good as exact search."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from recsys_tasks.errors import NotFound, SettingsError
 from recsys_tasks.recommend.artifacts import Artifacts
 from recsys_tasks.recommend.recommender import Recommendations, Recommender
+from recsys_tasks.recommend.search import Filter
 
 UNRATED, UNTRAINED, TRAINED, STRANGER = 5, 8, 35, 6
 """Ids of a user without ratings, one without training positives, one with, and one not known."""
@@ -50,6 +53,50 @@ def test_the_index_finds_nearly_all_that_exact_search_finds(
         found = ids(recommender.recommend(user_id))
         hits, total = hits + len(best & set(found)), total + len(best)
     assert hits / total >= 0.95
+
+
+def no_annoy(artifacts: Artifacts) -> Recommender:
+    """The same version, searched exactly, whose annoy index cannot answer."""
+    facts = artifacts.index_facts.model_copy(update={"search": "exact"})
+    return Recommender(replace(artifacts, index_facts=facts, index=None))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("filter", [None, lambda movie: "Drama" in movie.genres])
+def test_where_the_manifest_says_exact_annoy_is_not_asked(
+    recommender: Recommender, artifacts: Artifacts, filter: Filter | None
+) -> None:
+    exactly = no_annoy(artifacts)
+    for user_id in artifacts.user_ids.tolist():
+        expected = recommender.recommend(user_id, filter=filter, exact=True)
+        assert exactly.recommend(user_id, filter=filter) == expected
+    assert exactly.recommend_for([2, 9]) == recommender.recommend_for([2, 9], exact=True)
+    genres = ["Drama"]
+    assert exactly.recommend_for_features(genres) == recommender.recommend_for_features(
+        genres, exact=True
+    )
+
+
+def test_annoy_and_exact_search_give_an_item_the_same_score(
+    recommender: Recommender, artifacts: Artifacts
+) -> None:
+    for user_id in artifacts.user_ids.tolist():
+        exact = {i.movie_id: i.score for i in recommender.recommend(user_id, 300, exact=True).items}
+        for item in recommender.recommend(user_id, 5).items:
+            assert item.score == exact[item.movie_id]
+
+
+def test_similar_does_not_mind_how_long_vectors_are(artifacts: Artifacts) -> None:
+    rng = np.random.default_rng(3)
+    lengths = (10.0 ** rng.uniform(-28, 28, (len(artifacts.item_ids), 1))).astype(np.float32)
+    items = artifacts.item_embeddings.copy()
+    items[:, :-2] *= lengths
+    stretched = Recommender(replace(artifacts, item_embeddings=items))
+    for movie_id in artifacts.item_ids[::50].tolist():
+        expected = Recommender(artifacts).similar(movie_id)
+        answer = stretched.similar(movie_id)
+        assert ids(answer) == ids(expected)
+        scores = [item.score for item in expected.items]
+        assert [item.score for item in answer.items] == pytest.approx(scores, rel=1e-4)
 
 
 def test_strength_has_the_order_of_the_score_between_0_and_1(recommender: Recommender) -> None:

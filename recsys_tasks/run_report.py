@@ -8,6 +8,7 @@ from recsys_tasks.errors import NotFound
 from recsys_tasks.publish.report import render_report
 from recsys_tasks.rivalry import Rivalry
 from recsys_tasks.run import Run, RunFiles
+from recsys_tasks.step_list import APPROVAL, STEPS, StepSpec
 from recsys_tasks.step_notes import Note
 from recsys_tasks.version_facts import library_versions
 
@@ -17,10 +18,10 @@ WORDLESS = "did not finish and left no reason; see the log of the first red task
 """Said of a step that was killed, ran out of time, waits for a person or met a bug."""
 
 Heard = Callable[[str], str | None]
-"""What is known of a step's failure from elsewhere than its note, if anything."""
+"""What is known of a task's failure from elsewhere than its note, if anything."""
 
 
-def nothing(step: str) -> None:
+def nothing(task: str) -> None:
     """Nobody heard of it."""
 
 
@@ -28,18 +29,6 @@ MODEL_METRICS = ("precision_at_5", "recall_at_10", "ndcg_at_10")
 
 MADE = ("data", "checks", "metrics", "gate", "index")
 """Sections of the report that a step leaves whole, in a file of that name."""
-
-MAKES = {
-    "fit_dataset": ("data", "checks"),
-    "train": ("history",),
-    "evaluate": ("metrics", "examples", "neighbours", "activity", "champion", "changes"),
-    "gate": ("gate",),
-    "build_index": ("index", "index_seconds", "index_found"),
-}
-"""Which step makes which of the report's facts."""
-
-JUDGES = ("fit_dataset", "gate", "build_index")
-"""Steps that leave what they found also when they then refuse it."""
 
 
 def report_of_version(rivalry: Rivalry) -> dict[str, Any]:
@@ -65,7 +54,7 @@ def report_of_version(rivalry: Rivalry) -> dict[str, Any]:
 
 
 def report_of_run(
-    rivalry: Rivalry, notes: Sequence[Note], steps: Sequence[str], heard: Heard = nothing
+    rivalry: Rivalry, notes: Sequence[Note], heard: Heard = nothing
 ) -> dict[str, Any]:
     """What a run's report says: the version's, with the time, memory and fate of each step.
 
@@ -74,8 +63,8 @@ def report_of_run(
     Args:
         rivalry: of the run.
         notes: what the steps left of their running.
-        steps: the names of all of them, in order.
-        heard: asked about a step that left no note: what it fails of may be the store itself.
+        heard: asked about the tasks of a step that left no note: what failed may be the store itself, or a
+            person said no.
     """
     files = rivalry.data.files
     training = _maybe(files, "training.json") or {"history": []}
@@ -85,7 +74,7 @@ def report_of_run(
             "index_seconds": _maybe(files, "index_seconds.json"),
             "index_found": _maybe(files, "index_found.json"),
             "timings": list(notes),
-            "failures": failures_of(notes, steps, heard),
+            "failures": failures_of(notes, heard),
         }
     )
     stale = _stale(notes)
@@ -124,7 +113,9 @@ def outcome_of(facts: Mapping[str, Any]) -> dict[str, Any]:
         whatever of them is known.
     """
     failures = facts.get("failures") or ()
-    refused = (facts.get("gate") or {}).get("accepted") is False
+    refused = (facts.get("gate") or {}).get("accepted") is False or any(
+        failure["step"] == APPROVAL for failure in failures
+    )
     timings = facts.get("timings") or ()
     return {
         **facts["run"],
@@ -137,26 +128,42 @@ def outcome_of(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def failures_of(
-    notes: Sequence[Note], steps: Sequence[str], heard: Heard = nothing
-) -> list[dict[str, str]]:
-    """The steps that failed, in order, and those that began and left no note: after a failure none begins."""
+def failures_of(notes: Sequence[Note], heard: Heard = nothing) -> list[dict[str, str]]:
+    """What failed, in order, and what began and left no note: after a failure none begins.
+
+    Returns:
+        ``step``, the task that failed: the step, or one that belongs to it; and ``failure``, in words.
+    """
     found, failures, before_failed = {note["step"]: note for note in notes}, [], False
-    for step in steps:
-        if step in found:
-            failure = found[step]["failure"]
+    for step in STEPS:
+        note = found.get(step.name)
+        if note is not None:
+            task, failure = note.get("task", step.name), note["failure"]
         else:
-            failure = "" if before_failed else heard(step) or WORDLESS
+            task, failure = ("", "") if before_failed else _unnoted(step, heard)
         if failure:
-            failures.append({"step": step, "failure": failure})
-        before_failed = step not in found or bool(failure)
+            failures.append({"step": task, "failure": failure})
+        before_failed = note is None or bool(failure)
     return failures
+
+
+def _unnoted(step: StepSpec, heard: Heard) -> tuple[str, str]:
+    """The task of a step without a note that is known to have failed, and of what."""
+    for task in step.task_ids:
+        if told := heard(task):
+            return task, told
+    return step.name, WORDLESS
 
 
 def _stale(notes: Sequence[Note]) -> set[str]:
     """Names of the facts whose step has not made them in the run's latest course."""
-    ended = {note["step"]: not note["failure"] or note["step"] in JUDGES for note in notes}
-    return {name for step, names in MAKES.items() if not ended.get(step) for name in names}
+    failed = {note["step"]: bool(note["failure"]) for note in notes}
+    return {
+        name
+        for step in STEPS
+        if failed.get(step.name, True) and not (step.judges and step.name in failed)
+        for name in step.makes
+    }
 
 
 def _headline(facts: Mapping[str, Any]) -> dict[str, float]:

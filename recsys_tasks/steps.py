@@ -56,7 +56,9 @@ from recsys_tasks.run_report import (
     write_report,
 )
 from recsys_tasks.settings import Settings
-from recsys_tasks.step_notes import StepNotes, peak_mb
+from recsys_tasks.step_list import ORDER as ORDER
+from recsys_tasks.step_list import SHARDS
+from recsys_tasks.step_notes import StepNotes, peak_mb, shard_task
 from recsys_tasks.version_facts import data_facts, lineage, manifest_sections
 
 log = logging.getLogger(__name__)
@@ -66,23 +68,6 @@ P = ParamSpec("P")
 Reference = dict[str, Any]
 """What a step returns: keys, names and a few numbers."""
 
-ORDER = (
-    "migrate",
-    "ingest",
-    "fit_dataset",
-    "split",
-    "train",
-    "evaluate",
-    "gate",
-    "export_embeddings",
-    "build_index",
-    "publish",
-    "verify",
-    "promote",
-)
-"""The steps of a run but ``report``, which runs after them whatever happened."""
-
-
 EXPORTED = tuple(name for name in REQUIRED if name != golden.NAME)
 """Files of a version that earlier steps leave for ``publish``."""
 
@@ -90,37 +75,30 @@ EXPORTED = tuple(name for name in REQUIRED if name != golden.NAME)
 Step = Callable[Concatenate["Steps", P], Reference]
 
 
-def recorded_as(name: str) -> Callable[[Step[P]], Step[P]]:
-    """A step that says in the log what it does and made, and leaves its time, memory and fate."""
-
-    def decorate(step: Step[P]) -> Step[P]:
-        @wraps(step)
-        def run(self: "Steps", /, *arguments: P.args, **keywords: P.kwargs) -> Reference:
-            began = time.monotonic()
-            purpose = (step.__doc__ or "").partition("\n")[0]
-            log.info("%s: %s %s, version %s", name, purpose, self.run.dataset, self.run.version)
-            self.notes.begin(name)
-            try:
-                made = step(self, *arguments, **keywords)
-            except MemoryError as error:
-                refused = TrainingRefused(f"{name}: out of memory at {peak_mb()} MB ({error})")
-                self.notes.end(name, time.monotonic() - began, failure=str(refused))
-                raise refused from error
-            except RecsysError as error:
-                self.notes.end(name, time.monotonic() - began, failure=str(error))
-                raise
-            self.notes.end(name, seconds := time.monotonic() - began)
-            log.info("%s: done in %.1f s; %s", name, seconds, _in_words(made))
-            return made
-
-        return run
-
-    return decorate
-
-
 def recorded(step: Step[P]) -> Step[P]:
-    """A step that is recorded under its own name."""
-    return recorded_as(step.__name__)(step)
+    """A step that says in the log what it does and made, and leaves its time, memory and fate."""
+    name, purpose = step.__name__, (step.__doc__ or "").partition("\n")[0]
+
+    @wraps(step)
+    def run(self: "Steps", /, *arguments: P.args, **keywords: P.kwargs) -> Reference:
+        began, notes = time.monotonic(), self.notes
+        task = name if name != SHARDS else shard_task(*arguments, **keywords)  # type: ignore[arg-type]  # its own two
+        log.info("%s: %s %s, version %s", task, purpose, self.run.dataset, self.run.version)
+        notes.begin(task)
+        try:
+            made = step(self, *arguments, **keywords)
+        except MemoryError as error:
+            refused = TrainingRefused(f"{name}: out of memory at {peak_mb()} MB ({error})")
+            notes.end(task, time.monotonic() - began, failure=str(refused))
+            raise refused from error
+        except RecsysError as error:
+            notes.end(task, time.monotonic() - began, failure=str(error))
+            raise
+        notes.end(task, seconds := time.monotonic() - began)
+        log.info("%s: done in %.1f s; %s", task, seconds, _in_words(made))
+        return made
+
+    return run
 
 
 @dataclass(frozen=True)
@@ -154,7 +132,7 @@ class Steps:
     @property
     def notes(self) -> StepNotes:
         """What each step left of its time, memory and fate."""
-        return StepNotes(self.store, self.files.key("steps/"), ORDER)
+        return StepNotes(self.store, self.files.key("steps/"))
 
     @property
     def rivalry(self) -> Rivalry:
@@ -261,7 +239,7 @@ class Steps:
         self.files.put_json("training.json", facts)
         return {"model": self.files.key("model.npz"), "epochs": fitted.epochs}
 
-    @recorded_as("evaluate")
+    @recorded
     def evaluate_users(self, number: int, of: int) -> Reference:
         """Ranks the test positives of one shard of the users, by every scorer, for ``evaluate``."""
         shard = Shard(number, of)
@@ -418,9 +396,9 @@ class Steps:
         """Writes what a person reads about the run, with whatever the steps left; returns what it came to.
 
         Args:
-            heard: asked about a step that left no note of its failure.
+            heard: asked about the tasks of a step that left no note of its failure.
         """
-        facts = report_of_run(self.rivalry, self.notes.read(), ORDER, heard)
+        facts = report_of_run(self.rivalry, self.notes.read(), heard)
         return write_report(self.files, facts)
 
     def _held(self, verdict: Verdict) -> int:

@@ -22,10 +22,11 @@ def approval() -> list[Any]:
     hours = float(os.environ.get("RECSYS_APPROVAL_HOURS", "0"))
     if hours <= 0:
         return []
-    from airflow.providers.standard.operators.hitl import ApprovalOperator
+    from recsys_airflow.approval_operator import TellingApproval
+    from recsys_tasks.step_list import APPROVAL
 
-    waiting = ApprovalOperator(
-        task_id="approve",
+    waiting = TellingApproval(
+        task_id=APPROVAL,
         subject="Promote this version to champion?",
         body=BODY,
         fail_on_reject=True,

@@ -57,9 +57,10 @@ def write_report() -> dict[str, Any]:
 
 
 def failure_left_by(task_id: str) -> str | None:
-    """The sentence with which a task of the current run failed, where it left one."""
-    left: str | None = get_current_context()["ti"].xcom_pull(task_ids=task_id, key=FAILURE)
-    return left
+    """The sentence with which a task of the current run failed, or one of its shards, where it left one."""
+    pulled = get_current_context()["ti"].xcom_pull(task_ids=task_id, key=FAILURE)
+    every = [pulled] if isinstance(pulled, str) else list(pulled or ())
+    return next((str(sentence) for sentence in every if sentence), None)
 
 
 def database() -> "Database":

@@ -184,3 +184,39 @@ def test_an_approval_has_a_time_limit_and_a_rejection_fails_the_run(monkeypatch)
     assert approve.fail_on_reject
     assert approve.upstream_task_ids == {"verify"}
     assert approve.downstream_task_ids == {"promote"}
+
+
+class Pushed:
+    """A task instance that keeps what it is given."""
+
+    def __init__(self):
+        self.left = {}
+
+    def xcom_push(self, key, value):
+        self.left[key] = value
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (
+            {"chosen_options": ["Reject"], "responded_by_user": {"id": "7", "name": "ann"}},
+            "rejected by ann",
+        ),
+        (
+            {"error": "no answer", "error_type": "timeout"},
+            "nobody answered within 12 hours",
+        ),
+    ],
+)
+def test_a_persons_no_and_a_missing_answer_are_left_for_the_report(monkeypatch, event, said):
+    from recsys_airflow.approval import approval
+    from recsys_airflow.bridge import FAILURE
+
+    monkeypatch.setenv("RECSYS_APPROVAL_HOURS", "12")
+    (waiting,) = approval()
+    answer = {"params_input": {}, "responded_at": datetime.now(UTC), **event}
+    task = Pushed()
+    with pytest.raises(Exception, match=r"Reject|error"):
+        waiting.execute_complete({"ti": task, "task": waiting}, answer)
+    assert said in task.left[FAILURE]

@@ -43,6 +43,17 @@ def test_the_tasks_form_one_chain_in_the_stated_order(nightly):
     assert edges == set(pairwise(ORDER))
 
 
+def test_with_shards_and_an_approval_airflows_tasks_are_those_of_the_steps(monkeypatch):
+    import recsys_train
+
+    from recsys_tasks.step_list import STEPS
+
+    monkeypatch.setenv("RECSYS_EVALUATION_SHARDS", "3")
+    monkeypatch.setenv("RECSYS_APPROVAL_HOURS", "12")
+    tasks = [task.task_id for task in recsys_train.recsys_train().topological_sort()]
+    assert tasks == [*(task for step in STEPS for task in step.task_ids), "report"]
+
+
 def test_only_the_report_runs_whatever_happened_and_it_never_turns_a_red_run_green(nightly):
     report = nightly.get_task("report")
     assert [task.task_id for task in nightly.tasks if task.is_teardown] == ["report"]

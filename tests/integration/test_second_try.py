@@ -10,7 +10,7 @@ from small_source import write_source
 from recsys_tasks.cli import main
 from recsys_tasks.commands.train import _named_run
 from recsys_tasks.data.postgres import Database
-from recsys_tasks.errors import GateRejected
+from recsys_tasks.errors import GateRejected, NotFound
 from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.run import Run
 from recsys_tasks.settings import Settings
@@ -113,3 +113,21 @@ def test_tune_writes_under_the_run_that_it_is_told_to_be(
 def test_two_runs_that_begin_in_one_second_are_two():
     versions = {_named_run("small", "recsys_cli", None, None).version for _ in range(50)}
     assert len(versions) == 50
+
+
+def test_a_shard_that_failed_is_told_although_another_ended_well_after_it(
+    database_url, bucket, tmp_path
+):
+    steps = steps_of(database_url, bucket, tmp_path)
+    run_until(steps, "train")
+    model = steps.files.get_bytes("model.npz")
+    steps.store.delete(steps.files.key("model.npz"))
+    with pytest.raises(NotFound):
+        steps.evaluate_users(0, 2)
+    steps.files.put_bytes("model.npz", model)
+    steps.evaluate_users(1, 2)
+    written = steps.report()
+    assert written["reason"].startswith("evaluate_users: ")
+    assert "model.npz" in written["reason"]
+    assert "gate" not in written["reason"]
+    assert "Failed at evaluate_users" in steps.store.get(written["report"]).decode()

@@ -1,0 +1,38 @@
+"""Airflow's approval, which says who rejected, or that nobody answered, where the report looks for it."""
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.exceptions import HITLRejectException, HITLTimeoutError
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+from recsys_airflow.bridge import FAILURE
+
+
+class TellingApproval(ApprovalOperator):
+    """Leaves the reason with Airflow when it fails."""
+
+    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        """Called with the answer, or with the end of the waiting."""
+        try:
+            return super().execute_complete(context, event)
+        except HITLRejectException:
+            self._leave(context, f"rejected by {_name(event)}")
+            raise
+        except HITLTimeoutError:
+            self._leave(context, f"nobody answered within {_hours(self.response_timeout)} hours")
+            raise
+
+    def _leave(self, context: Any, reason: str) -> None:
+        sentence = f"{reason}; the version stays published and the champion stays where it was"
+        context["ti"].xcom_push(FAILURE, sentence)
+
+
+def _hours(waited: timedelta | None) -> str:
+    return f"{(waited or timedelta()).total_seconds() / 3600:g}"
+
+
+def _name(event: dict[str, Any]) -> str:
+    """Who answered, as Airflow names them."""
+    who = event.get("responded_by_user") or {}
+    return str(who.get("name") or who.get("id") or "a person")

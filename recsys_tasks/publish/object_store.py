@@ -8,6 +8,7 @@ answers as if they had held, which is why publishing also reads back what it wro
 
 import base64
 import hashlib
+import http.client
 import io
 import logging
 import os
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
+from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -53,13 +55,17 @@ _MAKING_CLIENT = threading.Lock()  # a boto3 session is not safe to share while 
 CHUNK = 2**20
 """Bytes that a download holds in memory at a time."""
 
-BROKEN = (BotoCoreError, ClientError, ResponseParserError, HTTPError)
-"""What boto3 raises; the last two escape it when an answer is cut short or is not XML."""
+BROKEN = (
+    *(BotoCoreError, ClientError, Boto3Error),
+    *(ResponseParserError, HTTPError, http.client.HTTPException, ConnectionError, TimeoutError),
+)
+"""What boto3 raises: its own errors, and those that escape it when an answer is cut short or is not XML."""
 
 _ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 _CONFLICT = {"412", "PreconditionFailed"}
 _PASSING = {"409", "ConditionalRequestConflict", "OperationAborted", "429", "SlowDown"}
 _PASSING |= {"RequestTimeout", "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch"}
+_PASSING |= {"NoSuchUpload", "InvalidPart", "InvalidPartOrder"}  # an upload in parts begins anew
 
 
 @dataclass(frozen=True)
@@ -399,11 +405,13 @@ def _translated(error: Exception, what: str, access: StoreAccess) -> RecsysError
     """The store's complaint as an error of the project, without any credential in it."""
     if isinstance(error, RecsysError):
         return error
+    if isinstance(error, Boto3Error) and isinstance(error.__context__, ClientError):
+        error = error.__context__  # what the store said to one part of an upload
     if not isinstance(error, ClientError):
         return StoreUnavailable(f"{what}: {access.endpoint} {type(error).__name__}")
     code = _code(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in _ABSENT or status == 404:
+    if code in _ABSENT or (status == 404 and code not in _PASSING):
         return NotFound(f"{what} is not in the bucket {access.bucket}")
     if code in _CONFLICT:
         return PublishConflict(f"{what}: someone else wrote it first")

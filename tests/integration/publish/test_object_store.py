@@ -42,6 +42,61 @@ def test_a_large_file_goes_in_parts_and_comes_back_whole(
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
 
+@pytest.fixture
+def in_parts(tmp_path: Path) -> Path:
+    """A file that goes up in three parts where parts begin at 6 MB."""
+    path = tmp_path / "large"
+    path.write_bytes(np.random.default_rng(1).bytes(12 * 2**20))
+    return path
+
+
+@pytest.mark.parametrize("at", range(5), ids=["create", "part", "part", "part", "complete"])
+@pytest.mark.parametrize("kind", ["503", "connection reset", "request cut short"])
+def test_an_upload_in_parts_is_retried_whichever_request_fails(
+    bucket: StoreAccess, in_parts: Path, kind: str, at: int
+) -> None:
+    with FaultProxy(bucket).running() as proxy:
+        proxy.arm(Fault(kind, at))
+        store = ObjectStore(proxy.access, BRISK, multipart_from=6 * 2**20)
+        assert store.upload_file(in_parts, "large") == file_sha256(in_parts)
+
+
+@pytest.mark.parametrize("kind", ["503", "connection reset"])
+def test_an_upload_in_parts_that_keeps_failing_says_that_the_store_is_away(
+    bucket: StoreAccess, in_parts: Path, kind: str
+) -> None:
+    with FaultProxy(bucket).running() as proxy:
+        proxy.arm(Fault(kind, 1, lasting=True))
+        store = ObjectStore(proxy.access, BRISK, multipart_from=6 * 2**20)
+        with pytest.raises(StoreUnavailable, match="large"):
+            store.upload_file(in_parts, "large")
+
+
+def test_an_upload_in_parts_that_is_refused_is_permanent(
+    bucket: StoreAccess, in_parts: Path
+) -> None:
+    wrong = replace(bucket, secret_key="planted-secret-0123456789")
+    with pytest.raises(PermanentError, match="credentials"):
+        ObjectStore(wrong, BRISK, multipart_from=6 * 2**20).upload_file(in_parts, "large")
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "reset"), TimeoutError("slow")])
+def test_a_socket_that_breaks_under_a_download_says_that_the_store_is_away(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    from botocore.response import StreamingBody
+
+    store.put("key", b"x" * 100_000)
+
+    def breaks(*_: object, **__: object) -> bytes:
+        raise error
+
+    monkeypatch.setattr(StreamingBody, "read", breaks)
+    with pytest.raises(StoreUnavailable, match="key"):
+        store.download_file("key", tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_listing_names_keys_in_order_with_sizes(store: ObjectStore) -> None:
     for key in ("b/2", "a", "b/1"):
         store.put(key, key.encode())

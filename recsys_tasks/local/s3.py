@@ -87,7 +87,13 @@ def _launch(home: Path, access: StoreAccess, port: int) -> Child:
         *("--host", LOOPBACK, "--port", str(port), "--no-access-log", "--log-level", "warning"),
     ]
     try:
-        (home / "objects").mkdir(exist_ok=True)
+        _make_private(home / "objects")
         return start_child("the S3 server", command, home / "s3.log", environ)
     except OSError as error:
         raise StoreUnavailable(f"{home} cannot be written: {error}") from None
+
+
+def _make_private(folder: Path) -> None:
+    """A folder that only its owner may enter, whoever else may enter the one around it."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)  # one that was made before, or under another umask

@@ -44,6 +44,14 @@ def test_a_bucket_keeps_what_is_put_into_it(bucket: StoreAccess):
     assert client.get_object(Bucket=bucket.bucket, Key="a/b")["Body"].read() == b"film"
 
 
+def test_what_is_stored_is_open_to_its_owner_alone(tmp_path):
+    tmp_path.chmod(0o711)
+    (tmp_path / "objects").mkdir(mode=0o755)
+    server = start_s3(tmp_path, "key", "secret-of-enough-letters", "recsys")
+    server.stop()
+    assert (tmp_path / "objects").stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="NOT TESTED: only root's Postgres changes accounts")
 def test_root_in_a_clone_that_is_closed_to_others_runs_a_copy_of_the_programs(
     service_home, monkeypatch

@@ -41,7 +41,7 @@ from recsys_tasks.publish.embeddings import Features, Items, Users, write_versio
 from recsys_tasks.publish.index import build_index
 from recsys_tasks.publish.manifest import REQUIRED, IndexFacts
 from recsys_tasks.publish.object_store import ObjectStore
-from recsys_tasks.publish.postgres_export import TABLES, write_embeddings
+from recsys_tasks.publish.postgres_export import tables_follow
 from recsys_tasks.publish.report import render_report
 from recsys_tasks.recommend import golden
 from recsys_tasks.reigning import BEFORE_REFIT
@@ -371,26 +371,22 @@ class Steps:
     @recorded
     def verify(self) -> Reference:
         """Has a fresh process load the published version and replay its golden queries."""
-        publisher.verify_in_fresh_process(self.store.access, self.run.dataset, self.run.version)
+        publisher.verify_version(self.store, self.run.dataset, self.run.version)
         return {"verified": keys.version(self.run.dataset, self.run.version)}
 
     @recorded
     def promote(self) -> Reference:
-        """Moves the champion's pointer to this version."""
+        """Moves the champion's pointer to this version, and the tables of embeddings with it.
+
+        Raises:
+            PublishConflict: the champion is another one than this version was compared with.
+        """
         dataset, version = self.run.dataset, self.run.version
         by = f"{self.run.dag_id}/{self.run.run_id}"
-        lock = self.database.advisory_lock(f"promote:{dataset}")
-        pointer = channels.promote(self.store, lock, dataset, version, by)
-        if self.settings.publish.write_postgres:
-            self._write_to_postgres()
-        served = self.files.get_json("metrics.json")["test_served"]
-        return {
-            "dataset": dataset,
-            "version": version,
-            "manifest": keys.manifest(dataset, version),
-            "sha256": pointer.manifest_sha256,
-            "metrics": {name: served[name] for name in ("precision_at_5", "ndcg_at_10")},
-        }
+        lock = self.database.advisory_lock(channels.lock_name(dataset))
+        tables = tables_follow(self.database, self.store, self.settings.publish.write_postgres)
+        channels.promote_run(self.store, lock, dataset, version, by, follow=tables)
+        return channels.announcement(publisher.read_manifest(self.store, dataset, version))
 
     def report(self, heard: Heard = nothing) -> Reference:
         """Writes what a person reads about the run, with whatever the steps left; returns what it came to.
@@ -478,13 +474,6 @@ class Steps:
             for path in sorted(folder.iterdir()):
                 if path.name not in names:
                     self.store.upload_file(path, self.files.key(f"files/{path.name}"))
-
-    def _write_to_postgres(self) -> None:
-        """Both tables of embeddings, from the files that were published, in one transaction."""
-        names = [name for _, _, ids, rows in TABLES for name in (ids, rows)]
-        with self._exchange(*names) as folder, self.database.connect() as connection:
-            rows = write_embeddings(connection, self.run.dataset, self.run.version, folder)
-        log.info("wrote %d embeddings to Postgres", rows)
 
 
 def _history(fitted: Fitted) -> list[dict[str, Any]]:

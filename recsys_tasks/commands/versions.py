@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from recsys_tasks.commands import Answer, Subcommands, add_command
 
 if TYPE_CHECKING:
+    from recsys_tasks.data.postgres import Database
+    from recsys_tasks.publish.channels import Pointer
     from recsys_tasks.publish.object_store import ObjectStore
 
 
@@ -47,12 +49,15 @@ def _add_promote(commands: Subcommands) -> None:
         "promote",
         promote_version,
         "point the champion at a published version",
-        "A version that the gate rejected needs --force and a --reason, which the pointer keeps.\n\n"
+        "Every file of the version is checked first. A version that the gate rejected needs --force and\n"
+        "a --reason, which the pointer keeps; one that is older than the champion needs --older.\n\n"
         "examples:\n  recsys promote 20261124T030000Z-1a2b3c4d\n"
+        "  recsys promote 20261117T030000Z-5e6f7a8b --older\n"
         '  recsys promote 20261124T030000Z-1a2b3c4d --force --reason "hotfix of the catalogue"',
     )
     parser.add_argument("version")
     parser.add_argument("--force", action="store_true", help="although the gate rejected it")
+    parser.add_argument("--older", action="store_true", help="although the champion is newer")
     parser.add_argument("--reason", default="", help="why; kept in the pointer and in history")
     parser.add_argument("--by", default="", help="who promotes (default: the user's name)")
 
@@ -62,8 +67,14 @@ def _add_rollback(commands: Subcommands) -> None:
         commands,
         "rollback",
         roll_back,
-        "point the champion back at its predecessor; twice: at the predecessor's",
-        'example:\n  recsys rollback --reason "odd films on page one"',
+        "point the champion back at its predecessor",
+        "A repeat changes nothing: what is rolled back is the version that --from names. Without it that is\n"
+        "the champion, unless the champion itself came by a rollback.\n\n"
+        'examples:\n  recsys rollback --reason "odd films on page one"\n'
+        "  recsys rollback --from 20261124T030000Z-1a2b3c4d",
+    )
+    parser.add_argument(
+        "--from", dest="undo", metavar="VERSION", help="go back from this version, and no other"
     )
     parser.add_argument("--reason", default="", help="why; kept in the pointer and in history")
     parser.add_argument("--by", default="", help="who rolls back (default: the user's name)")
@@ -92,16 +103,18 @@ def _add_gc(commands: Subcommands) -> None:
 def list_versions(arguments: Namespace) -> Answer:
     """``recsys versions``."""
     from recsys_tasks.publish.channels import read_pointer
-    from recsys_tasks.publish.publisher import list_manifests
+    from recsys_tasks.publish.publisher import list_manifests, refusals
 
     store = _store()
     pointer = read_pointer(store, arguments.dataset)
     champion = pointer.version if pointer else None
+    refused = refusals(store, arguments.dataset)
     document = [
         {
             "version": manifest.version,
             "champion": manifest.version == champion,
-            "accepted": manifest.gate.accepted,
+            "accepted": manifest.gate.accepted and manifest.version not in refused,
+            "refused": refused.get(manifest.version),
             "metrics": manifest.metrics.get("test_served", {}),
         }
         for manifest in list_manifests(store, arguments.dataset)
@@ -135,27 +148,46 @@ def show_history(arguments: Namespace) -> Answer:
 
 def promote_version(arguments: Namespace) -> Answer:
     """``recsys promote``."""
-    from recsys_tasks.publish.channels import promote
+    from recsys_tasks.publish.channels import promote, read_pointer
+    from recsys_tasks.publish.postgres_export import tables_follow
 
+    store, database, dataset = _store(), _database(), arguments.dataset
+    before = read_pointer(store, dataset)
     pointer = promote(
-        _store(),
-        _lock(arguments.dataset),
-        arguments.dataset,
+        store,
+        _lock(database, dataset),
+        dataset,
         arguments.version,
         by=arguments.by or _who(),
         reason=arguments.reason,
         force=arguments.force,
+        older=arguments.older,
+        follow=tables_follow(database, store),
     )
-    return _moved(arguments.dataset, pointer.model_dump(mode="json"))
+    again = f"recsys promote {arguments.version} --dataset {dataset}"
+    return _moved(store, dataset, before, pointer, again)
 
 
 def roll_back(arguments: Namespace) -> Answer:
     """``recsys rollback``."""
-    from recsys_tasks.publish.channels import rollback
+    from recsys_tasks.publish.channels import read_pointer, rollback
+    from recsys_tasks.publish.postgres_export import tables_follow
 
-    dataset, by = arguments.dataset, arguments.by or _who()
-    pointer = rollback(_store(), _lock(dataset), dataset, by, arguments.reason)
-    return _moved(dataset, pointer.model_dump(mode="json"))
+    store, database, dataset = _store(), _database(), arguments.dataset
+    before = read_pointer(store, dataset)
+    undo = arguments.undo or _champion_to_undo(store, dataset, before)
+    pointer = rollback(
+        store,
+        _lock(database, dataset),
+        dataset,
+        undo,
+        by=arguments.by or _who(),
+        reason=arguments.reason,
+        follow=tables_follow(database, store),
+    )
+    return _moved(
+        store, dataset, before, pointer, f"recsys rollback --from {undo} --dataset {dataset}"
+    )
 
 
 def collect(arguments: Namespace) -> Answer:
@@ -164,7 +196,7 @@ def collect(arguments: Namespace) -> Answer:
 
     done = gc(
         _store(),
-        _lock(arguments.dataset),
+        _lock(_database(), arguments.dataset),
         arguments.dataset,
         arguments.keep,
         arguments.older_than,
@@ -184,11 +216,13 @@ def collect(arguments: Namespace) -> Answer:
 
 def verify_version(arguments: Namespace) -> Answer:
     """``recsys verify``."""
+    from recsys_tasks.publish.publisher import verdict_kept
     from recsys_tasks.recommend.verify import verify
 
     store = _store()
     version, sha256 = _resolve(store, arguments)
-    done = verify(store, arguments.dataset, version, sha256)
+    with verdict_kept(store, arguments.dataset, version):
+        done = verify(store, arguments.dataset, version, sha256)
     text = (
         f"{done.dataset} {done.version} is whole: {done.files} files, {done.bytes:,} bytes, "
         f"{done.queries} golden queries answered alike\nmanifest sha256 {done.manifest_sha256}"
@@ -210,12 +244,37 @@ def _store() -> "ObjectStore":
     return ObjectStore(Connections.find().store())
 
 
-def _lock(dataset: str) -> AbstractContextManager[object]:
+def _database() -> "Database":
     from recsys_tasks.connections import Connections
     from recsys_tasks.data.postgres import Database
+
+    return Database(Connections.find().database_url())
+
+
+def _lock(database: "Database", dataset: str) -> AbstractContextManager[object]:
     from recsys_tasks.publish.channels import lock_name
 
-    return Database(Connections.find().database_url()).advisory_lock(lock_name(dataset))
+    return database.advisory_lock(lock_name(dataset))
+
+
+def _champion_to_undo(store: "ObjectStore", dataset: str, champion: "Pointer | None") -> str:
+    """The champion, for a rollback that names no version; refused right after another rollback.
+
+    Raises:
+        NotFound: there is no champion.
+        PublishConflict: the champion came by a rollback, of which this may be the repeat.
+    """
+    from recsys_tasks.errors import NotFound, PublishConflict
+    from recsys_tasks.publish.channels import gone_back_from
+
+    if champion is None:
+        raise NotFound(f"{dataset} has no champion yet")
+    if left := gone_back_from(store, dataset, champion):
+        raise PublishConflict(
+            f"the champion of {dataset} went back from {left} to {champion.version} already, at "
+            f"{champion.moved_at}; to go further back: recsys rollback --from {champion.version}"
+        )
+    return champion.version
 
 
 def _resolve(store: "ObjectStore", arguments: Namespace) -> tuple[str, str | None]:
@@ -231,10 +290,37 @@ def _resolve(store: "ObjectStore", arguments: Namespace) -> tuple[str, str | Non
     return pointer.version, pointer.manifest_sha256
 
 
-def _moved(dataset: str, pointer: dict[str, Any]) -> Answer:
-    forced = ", against the gate's verdict" if pointer["forced"] else ""
-    text = f"the champion of {dataset} is {pointer['version']}{forced}"
-    return Answer({"dataset": dataset, **pointer}, f"{text}; before: {pointer['previous']}")
+def _moved(
+    store: "ObjectStore", dataset: str, before: "Pointer | None", now: "Pointer", again: str
+) -> Answer:
+    """What became champion after what, and whether Airflow was told.
+
+    Args:
+        again: the command that tells Airflow where this one could not.
+    """
+    from recsys_tasks.errors import RecsysError
+    from recsys_tasks.local.champion_event import send_champion_event
+    from recsys_tasks.publish.channels import announcement
+    from recsys_tasks.publish.publisher import read_manifest
+
+    lines = [f"the champion of {dataset} is {now.version}" + _circumstances(before, now)]
+    exit_code = 0
+    try:
+        manifest = read_manifest(store, dataset, now.version, now.manifest_sha256)
+        told, how = send_champion_event(announcement(manifest))
+        lines.append(how)
+    except RecsysError as error:
+        told, exit_code = False, 4
+        lines.append(f"the DAGs that wait for it were not told: {error}; to tell them: {again}")
+    document = {"dataset": dataset, **now.model_dump(mode="json"), "airflow_told": told}
+    return Answer(document, "\n".join(lines), exit_code)
+
+
+def _circumstances(before: "Pointer | None", now: "Pointer") -> str:
+    forced = ", against the gate's verdict" if now.forced else ""
+    if before == now:
+        return f"{forced}, as before"
+    return f"{forced}, in place of {before.version}" if before else forced
 
 
 def _versions_table(document: list[dict[str, Any]], dataset: str) -> str:
@@ -245,8 +331,9 @@ def _versions_table(document: list[dict[str, Any]], dataset: str) -> str:
     for entry in document:
         values = [entry["metrics"].get(name) for name in names]
         cells = "".join(f"{'-' if value is None else format(value, '.4f'):>15}" for value in values)
-        gate = "accepted" if entry["accepted"] else "rejected"
+        gate = "accepted" if entry["accepted"] else "refused" if entry["refused"] else "rejected"
         lines.append(f"{'*' if entry['champion'] else ' '} {entry['version']:<26} {gate:<9}{cells}")
+    lines += [f"refused: {e['version']}: {e['refused']}" for e in document if e["refused"]]
     return "\n".join([*lines, "* champion; metrics of the test part as served"])
 
 

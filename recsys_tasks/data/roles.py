@@ -51,6 +51,16 @@ def grant_rights(cursor: Cursor, schema: str) -> None:
             cursor.execute(sql.SQL(rights).format(**names))
 
 
+def grant_reading(cursor: Cursor, schema: str, table: str) -> None:
+    """Lets loader and reader read a table that was just made, where these roles exist."""
+    missing = _missing(cursor)
+    for role in (LOADER, READER):
+        if role not in missing:
+            grant = sql.SQL("GRANT SELECT ON {} TO {}")
+            place = sql.Identifier(schema, table)
+            cursor.execute(grant.format(place, sql.Identifier(role)))
+
+
 def _missing(cursor: Cursor) -> list[str]:
     cursor.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", (list(ROLES),))
     found = {row[0] for row in cursor.fetchall()}

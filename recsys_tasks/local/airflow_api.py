@@ -156,6 +156,15 @@ class AirflowApi:
         entries = self._call("GET", path, headers={"Accept": "application/json"})["content"]
         return [line for entry in entries for line in _readable(entry)]
 
+    def send_asset_event(self, name: str, extra: Mapping[str, Any]) -> bool:
+        """Makes an event of an asset, which starts the DAGs that wait for it; False: no such asset."""
+        listed = self._call("GET", "/api/v2/assets", params={"name_pattern": name})
+        found = [asset["id"] for asset in listed["assets"] if asset["name"] == name]
+        for asset_id in found[:1]:
+            body = {"asset_id": asset_id, "extra": dict(extra)}
+            self._call("POST", "/api/v2/assets/events", json=body)
+        return bool(found)
+
     def _import_errors(self) -> str:
         found = self._call("GET", "/api/v2/importErrors")["import_errors"]
         return "".join(f"\n{error['filename']}: {error['stack_trace']}" for error in found)

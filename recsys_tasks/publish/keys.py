@@ -5,6 +5,7 @@
 <dataset>/batch/<version>/…           all users' lists from a version; complete when manifest.json is there
 <dataset>/channels/champion.json      the pointer that consumers follow
 <dataset>/channels/history/<n>.json   each move of the pointer
+<dataset>/channels/refused/<version>.json  why a version's verification failed, if it last did
 """
 
 import re
@@ -63,6 +64,11 @@ def pointer(dataset: str, channel: str = "champion") -> str:
 def history(dataset: str) -> str:
     """Prefix of the champion's moves, with its slash."""
     return f"{_checked(DATASET, dataset, 'dataset')}/channels/history/"
+
+
+def refusals(dataset: str) -> str:
+    """Prefix of what verification found against versions, with its slash."""
+    return f"{_checked(DATASET, dataset, 'dataset')}/channels/refused/"
 
 
 def check_version(version: str) -> str:

@@ -5,16 +5,28 @@
 
 Rows are those of ``user_embeddings.npy`` and ``item_embeddings.npy``: the score of a movie for a
 user is the dot product of the two arrays. Both tables change in one transaction, so that a reader
-sees one version or the other and never two.
+sees one version or the other and never two. Once they are there, they follow the champion, whoever
+moves its pointer.
 """
 
 import io
-from collections.abc import Iterator
+import logging
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from psycopg2 import extensions, sql
+
+from recsys_tasks.data.postgres import Database
+from recsys_tasks.data.roles import grant_reading
+from recsys_tasks.publish import keys
+from recsys_tasks.publish.manifest import Manifest
+from recsys_tasks.publish.object_store import ObjectStore
+
+log = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 5000
 """Rows that are turned into text at a time."""
@@ -26,9 +38,37 @@ TABLES = (
 """Table, its key, and the files with the ids and the rows."""
 
 _CREATE = """
-    CREATE TABLE IF NOT EXISTS {schema}.{table}
+    CREATE TABLE {schema}.{table}
         ({key} bigint PRIMARY KEY, embedding real[] NOT NULL, version text NOT NULL)
 """
+
+
+def tables_follow(
+    database: Database, store: ObjectStore, create: bool = False
+) -> Callable[[Manifest], AbstractContextManager[None]]:
+    """What writes a version's rows before the champion's pointer moves to it and commits them after.
+
+    Args:
+        database: where the tables are.
+        store: the bucket with the version.
+        create: also where there are no tables yet.
+
+    The context that it makes raises:
+        DatabaseUnavailable: Postgres is away; the pointer stays where it is.
+        SettingsError: the account may not write the tables.
+        ArtifactRefused: a file is not what the manifest says.
+    """
+
+    @contextmanager
+    def follow(manifest: Manifest) -> Iterator[None]:
+        with database.connect() as connection:
+            if create or _are_there(connection, manifest.dataset):
+                with tempfile.TemporaryDirectory(prefix="recsys-") as home:
+                    _download(store, manifest, Path(home))
+                    write_embeddings(connection, manifest.dataset, manifest.version, Path(home))
+            yield
+
+    return follow
 
 
 def write_embeddings(
@@ -53,13 +93,35 @@ def write_embeddings(
                 "table": sql.Identifier(table),
                 "key": sql.Identifier(key),
             }
-            cursor.execute(sql.SQL(_CREATE).format(**names))
+            if not _is_there(cursor, dataset, table):
+                cursor.execute(sql.SQL(_CREATE).format(**names))
+                grant_reading(cursor, dataset, table)
             cursor.execute(sql.SQL("DELETE FROM {schema}.{table}").format(**names))
             ids = np.load(folder / ids_name, allow_pickle=False)
             embeddings = np.load(folder / rows_name, mmap_mode="r", allow_pickle=False)
             _copy(cursor, names, version, ids, embeddings)
             rows += len(ids)
+    log.info("wrote %d embeddings of %s to Postgres", rows, version)
     return rows
+
+
+def _are_there(connection: extensions.connection, dataset: str) -> bool:
+    with connection.cursor() as cursor:
+        return any(_is_there(cursor, dataset, table) for table, *_ in TABLES)
+
+
+def _is_there(cursor: extensions.cursor, dataset: str, table: str) -> bool:
+    wanted = "SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = %s"
+    cursor.execute(wanted, (dataset, table))
+    return cursor.fetchone() is not None
+
+
+def _download(store: ObjectStore, manifest: Manifest, folder: Path) -> None:
+    """The four files that the tables are made of, each checked against the manifest."""
+    prefix = keys.version(manifest.dataset, manifest.version)
+    for name in (name for _, _, *names in TABLES for name in names):
+        facts = manifest.files[name]
+        store.download_file(prefix + name, folder / name, facts.sha256, facts.bytes)
 
 
 def _copy(

@@ -10,7 +10,8 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from recsys_tasks.connections import StoreAccess
 from recsys_tasks.errors import (
     ArtifactRefused,
     NotFound,
+    PermanentError,
     PublishConflict,
     SettingsError,
     StoreUnavailable,
@@ -138,6 +140,54 @@ def list_manifests(store: ObjectStore, dataset: str) -> tuple[Manifest, ...]:
     return tuple(manifests)
 
 
+def verify_version(store: ObjectStore, dataset: str, version: str) -> None:
+    """As ``verify_in_fresh_process``; what it finds is kept for ``refusals``.
+
+    Raises:
+        ArtifactRefused, StoreUnavailable: as there.
+    """
+    with verdict_kept(store, dataset, version):
+        verify_in_fresh_process(store.access, dataset, version)
+
+
+def check_files(store: ObjectStore, dataset: str, version: str) -> None:
+    """Reads every file of a version in the bucket and compares its sha256 with the manifest's.
+
+    Raises:
+        ArtifactRefused: one is missing or differs; kept for ``refusals``.
+    """
+    prefix = keys.version(dataset, version)
+    with verdict_kept(store, dataset, version):
+        for name, facts in read_manifest(store, dataset, version).files.items():
+            if not store.holds(prefix + name, facts.sha256):
+                raise ArtifactRefused(name, "is missing, or is not what the manifest says")
+
+
+@contextmanager
+def verdict_kept(store: ObjectStore, dataset: str, version: str) -> Iterator[None]:
+    """Keeps why a version is refused inside the block, and forgets it when the version proves whole.
+
+    Keys that may only read leave no word behind.
+    """
+    key = f"{keys.refusals(dataset)}{keys.check_version(version)}.json"
+    try:
+        yield
+    except ArtifactRefused as error:
+        _note(store, key, str(error))
+        raise
+    _note(store, key, "")
+
+
+def refusals(store: ObjectStore, dataset: str) -> dict[str, str]:
+    """The versions that verification last refused, with the reason."""
+    prefix = keys.refusals(dataset)
+    found = {
+        listed.key.removeprefix(prefix).removesuffix(".json"): store.get_json(listed.key)
+        for listed in store.list(prefix)
+    }
+    return {version: str(told["reason"]) for version, told in found.items() if told["reason"]}
+
+
 def verify_in_fresh_process(access: StoreAccess, dataset: str, version: str) -> None:
     """Has another process download the version, check every file and replay the golden queries.
 
@@ -173,6 +223,15 @@ def access_variables(access: StoreAccess) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": access.access_key,
         "AWS_SECRET_ACCESS_KEY": access.secret_key,
     }
+
+
+def _note(store: ObjectStore, key: str, reason: str) -> None:
+    """Keeps a reason; an empty one only where another has been kept."""
+    try:
+        if reason or store.exists(key):
+            store.put_json(key, {"reason": reason})
+    except PermanentError as error:
+        log.info("what verification found is not kept: %s", error)
 
 
 def _upload(store: ObjectStore, path: Path, key: str, facts: FileFacts) -> None:

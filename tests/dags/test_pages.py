@@ -11,9 +11,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tiny_version import DATASET, make_version
+from tiny_version import DATASET, make_version, unchecked
 
 from recsys_tasks.connections import StoreAccess
 from recsys_tasks.publish import channels, keys, publisher
@@ -116,8 +117,8 @@ def published(
     store.put(keys.runs(DATASET, FAILED) + "report.html", b"<h1>Rejected</h1>")
     from contextlib import nullcontext
 
-    channels.promote(store, nullcontext(), DATASET, FIRST, "test/first")
-    channels.promote(store, nullcontext(), DATASET, SECOND, HOSTILE)
+    for version, by in ((FIRST, "test/first"), (SECOND, HOSTILE)):
+        channels.promote(store, nullcontext(), DATASET, version, by, verify=unchecked)
     with pytest.MonkeyPatch.context() as patch:
         connect(patch, access, postgres_url)
         yield store
@@ -139,6 +140,20 @@ def connect(patch: pytest.MonkeyPatch, access: StoreAccess, postgres_url: str) -
 def test_nobody_gets_nothing_but_401(ask: Get, path: str, method: str) -> None:
     answer = ask(None).request(method, f"/recsys{path}")
     assert answer.status_code == 401
+    assert FIRST not in answer.text
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if "static" not in path])
+def test_a_link_followed_while_logged_out_leads_to_the_login_and_back(
+    ask: Get, published: ObjectStore, path: str
+) -> None:
+    browser = ask(None)
+    answer = browser.get(f"/recsys{path}", headers={"accept": "text/html,*/*;q=0.8"})
+    assert answer.status_code == 302
+    login = browser.get(answer.headers["location"])
+    assert login.status_code == 307
+    asked = parse_qs(urlsplit(login.headers["location"]).query)
+    assert asked["next"] == [f"/recsys{path}"]
     assert FIRST not in answer.text
 
 
@@ -355,9 +370,10 @@ def test_an_editor_rolls_back_and_promotes_with_name_and_reason(
     ask: Get, published: ObjectStore
 ) -> None:
     admin, back = ask("admin"), f"/recsys/datasets/{DATASET}/rollback"
-    form = {"token": token_in(admin.get(back).text), "reason": "odd films"}
+    form = {"token": token_in(admin.get(back).text), "reason": "odd films", "undo": SECOND}
     answer = admin.post(back, data=form, headers={"origin": "http://testserver"})
     assert answer.status_code == 303
+    assert admin.post(back, data=form).status_code == 409
     assert answer.headers["location"] == f"/recsys/datasets/{DATASET}"
     now = channels.read_pointer(published, DATASET)
     assert now is not None
@@ -366,6 +382,94 @@ def test_an_editor_rolls_back_and_promotes_with_name_and_reason(
     form = {"token": token_in(admin.get(again).text), "reason": "they were fine"}
     assert admin.post(again, data=form).status_code == 303
     assert channels.read_pointer(published, DATASET).version == SECOND  # type: ignore[union-attr]
+
+
+def test_a_form_is_good_for_the_one_move_that_it_showed(ask: Get, published: ObjectStore) -> None:
+    """Also after the champion has come back to the same version."""
+    admin, back = ask("admin"), f"/recsys/datasets/{DATASET}/rollback"
+    stale = {"token": token_in(admin.get(back).text), "reason": "x", "undo": SECOND}
+    assert admin.post(back, data=stale | {"undo": FIRST}).status_code == 403
+    assert admin.post(back, data=stale).status_code == 303
+    again = f"/recsys/datasets/{DATASET}/versions/{SECOND}/promote"
+    form = {"token": token_in(admin.get(again).text), "reason": "fine"}
+    assert admin.post(again, data=form).status_code == 303
+    moves = len(channels.history(published, DATASET))
+    answer = admin.post(back, data=stale)
+    assert (answer.status_code, SECOND in answer.text) == (409, True)
+    assert len(channels.history(published, DATASET)) == moves
+
+
+def test_a_form_left_open_for_long_is_stale(
+    ask: Get, published: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from recsys_airflow.pages import access
+
+    admin, back = ask("admin"), f"/recsys/datasets/{DATASET}/rollback"
+    form = {"token": token_in(admin.get(back).text), "reason": "x", "undo": SECOND}
+    monkeypatch.setattr(access, "TOKEN_SECONDS", -1)
+    assert admin.post(back, data=form).status_code == 403
+
+
+def test_an_older_version_is_promoted_only_with_a_second_yes(
+    ask: Get, published: ObjectStore
+) -> None:
+    admin, path = ask("admin"), f"/recsys/datasets/{DATASET}/versions/{FIRST}/promote"
+    page = admin.get(path).text
+    assert "older than the champion" in page
+    answer = admin.post(path, data={"token": token_in(page), "reason": "x"})
+    assert answer.status_code == 409
+    assert SECOND in answer.text
+    assert channels.read_pointer(published, DATASET).version == SECOND  # type: ignore[union-attr]
+
+
+def test_a_version_with_a_damaged_file_is_not_promoted_and_not_shown_as_accepted(
+    ask: Get, published: ObjectStore
+) -> None:
+    admin, page = ask("admin"), f"/recsys/datasets/{DATASET}/versions/{FIRST}"
+    key = keys.version(DATASET, FIRST) + "popular.json"
+    whole = published.get(key)
+    assert ">Accepted<" in admin.get(page).text
+    published.put(key, b"[]")
+    form = {"token": token_in(admin.get(f"{page}/promote").text), "reason": "x", "older": "true"}
+    answer = admin.post(f"{page}/promote", data=form)
+    assert (answer.status_code, "popular.json" in answer.text) == (409, True)
+    assert ">Accepted<" not in admin.get(page).text
+    assert ">refused<" in admin.get(f"/recsys/datasets/{DATASET}").text
+    published.put(key, whole)
+    publisher.check_files(published, DATASET, FIRST)
+    assert ">Accepted<" in admin.get(page).text
+
+
+def test_a_move_on_the_page_sends_the_event_that_the_task_sends(
+    ask: Get, published: ObjectStore
+) -> None:
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    from recsys_airflow.champion import CHAMPION
+
+    with create_session() as session:
+        session.add(AssetModel(name=CHAMPION.name, uri=CHAMPION.uri))
+    admin, back = ask("admin"), f"/recsys/datasets/{DATASET}/rollback"
+    form = {"token": token_in(admin.get(back).text), "reason": "x", "undo": SECOND}
+    assert admin.post(back, data=form).status_code == 303
+    again = f"/recsys/datasets/{DATASET}/versions/{SECOND}/promote"
+    form = {"token": token_in(admin.get(again).text), "reason": "fine"}
+    assert admin.post(again, data=form).status_code == 303
+    with create_session() as session:
+        events = session.scalars(select(AssetEvent).order_by(AssetEvent.id)).all()
+        told = [event.extra for event in events]
+    assert [extra["version"] for extra in told] == [FIRST, SECOND]
+    manifest = publisher.read_manifest(published, DATASET, SECOND)
+    assert told[1] == channels.announcement(manifest)
+
+
+def test_half_a_version_is_not_counted(ask: Get, published: ObjectStore) -> None:
+    half = keys.version(DATASET, "20261130T030000Z-0000000f") + "seen.npz"
+    published.put(half, b"half")
+    assert "<td>3</td>" in ask("viewer").get("/recsys/").text
+    published.delete(half)
 
 
 def test_a_rejected_version_is_promoted_only_with_a_second_yes(
@@ -394,7 +498,7 @@ def test_a_promotion_says_so_when_postgres_is_away(
     ask: Get, published: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     admin, path = ask("admin"), f"/recsys/datasets/{DATASET}/versions/{FIRST}/promote"
-    form = {"token": token_in(admin.get(path).text), "reason": "x"}
+    form = {"token": token_in(admin.get(path).text), "reason": "x", "older": "true"}
     connect(monkeypatch, published.access, "postgresql://nobody:x@127.0.0.1:9/none")
     assert admin.post(path, data=form).status_code == 503
     assert channels.read_pointer(published, DATASET).version == SECOND  # type: ignore[union-attr]

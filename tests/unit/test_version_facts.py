@@ -1,6 +1,5 @@
 """Which code made a version: known where it can be, and never a reason to lose a run."""
 
-import os
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -50,5 +49,5 @@ def test_without_git_or_a_commit_the_installed_version_stands_in(
     if missing == "git":
         monkeypatch.setenv("PATH", str(checkout))
     else:
-        os.remove(checkout / ".git" / "HEAD")
+        (checkout / ".git" / "HEAD").unlink()
     assert code_revision() == f"{INSTALLED}, commit unknown"

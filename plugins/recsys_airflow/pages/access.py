@@ -1,11 +1,12 @@
 """Who may see the pages, who may move the champion, and that a move was meant.
 
-A request without a valid login gets 401, whatever it asks for, before any route is looked up. To
-read, one must be allowed to read the DAG that trains; to promote, to edit it.
+A request without a valid login gets 401, whatever it asks for, before any route is looked up; a
+browser that follows a link is sent to the login, and back afterwards. To read, one must be allowed to
+read the DAG that trains; to promote, to edit it.
 """
 
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import (
@@ -18,10 +19,11 @@ from fastapi import HTTPException, Request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 DAG_ID = "recsys_train"
-TOKEN_SECONDS = 3600
+TOKEN_SECONDS = 600
+"""How long a form may be looked at before it is sent; one that has moved the champion is of no more use."""
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline'; "
@@ -57,7 +59,7 @@ class Guard:
         try:
             user = await get_user(request, None, await bearer_scheme(request))
         except HTTPException:
-            return PlainTextResponse("Log in to Airflow first.", 401)
+            return _to_login(request) or PlainTextResponse("Log in to Airflow first.", 401)
         if not await run_in_threadpool(may_read, user):
             return PlainTextResponse(f"This needs the right to read the DAG {DAG_ID}.", 403)
         request.state.reader = user
@@ -103,13 +105,19 @@ def require_mover(request: Request) -> Any:
     return user
 
 
-def intent(user: Any, action: str) -> str:
-    """What a form carries to show, when it comes back, that this user saw it on this site."""
-    return _signer().dumps([str(user.get_id()), action])
+def intent(user: Any, action: str, at_move: int) -> str:
+    """What a form carries to show, when it comes back, that this user saw it on this site.
+
+    Args:
+        user: who looks at the form.
+        action: what the form does, with its dataset and version.
+        at_move: the pointer's move that the page shows: once the pointer has moved, the form is stale.
+    """
+    return _signer().dumps([str(user.get_id()), action, at_move])
 
 
-def require_intent(request: Request, user: Any, action: str, token: str) -> None:
-    """Refuses a form that another site sent, or that was made for another user, action or time.
+def require_intent(request: Request, user: Any, action: str, token: str) -> int:
+    """The move that the form showed; refuses one of another site, user, action or time.
 
     Raises:
         HTTPException: 403.
@@ -117,9 +125,19 @@ def require_intent(request: Request, user: Any, action: str, token: str) -> None
     try:
         said = _signer().loads(token, max_age=TOKEN_SECONDS)
     except BadSignature:
-        said = None
-    if said != [str(user.get_id()), action] or _is_foreign(request):
+        said = [None, None, None]
+    if said[:2] != [str(user.get_id()), action] or _is_foreign(request):
         raise HTTPException(403, "This form is stale or was not made here: open the page again.")
+    return int(said[2])
+
+
+def _to_login(request: Request) -> Response | None:
+    """Airflow's login, which leads back here, for a browser that follows a link; else nothing."""
+    if request.method != "GET" or "text/html" not in request.headers.get("accept", ""):
+        return None
+    airflow = str(request.scope.get("root_path", "")).rstrip("/").removesuffix("/recsys")
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"{airflow}/api/v2/auth/login?{urlencode({'next': here})}", 302)
 
 
 def _is_foreign(request: Request) -> bool:

@@ -15,7 +15,7 @@ from recsys_tasks.publish import keys
 from recsys_tasks.publish.channels import Pointer, read_pointer
 from recsys_tasks.publish.manifest import Manifest
 from recsys_tasks.publish.object_store import ObjectStore, Patience
-from recsys_tasks.publish.publisher import read_manifest
+from recsys_tasks.publish.publisher import read_manifest, refusals
 from recsys_tasks.recommend.recommender import Recommender
 
 BRIEF = Patience(tries=2, deadline=4.0, connect_timeout=2.0, read_timeout=10.0)
@@ -92,7 +92,7 @@ class Catalogue:
             Dataset(
                 name,
                 read_pointer(self.store, name),
-                len(self._names(name)),
+                len(self.rows(name)),
                 next(iter(self.endings(name, most=1)), None),
             )
             for name in self.store.folders("")
@@ -117,6 +117,10 @@ class Catalogue:
     def champion(self, dataset: str) -> Pointer | None:
         """Where consumers are sent."""
         return read_pointer(self.store, dataset)
+
+    def refusals(self, dataset: str) -> dict[str, str]:
+        """The versions that verification last refused, with the reason."""
+        return refusals(self.store, dataset)
 
     def moves(self, dataset: str, champion: Pointer | None) -> list[Pointer]:
         """The last moves of the champion, newest first."""

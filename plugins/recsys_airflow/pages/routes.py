@@ -18,8 +18,10 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from recsys_airflow.current import database
 from recsys_airflow.pages import access, runs, views
-from recsys_airflow.pages.catalogue import Catalogue, catalogue, recommender, titles_with
+from recsys_airflow.pages.catalogue import catalogue, recommender, titles_with
+from recsys_airflow.pages.following import consumers_follow
 from recsys_tasks.errors import (
+    ArtifactRefused,
     GateRejected,
     NotFound,
     PermanentError,
@@ -29,6 +31,7 @@ from recsys_tasks.errors import (
     TransientError,
 )
 from recsys_tasks.publish import channels, keys
+from recsys_tasks.publish.channels import Pointer
 
 STATIC = {
     "report.css": "text/css",
@@ -48,6 +51,7 @@ STATUS = {
     SettingsError: 400,
     GateRejected: 409,
     PublishConflict: 409,
+    ArtifactRefused: 409,
     PermanentError: 502,
     TransientError: 503,
 }
@@ -88,6 +92,7 @@ def show_dataset(request: Request, dataset: str, every: bool = False) -> Respons
         "dataset.html",
         dataset=dataset,
         champion=champion,
+        refused=published.refusals(dataset),
         shown=rows if every else rows[: views.PAGE],
         total=len(rows),
         plot=views.quality_over_time(rows, champion),
@@ -112,6 +117,7 @@ def show_version(
         dataset=dataset,
         version=version,
         manifest=manifest,
+        refused=published.refusals(dataset).get(version),
         is_champion=champion is not None and champion.version == version,
         rules=sorted(map(views.rule, manifest.gate.rules), key=lambda rule: rule.passed),
         files=views.files(manifest),
@@ -180,8 +186,19 @@ def ask_promotion(request: Request, dataset: str, version: str) -> Response:
     """What a promotion would change, and a form that makes it happen."""
     user = access.require_mover(request)
     published = catalogue()
-    manifest = published.manifest(dataset, version)
-    return _confirmation(request, user, published, dataset, version, manifest.gate.accepted)
+    manifest, champion = published.manifest(dataset, version), published.champion(dataset)
+    return _page(
+        request,
+        "move.html",
+        deed="Promote",
+        dataset=dataset,
+        version=version,
+        champion=champion,
+        is_accepted=manifest.gate.accepted,
+        refused=published.refusals(dataset).get(version),
+        is_older=champion is not None and channels.is_older(version, champion.version),
+        token=access.intent(user, f"promote {dataset} {version}", _move_of(champion)),
+    )
 
 
 @router.post("/datasets/{dataset}/versions/{version}/promote")
@@ -192,11 +209,22 @@ def promote(
     token: Annotated[str, Form()] = "",
     reason: Annotated[str, Form(max_length=500)] = "",
     force: Annotated[bool, Form()] = False,
+    older: Annotated[bool, Form()] = False,
 ) -> Response:
     """Points the champion at a version."""
-    user = _meant(request, f"promote {dataset} {version}", token, reason)
-    lock = database().advisory_lock(channels.lock_name(dataset))
-    channels.promote(catalogue().store, lock, dataset, version, user.get_name(), reason, force)
+    user, at_move = _meant(request, f"promote {dataset} {version}", token, reason)
+    channels.promote(
+        catalogue().store,
+        database().advisory_lock(channels.lock_name(dataset)),
+        dataset,
+        version,
+        user.get_name(),
+        reason,
+        force,
+        older,
+        at_move,
+        follow=consumers_follow(),
+    )
     return RedirectResponse(f"{_root(request)}/datasets/{dataset}", 303)
 
 
@@ -204,24 +232,43 @@ def promote(
 def ask_rollback(request: Request, dataset: str) -> Response:
     """What a rollback would change, and a form that makes it happen."""
     user = access.require_mover(request)
-    published = catalogue()
-    champion = published.champion(dataset)
+    champion = catalogue().champion(dataset)
     if champion is None or champion.previous is None:
         raise NotFound(f"the champion of {dataset} has no predecessor")
-    return _confirmation(request, user, published, dataset, champion.previous, None)
+    return _page(
+        request,
+        "move.html",
+        deed="Roll back",
+        dataset=dataset,
+        version=champion.previous,
+        champion=champion,
+        is_accepted=True,
+        refused=catalogue().refusals(dataset).get(champion.previous),
+        is_older=False,
+        token=access.intent(user, f"rollback {dataset} {champion.version}", champion.move),
+    )
 
 
 @router.post("/datasets/{dataset}/rollback")
 def roll_back(
     request: Request,
     dataset: str,
+    undo: Annotated[str, Form()] = "",
     token: Annotated[str, Form()] = "",
     reason: Annotated[str, Form(max_length=500)] = "",
 ) -> Response:
-    """Points the champion back at its predecessor."""
-    user = _meant(request, f"rollback {dataset}", token, reason)
-    lock = database().advisory_lock(channels.lock_name(dataset))
-    channels.rollback(catalogue().store, lock, dataset, user.get_name(), reason)
+    """Points the champion back from the version that the form named."""
+    user, at_move = _meant(request, f"rollback {dataset} {undo}", token, reason)
+    channels.rollback(
+        catalogue().store,
+        database().advisory_lock(channels.lock_name(dataset)),
+        dataset,
+        undo,
+        user.get_name(),
+        reason,
+        at_move,
+        follow=consumers_follow(),
+    )
     return RedirectResponse(f"{_root(request)}/datasets/{dataset}", 303)
 
 
@@ -259,34 +306,17 @@ def _ask(dataset: str, version: str, user: str, film: str, title: str) -> dict[s
     return {"heading": f"For user {user} (tier: {tier})", "movies": best.items}
 
 
-def _confirmation(
-    request: Request,
-    user: Any,
-    published: Catalogue,
-    dataset: str,
-    version: str,
-    accepted: bool | None,
-) -> Response:
-    """The page between the wish and the deed; ``accepted`` None marks a rollback."""
-    action = f"rollback {dataset}" if accepted is None else f"promote {dataset} {version}"
-    return _page(
-        request,
-        "move.html",
-        dataset=dataset,
-        version=version,
-        champion=published.champion(dataset),
-        accepted=accepted,
-        token=access.intent(user, action),
-    )
-
-
-def _meant(request: Request, action: str, token: str, reason: str) -> Any:
-    """The user who may move the champion, meant to, and said why."""
+def _meant(request: Request, action: str, token: str, reason: str) -> tuple[Any, int]:
+    """The user who may move the champion, meant to, and said why; and the move that the user saw."""
     user = access.require_mover(request)
-    access.require_intent(request, user, action, token)
+    at_move = access.require_intent(request, user, action, token)
     if not reason.strip():
         raise SettingsError("a reason is needed: it stays in the champion's history")
-    return user
+    return user, at_move
+
+
+def _move_of(champion: Pointer | None) -> int:
+    return champion.move if champion else 0
 
 
 def _page(request: Request, template: str, status: int = 200, **facts: Any) -> Response:

@@ -1,13 +1,21 @@
 """The commands by hand: exit codes, documents on stdout, and words for a person."""
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_version import DATASET, make_version
 
 from recsys_tasks.cli import main
 from recsys_tasks.connections import StoreAccess
+from recsys_tasks.local.champion_event import ASSET
+from recsys_tasks.publish import keys
+from recsys_tasks.publish.channels import read_pointer
 from recsys_tasks.publish.object_store import ObjectStore, file_sha256
 from recsys_tasks.publish.publisher import access_variables, publish
 
@@ -48,6 +56,130 @@ def test_the_champion_moves_forward_and_back_and_keeps_its_history(
     moves = ask(capsys, "history")
     assert [move["version"] for move in moves] == [OLD, NEW, OLD]
     assert (moves[1]["promoted_by"], moves[2]["reason"]) == ("ann", "odd films")
+
+
+def fail(capsys: pytest.CaptureFixture[str], code: int, *words: str) -> str:
+    """What a refused command says on stderr."""
+    assert main([*words, "--dataset", DATASET]) == code
+    return capsys.readouterr().err
+
+
+def champion_of(access: StoreAccess) -> str | None:
+    pointer = read_pointer(ObjectStore(access), DATASET)
+    return pointer and pointer.version
+
+
+def test_a_nervous_hand_rolls_back_once(
+    published: StoreAccess, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    newest, folder = "20261124T030000Z-00000004", tmp_path / "newest"
+    manifest = make_version(folder, newest, 4)
+    publish(ObjectStore(published), DATASET, newest, folder, manifest)
+    for version in (OLD, NEW, newest):
+        ask(capsys, "promote", version)
+    assert ask(capsys, "rollback", "--from", newest)["version"] == NEW
+    assert ask(capsys, "rollback", "--from", newest)["version"] == NEW
+    said = fail(capsys, 3, "rollback")
+    assert f"went back from {newest} to {NEW} already" in said
+    assert champion_of(published) == NEW
+    assert ask(capsys, "rollback", "--from", NEW)["version"] == OLD
+    assert "no predecessor" in fail(capsys, 3, "rollback", "--from", OLD)
+
+
+def test_a_rollback_names_one_version_before_and_one_after(
+    published: StoreAccess, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    ask(capsys, "promote", OLD)
+    ask(capsys, "promote", NEW)
+    caplog.clear()
+    assert main(["rollback", "--dataset", DATASET]) == 0
+    text = capsys.readouterr().out
+    assert f"the champion of {DATASET} is {OLD}, in place of {NEW}" in text
+    assert "before" not in text + caplog.text
+
+
+def test_an_older_version_than_the_champion_is_promoted_only_on_a_persons_word(
+    published: StoreAccess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask(capsys, "promote", NEW)
+    said = fail(capsys, 3, "promote", OLD)
+    assert OLD in said
+    assert NEW in said
+    assert champion_of(published) == NEW
+    assert ask(capsys, "promote", OLD, "--older")["version"] == OLD
+
+
+def test_a_version_that_verify_refused_is_not_listed_as_accepted_and_not_promoted(
+    published: StoreAccess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = ObjectStore(published)
+    key = keys.version(DATASET, NEW) + "items.ann"
+    whole = store.get(key)
+    store.put(key, whole[:-8])
+    assert "items.ann" in fail(capsys, 3, "verify", NEW)
+    entry = next(entry for entry in ask(capsys, "versions") if entry["version"] == NEW)
+    assert entry["accepted"] is False
+    assert "items.ann" in entry["refused"]
+    assert main(["versions", "--dataset", DATASET]) == 0
+    assert "refused" in capsys.readouterr().out
+    assert "items.ann" in fail(capsys, 3, "promote", NEW)
+    assert champion_of(published) is None
+    store.put(key, whole)
+    ask(capsys, "verify", NEW)
+    assert all(entry["accepted"] for entry in ask(capsys, "versions") if entry["version"] != BAD)
+
+
+def test_a_move_by_hand_tells_airflow_or_says_that_it_could_not(
+    published: StoreAccess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ask(capsys, "promote", OLD)["airflow_told"] is False
+    with airflow() as (url, events):
+        monkeypatch.setenv("AIRFLOW_API_URL", url)
+        monkeypatch.setenv("AIRFLOW_USER", "admin")
+        monkeypatch.setenv("AIRFLOW_PASSWORD", "x")
+        assert ask(capsys, "promote", NEW)["airflow_told"] is True
+        assert ask(capsys, "rollback")["airflow_told"] is True
+    assert [(event["asset_id"], event["extra"]["version"]) for event in events] == [
+        (7, NEW),
+        (7, OLD),
+    ]
+    assert main(["promote", NEW, "--dataset", DATASET]) == 4
+    assert f"recsys promote {NEW} --dataset {DATASET}" in capsys.readouterr().out
+    assert champion_of(published) == NEW
+
+
+@contextmanager
+def airflow() -> Iterator[tuple[str, list[Any]]]:
+    """Airflow's API as far as events go, answering as version 3.3.2 does; keeps the events."""
+    events: list[Any] = []
+    answers = {
+        "/auth/token": (201, {"access_token": "t"}),
+        "/api/v2/assets": (200, {"assets": [{"id": 3, "name": "x"}, {"id": 7, "name": ASSET}]}),
+        "/api/v2/assets/events": (200, {}),
+    }
+
+    class Api(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            path = self.path.partition("?")[0]
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if path.endswith("events"):
+                events.append(json.loads(body))
+            status, document = answers[path]
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(document).encode())
+
+        def do_GET(self) -> None:
+            self.do_POST()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Api)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", events
+    server.shutdown()
+    server.server_close()
 
 
 def test_a_rejected_version_is_promoted_only_by_force_with_a_reason(

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from tiny_version import DATASET, make_version
+from tiny_version import DATASET, make_version, unchecked
 
 from recsys_tasks.connections import StoreAccess
 from recsys_tasks.publish.channels import promote
@@ -47,7 +47,7 @@ def champion(bucket: StoreAccess, tmp_path: Path) -> ObjectStore:
     store = ObjectStore(bucket)
     manifest = make_version(tmp_path / "version")
     publish(store, DATASET, manifest.version, tmp_path / "version", manifest)
-    promote(store, nullcontext(), DATASET, manifest.version, by="test")
+    promote(store, nullcontext(), DATASET, manifest.version, by="test", verify=unchecked)
     return store
 
 

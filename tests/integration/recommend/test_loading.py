@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fault_proxy import FaultProxy
-from tiny_version import DATASET, load_and_ask, make_version
+from tiny_version import DATASET, load_and_ask, make_version, unchecked
 
 from recsys_tasks.connections import StoreAccess
 from recsys_tasks.errors import ArtifactRefused, NotFound, StoreUnavailable
@@ -49,7 +49,7 @@ def store(bucket: StoreAccess) -> ObjectStore:
 def become_champion(store: ObjectStore, folders: dict[str, tuple[Path, Manifest]]) -> Put:
     def put(version: str) -> None:
         publish(store, DATASET, version, *folders[version])
-        promote(store, nullcontext(), DATASET, version, by="test")
+        promote(store, nullcontext(), DATASET, version, by="test", verify=unchecked)
 
     return put
 
@@ -155,7 +155,7 @@ def test_answers_go_on_while_another_thread_reloads(
     expected = {
         r.version: [i.movie_id for i in r.recommend(USER).items] for r in (recommender, following)
     }
-    promote(store, nullcontext(), DATASET, OLD, by="test")
+    promote(store, nullcontext(), DATASET, OLD, by="test", verify=unchecked)
     stop = threading.Event()
     wrong: list[object] = []
 
@@ -169,7 +169,7 @@ def test_answers_go_on_while_another_thread_reloads(
     for thread in asking:
         thread.start()
     for version in (OLD, NEW, OLD):
-        promote(store, nullcontext(), DATASET, version, by="test")
+        promote(store, nullcontext(), DATASET, version, "test", older=True, verify=unchecked)
         following.reload()
     stop.set()
     for thread in asking:

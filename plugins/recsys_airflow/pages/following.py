@@ -1,0 +1,42 @@
+"""What follows a champion that is moved on a page: the tables in Postgres and the asset's event."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from airflow.assets.manager import asset_manager
+from airflow.models.asset import AssetModel
+from airflow.utils.session import create_session
+from sqlalchemy import select
+
+from recsys_airflow.champion import CHAMPION
+from recsys_airflow.current import bucket, database
+from recsys_tasks.publish.channels import Follow, announcement
+from recsys_tasks.publish.manifest import Manifest
+from recsys_tasks.publish.postgres_export import tables_follow
+
+
+def consumers_follow() -> Follow:
+    """Both; each is written before the pointer moves and committed when it has moved."""
+    tables = tables_follow(database(), bucket())
+
+    @contextmanager
+    def follow(manifest: Manifest) -> Iterator[None]:
+        with ExitStack() as both:
+            both.enter_context(tables(manifest))
+            both.enter_context(_event(manifest))
+            yield
+
+    return follow
+
+
+@contextmanager
+def _event(manifest: Manifest) -> Iterator[None]:
+    """The event that the task ``promote`` would send; none where no DAG has brought the asset here."""
+    wanted = select(AssetModel).where(
+        AssetModel.name == CHAMPION.name, AssetModel.uri == CHAMPION.uri
+    )
+    with create_session() as session:
+        if (asset := session.scalar(wanted)) is not None:
+            extra = announcement(manifest)
+            asset_manager.register_asset_change(asset=asset, extra=extra, session=session)
+        yield

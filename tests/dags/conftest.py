@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable
@@ -33,7 +34,10 @@ def metadata() -> Path:
     from airflow.utils.db import initdb
 
     initdb()
-    return Path(shutil.copy(Path(HOME.name) / "airflow.db", Path(HOME.name) / "empty.db"))
+    copy = Path(HOME.name) / "empty.db"
+    with sqlite3.connect(Path(HOME.name) / "airflow.db") as made, sqlite3.connect(copy) as empty:
+        made.backup(empty)  # what is still in the write-ahead log too
+    return copy
 
 
 @pytest.fixture(scope="session")

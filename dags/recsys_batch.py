@@ -19,10 +19,12 @@ SHARDS = 1000
     params={
         "dataset": Param("movielens", type="string", description="Whose users are served."),
         "version": Param(
-            "", type="string", description="Which version answers; empty: the champion."
+            None, type=["null", "string"], description="Which version answers; empty: the champion."
         ),
         "k": Param(10, type="integer", minimum=1, maximum=1000, description="Items of a list."),
-        "format": Param("jsonl", enum=["jsonl", "parquet"], description="Of the parts."),
+        "format": Param(
+            "jsonl", type="string", enum=["jsonl", "parquet"], description="Of the parts."
+        ),
         "shards": Param(
             2, type="integer", minimum=1, maximum=SHARDS, description="Tasks to divide it among."
         ),
@@ -40,7 +42,7 @@ def recsys_batch():
         from recsys_tasks.recommend.batch_parts import pin_version
 
         wanted = get_current_context()["params"]
-        version = pin_version(bucket(), wanted["dataset"], wanted["version"])
+        version = pin_version(bucket(), wanted["dataset"], wanted["version"] or "")
         return [{"version": version, "shard": shard} for shard in range(wanted["shards"])]
 
     @step(minutes=360)

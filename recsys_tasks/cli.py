@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from recsys_tasks.commands import Answer
+from recsys_tasks.commands import Answer, dataset_of
 from recsys_tasks.errors import RecsysError
 
 THEMES = ("stack", "demo", "data", "train", "tune", "versions", "ask", "bench", "doctor")
@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # seven lines at import
     try:
+        if arguments.needs_dataset:
+            arguments.dataset = dataset_of(arguments)
         answer = arguments.handler(arguments)
         _print(answer, as_json=arguments.json)
     except RecsysError as error:

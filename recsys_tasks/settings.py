@@ -5,9 +5,11 @@ and dotted ``section.field`` overrides, in this order, later ones winning. Unkno
 """
 
 import json
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -17,9 +19,11 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
+from recsys_tasks.contradictions import contradictions
 from recsys_tasks.errors import SettingsError
 
 DatasetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -142,6 +146,14 @@ class PositiveSettings(Frozen):
 
     as_of: str = ""
     """Train on what was rated and loaded up to this UTC time (ISO 8601); empty: everything."""
+
+    @field_validator("as_of")
+    @classmethod
+    def _is_a_moment(cls, text: str) -> str:
+        """Refuses what is no time."""
+        if text:
+            _moment(text)
+        return text
 
 
 class CheckSettings(Frozen):
@@ -547,7 +559,10 @@ class Settings(Frozen):
                 message names each field and says what is wrong with it.
         """
         if preset not in PRESETS:
-            raise SettingsError(f"there is no preset {preset!r}: choose from {', '.join(PRESETS)}")
+            raise SettingsError(
+                f"there is no preset {preset!r}{did_you_mean(preset, PRESETS)}: choose from "
+                f"{', '.join(PRESETS)}"
+            )
         tree: dict[str, Any] = {}
         for layer in (PRESETS[preset], _read_toml(file) if file else {}, dict(overrides or {})):
             for dotted, value in _flatten(layer):
@@ -558,27 +573,22 @@ class Settings(Frozen):
             raise SettingsError(_explain(error)) from None
 
     @model_validator(mode="after")
-    def _means_something_to_spark(self) -> Self:
-        """What ALS has no equal of is refused where it was asked for, not ignored."""
-        wanted = self.train
-        if wanted.engine_used != "spark-als":
-            return self
-        if wanted.loss != "warp" or wanted.item_alpha or wanted.user_alpha or wanted.warm_start:
-            raise ValueError(
-                "train.engine spark-als has no train.loss, item_alpha, user_alpha (see "
-                "spark.regularisation) and no warm_start: leave them at their defaults"
-            )
+    def _holds_together(self) -> Self:
+        """Settings that contradict each other are refused here, before a run begins."""
+        if found := contradictions(self):
+            raise ValueError("; ".join(found))
         return self
 
-    @model_validator(mode="after")
-    def _tests_what_the_champion_was_not_trained_on(self) -> Self:
-        """Only the split random keeps a pair in its part from night to night."""
-        if self.train.warm_start and self.split.method != "random":
-            raise ValueError(
-                f"train.warm_start needs split.method random, not {self.split.method}: with another one the "
-                "champion may have been trained on what the next run tests"
-            )
-        return self
+    @classmethod
+    def dataset_in(cls, file: Path | None) -> str:
+        """The dataset that a TOML file names; the default one without a file or a name in it.
+
+        Raises:
+            SettingsError: the file cannot be read, or its dataset is no dataset's name.
+        """
+        tree = _read_toml(file) if file else {}
+        named = {"dataset": tree["dataset"]} if "dataset" in tree else {}
+        return cls.load(overrides=named).dataset
 
     def as_of_time(self) -> datetime | None:
         """``positives.as_of`` as a moment in UTC; None: everything."""
@@ -607,6 +617,16 @@ PRESETS: dict[str, dict[str, Any]] = {
 """Named starting points. ``nightly`` is the DAG's default, ``article`` the article's own settings."""
 
 
+DEPLOYERS = ("spark.master", "spark.options", "spark.exchange")
+"""Settings that decide which code runs where: a run's conf may not give them, see ``settings_file``."""
+
+
+def settings_file(environ: Mapping[str, str] | None = None) -> Path | None:
+    """The TOML file that ``RECSYS_SETTINGS`` names: the deployer's settings of every run."""
+    path = (os.environ if environ is None else environ).get("RECSYS_SETTINGS")
+    return Path(path) if path else None
+
+
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:
     """``["train.epochs=3"]`` as ``{"train.epochs": 3}``; a value that is not JSON is a string.
 
@@ -629,9 +649,7 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise SettingsError(
-            f"positives.as_of: {text!r} is not a time such as 2026-11-24T03:00:00Z"
-        ) from None
+        raise ValueError(f"{text[:60]!r} is not a time such as 2026-11-24T03:00:00Z") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -659,6 +677,28 @@ def _put(tree: dict[str, Any], dotted: str, value: Any) -> None:
     tree[field] = value
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``; did you mean …?`` with the known name nearest to this one; empty where none is near."""
+    ends = {one: one for one in known}
+    for one in list(ends):
+        ends.setdefault(one.rpartition(".")[2], one)  # of two with one field's name, the first
+    near = get_close_matches(name, ends, n=1, cutoff=0.7)
+    near = near or get_close_matches(name.rpartition(".")[2], ends, n=1, cutoff=0.8)
+    return f"; did you mean {ends[near[0]]}?" if near else ""
+
+
+def setting_names() -> tuple[str, ...]:
+    """The dotted names of all settings and sections."""
+    return tuple(_names(Settings))
+
+
+def _names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _names(field.annotation, f"{prefix}{name}.")
+
+
 def _explain(error: ValidationError) -> str:
     """Pydantic's findings as one sentence a field, in the words of the CLI."""
     return "; ".join(
@@ -669,7 +709,8 @@ def _explain(error: ValidationError) -> str:
 
 def _fault(finding: Mapping[str, Any]) -> str:
     if finding["type"] == "extra_forbidden":
-        return "no such setting"
+        name = ".".join(map(str, finding["loc"]))
+        return "no such setting" + did_you_mean(name, setting_names())
     if finding["type"] == "value_error":  # a rule of our own, which says all
         return str(finding["ctx"]["error"])
     return f"{finding['msg']}, not {finding['input']!r}"

@@ -1,65 +1,73 @@
 """Airflow's trigger form and a run's conf, both derived from the settings' model.
 
-A field left at the form's default takes the preset's value; a key that is no setting is refused.
-``RECSYS_SETTINGS`` may name a TOML file whose values become the form's defaults.
+What a conf gives wins over the preset, also where it is the default. A key that is no setting is
+refused, and so is what only the deployer may set. ``RECSYS_SETTINGS`` may name a TOML file whose
+values become the form's defaults.
 """
 
-import os
+import json
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Param
 
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.publish import keys
-from recsys_tasks.settings import PRESETS, Settings
+from recsys_tasks.settings import DEPLOYERS, PRESETS, Settings, did_you_mean, settings_file
 
 BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "enum")
+EXAMPLES: dict[str, Any] = {
+    "gate.rules": [
+        {"name": "recall", "metric": "test_served.recall_at_10", "bound": 0.03},
+    ]
+}
+"""What stands in a field's help where its default teaches nothing."""
 
 
 def settings_form(with_tune: bool = False) -> dict[str, Param]:
-    """One field for each setting, by section, with its sentence, bounds and default.
+    """One field for each setting that a run may choose, by section, with sentence, bounds and default.
 
     The section ``tune`` is left out unless asked for: only the search reads it.
     """
     schema = Settings.model_json_schema()
-    defaults = _defaults()
+    by_preset = {preset: _defaults(preset) for preset in PRESETS}
     preset = Param(
         "nightly",
         type="string",
         enum=list(PRESETS),
         title="preset",
         section="run",
-        description="Starting point; fields left at their default take the preset's value.",
+        description="Starting point. A field that is filled in wins over it; an empty one takes its value.",
     )
     fields = {
-        name: _field(name, spec, defaults[name])
+        name: _field(name, spec, schema, {each: by_preset[each][name] for each in PRESETS})
         for name, spec in _leaves(schema, schema)
-        if with_tune or not name.startswith("tune.")
+        if name not in DEPLOYERS and (with_tune or not name.startswith("tune."))
     }
     return {"preset": preset, **fields}
 
 
 def settings_of(conf: Mapping[str, Any] | None) -> Settings:
-    """The settings that a run's conf asks for.
+    """The settings that a run's conf asks for; what it gives wins over the preset, and null is not given.
 
     Raises:
-        SettingsError: an unknown key, or a value out of bounds; names the field.
+        SettingsError: an unknown key, a value out of bounds, or a setting that only the deployer may
+            give; names the field.
     """
-    given = dict(conf or {})
-    preset = given.pop("preset", None) or "nightly"
-    defaults = _defaults()
-    unknown = sorted(set(given) - set(defaults))
+    given = {name: value for name, value in (conf or {}).items() if value is not None}
+    preset = given.pop("preset", "nightly")
+    known = (*_defaults(), "preset")
+    unknown = [name + did_you_mean(name, known) for name in sorted(set(given) - set(known))]
     if unknown:
         raise SettingsError(f"no such setting in the run's conf: {', '.join(unknown)}")
-    changed = {
-        name: value
-        for name, value in given.items()
-        if value is not None and value != defaults[name]
-    }
-    return Settings.load(preset, _settings_file(), changed)
+    barred = [name for name in DEPLOYERS if name in given]
+    if barred:
+        raise SettingsError(
+            f"{', '.join(barred)}: not from a run's conf, for it decides which code runs where; set it "
+            "in the file that RECSYS_SETTINGS names"
+        )
+    return Settings.load(preset, settings_file(), given)
 
 
 def dataset_of(conf: Mapping[str, Any] | None) -> str:
@@ -69,13 +77,8 @@ def dataset_of(conf: Mapping[str, Any] | None) -> str:
     return named if named and fits else str(_defaults()["dataset"])
 
 
-def _defaults() -> dict[str, Any]:
-    return Settings.load("nightly", _settings_file()).flat()
-
-
-def _settings_file() -> Path | None:
-    path = os.environ.get("RECSYS_SETTINGS")
-    return Path(path) if path else None
+def _defaults(preset: str = "nightly") -> dict[str, Any]:
+    return Settings.load(preset, settings_file()).flat()
 
 
 def _leaves(
@@ -90,16 +93,42 @@ def _leaves(
             yield f"{prefix}{name}", spec
 
 
-def _field(name: str, spec: Mapping[str, Any], default: Any) -> Param:
-    """A form field. A text that may stay empty is optional, or Airflow's form would insist on it."""
-    kind = spec.get("type", "object")
-    section = name.rpartition(".")[0] or "run"
-    optional = kind == "string" and default == ""
+def _field(
+    name: str, spec: Mapping[str, Any], schema: Mapping[str, Any], by_preset: Mapping[str, Any]
+) -> Param:
+    """A form field. Airflow's form insists on a value unless the type may be null.
+
+    Args:
+        name: the setting's.
+        spec: its JSON schema.
+        schema: where references lead.
+        by_preset: its default with each preset. Airflow submits every field, so one in which they
+            differ begins empty: what stands in it was meant.
+    """
+    default, differs = by_preset["nightly"], len(set(map(str, by_preset.values()))) > 1
+    kind, words = spec.get("type", "object"), spec.get("description", "")
+    empty = differs or (kind == "string" and default == "")
+    limits = {bound: spec[bound] for bound in BOUNDS if bound in spec}
+    if differs:
+        words += " Empty: " + ", ".join(f"{preset} {by_preset[preset]}" for preset in PRESETS) + "."
+        if "enum" in limits:
+            limits["enum"] = [None, *limits["enum"]]
+    if kind == "array":
+        limits["items"] = _resolved(spec["items"], schema)
+        words += f" JSON, such as {json.dumps(EXAMPLES.get(name, default))}."
     return Param(
-        None if optional else default,
-        type=["null", "string"] if optional else kind,
+        None if empty else default,
+        type=["null", kind] if empty else kind,
         title=name,
-        description=spec.get("description", ""),
-        section=section,
-        **{bound: spec[bound] for bound in BOUNDS if bound in spec},
+        description=words,
+        section=name.rpartition(".")[0] or "run",
+        **limits,
     )
+
+
+def _resolved(spec: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A schema without a reference at its top, which Airflow's form cannot follow."""
+    found: Mapping[str, Any] = (
+        schema["$defs"][spec["$ref"].rpartition("/")[2]] if "$ref" in spec else spec
+    )
+    return found

@@ -7,6 +7,7 @@ A handler takes the parsed arguments and returns an ``Answer``; ``cli`` prints i
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 Handler = Callable[[Namespace], "Answer"]
@@ -30,9 +31,17 @@ class Subcommands(Protocol):
 
 
 def add_command(
-    commands: Subcommands, name: str, handler: Handler, help: str, epilog: str = ""
+    commands: Subcommands,
+    name: str,
+    handler: Handler,
+    help: str,
+    epilog: str = "",
+    needs_dataset: bool = True,
 ) -> ArgumentParser:
-    """A parser with the options that every command has, wired to its handler."""
+    """A parser with the options that every command has, wired to its handler.
+
+    ``needs_dataset``: ``dataset_of`` finds one before the handler runs.
+    """
     from argparse import RawDescriptionHelpFormatter
 
     parser = commands.add_parser(
@@ -45,8 +54,36 @@ def add_command(
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
     parser.add_argument(
         "--dataset",
-        default="movielens",
-        help="schema in Postgres and prefix in the bucket (default: movielens, which the demo fills)",
+        help="schema in Postgres and prefix in the bucket (default: what --settings or "
+        "RECSYS_SETTINGS names, else movielens, which the demo fills)",
     )
-    parser.set_defaults(handler=handler)
+    parser.set_defaults(handler=handler, needs_dataset=needs_dataset)
     return parser
+
+
+def add_settings_file(parser: ArgumentParser) -> None:
+    """The option ``--settings``."""
+    parser.add_argument(
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="TOML with a table a section (default: the file that RECSYS_SETTINGS names)",
+    )
+
+
+def settings_file_of(arguments: Namespace) -> Path | None:
+    """The settings file that the call names, else the environment's."""
+    from recsys_tasks.settings import settings_file
+
+    return getattr(arguments, "settings", None) or settings_file()
+
+
+def dataset_of(arguments: Namespace) -> str:
+    """The dataset that the call names, else the settings file's, else the default one.
+
+    Raises:
+        SettingsError: the settings file cannot be read.
+    """
+    from recsys_tasks.settings import Settings
+
+    return arguments.dataset or Settings.dataset_in(settings_file_of(arguments))

@@ -26,7 +26,12 @@ what Postgres does.
 def add_commands(commands: Subcommands) -> None:
     """Adds ``bench``."""
     parser = add_command(
-        commands, "bench", bench, "compare this project with the article's code", EXAMPLES
+        commands,
+        "bench",
+        bench,
+        "compare this project with the article's code",
+        EXAMPLES,
+        needs_dataset=False,
     )
     parser.add_argument(
         "--scale", type=float, default=0.01, metavar="S", help="1: 162,541 users (default: 0.01)"

@@ -5,7 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recsys_tasks.commands import Answer, Subcommands, add_command
+from recsys_tasks.commands import (
+    Answer,
+    Subcommands,
+    add_command,
+    add_settings_file,
+    settings_file_of,
+)
 from recsys_tasks.connections import Connections, stack_home
 
 if TYPE_CHECKING:
@@ -41,7 +47,9 @@ which fault leads to what.
 
 def add_commands(commands: Subcommands) -> None:
     """Adds the four commands."""
-    fetching = add_command(commands, "fetch", fetch, "bring a dataset here", FETCH_EXAMPLES)
+    fetching = add_command(
+        commands, "fetch", fetch, "bring a dataset here", FETCH_EXAMPLES, needs_dataset=False
+    )
     fetching.add_argument("name", metavar="NAME", help="a name below, or an address")
     fetching.add_argument(
         "--out", type=Path, metavar="DIR", help="folder (default: datasets in the stack's folder)"
@@ -52,6 +60,7 @@ def add_commands(commands: Subcommands) -> None:
         generate_files,
         "write synthetic ratings at the shape of MovieLens 25M",
         "example:\n  recsys generate --scale 0.01 --seed 1 --out synthetic",
+        needs_dataset=False,
     )
     generating.add_argument(
         "--scale", type=float, required=True, metavar="S", help="1: 162,541 users; scaled by users"
@@ -88,7 +97,7 @@ def _add_source_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--replace", action="store_true", help="the files are full snapshots: delete what they lack"
     )
-    parser.add_argument("--settings", type=Path, metavar="FILE", help="TOML with a table a section")
+    add_settings_file(parser)
     parser.add_argument(
         "--set",
         action="append",
@@ -162,7 +171,7 @@ def ingest_files(arguments: Namespace) -> Answer:
     if empty:
         raise SettingsError(f"--{empty[0]} is empty: name a file")
     overrides |= {f"source.{field}": value for field, value in given.items() if value}
-    settings = Settings.load(file=arguments.settings, overrides=overrides)
+    settings = Settings.load(file=settings_file_of(arguments), overrides=overrides)
     if not (settings.source.movies or settings.source.ratings or settings.source.archive):
         raise SettingsError("name the files: --movies and --ratings, or --archive")
     database = Database(Connections.find().database_url())

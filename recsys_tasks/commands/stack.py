@@ -31,16 +31,30 @@ def add_commands(commands: Subcommands) -> None:
         "  recsys up --no-airflow           Postgres and S3 only\n"
         "  recsys up --executor celery      tasks on two workers, kept apart as two hosts would be\n\n"
         "State lies in .recsys (or RECSYS_HOME) and stays there when the stack stops.",
+        needs_dataset=False,
     )
     add_stack_options(up)
-    add_command(commands, "down", stop, "stop what `recsys up` started; its data stays")
-    add_command(commands, "status", show_status, "whether the stack runs, and where each part is")
+    add_command(
+        commands,
+        "down",
+        stop,
+        "stop what `recsys up` started; its data stays",
+        needs_dataset=False,
+    )
+    add_command(
+        commands,
+        "status",
+        show_status,
+        "whether the stack runs, and where each part is",
+        needs_dataset=False,
+    )
     add_command(
         commands,
         "env",
         show_env,
         "print the running stack's connections and Airflow's logins",
         'example:\n  eval "$(recsys env)"    gives them to other tools of this shell',
+        needs_dataset=False,
     )
 
 

@@ -3,10 +3,15 @@
 import logging
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recsys_tasks.commands import Answer, Subcommands, add_command
+from recsys_tasks.commands import (
+    Answer,
+    Subcommands,
+    add_command,
+    add_settings_file,
+    settings_file_of,
+)
 
 if TYPE_CHECKING:
     from recsys_tasks.run import Run
@@ -44,7 +49,7 @@ def add_settings_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--preset", default="nightly", help="nightly (default), article, quick or spark"
     )
-    parser.add_argument("--settings", type=Path, metavar="FILE", help="TOML with a table a section")
+    add_settings_file(parser)
     parser.add_argument(
         "--set",
         action="append",
@@ -70,7 +75,7 @@ def settings_from(arguments: Namespace) -> "Settings":
     from recsys_tasks.settings import Settings, parse_assignments
 
     overrides = {"dataset": arguments.dataset, **parse_assignments(arguments.assignments)}
-    return Settings.load(arguments.preset, arguments.settings, overrides)
+    return Settings.load(arguments.preset, settings_file_of(arguments), overrides)
 
 
 def steps_for(

@@ -17,7 +17,7 @@ from typing import IO, BinaryIO, cast
 
 from recsys_tasks.data.addresses import FindStore, find_store, localised, public_name
 from recsys_tasks.data.archive import find_members
-from recsys_tasks.errors import InputRejected, SettingsError
+from recsys_tasks.errors import InputRejected
 from recsys_tasks.settings import SourceSettings
 
 CHUNK = 1 << 20
@@ -135,13 +135,10 @@ def source_files(
         store: gives the S3 access for ``s3://`` addresses.
 
     Raises:
-        SettingsError: an archive and single files are both named.
         InputRejected: a file is not there, or an archive cannot be trusted.
         SourceUnavailable: a server is away.
     """
     if settings.archive:
-        if settings.movies or settings.ratings:
-            raise SettingsError("source.archive stands instead of source.movies and source.ratings")
         path, name = localised(settings.archive, folder, store), public_name(settings.archive)
         members = find_members(path, name)
         return [

@@ -37,6 +37,30 @@ def test_a_bad_key_or_value_is_refused_by_name(overrides, named):
         Settings.load(overrides=overrides)
 
 
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("train.epoch", "train.epochs"),
+        ("epochs", "train.epochs"),
+        ("trian.epochs", "train"),
+        ("source.rating_column", "source.rating_columns"),
+        ("gate.min_precison", "gate.min_precision"),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_nearest_known_one(misspelt, meant, tmp_path):
+    with pytest.raises(SettingsError, match=rf"no such setting; did you mean {meant}\?"):
+        Settings.load(overrides={misspelt: 3})
+    file = tmp_path / "settings.toml"
+    file.write_text(f"{misspelt} = 3\n")
+    with pytest.raises(SettingsError, match=rf"did you mean {meant}\?"):
+        Settings.load(file=file)
+
+
+def test_a_key_like_no_other_gets_no_suggestion():
+    with pytest.raises(SettingsError, match=r"^qqq\.zzz: no such setting$|^qqq: no such setting$"):
+        Settings.load(overrides={"qqq.zzz": 1})
+
+
 @pytest.mark.parametrize("preset", ["", "nighty"])
 def test_an_unknown_preset_lists_the_known_ones(preset):
     with pytest.raises(SettingsError, match="nightly"):

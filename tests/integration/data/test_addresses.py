@@ -82,11 +82,6 @@ def test_a_path_without_a_file_is_refused(database: Database, tmp_path: Path) ->
         ingest(database, SourceSettings(movies=str(tmp_path / "no.csv")), DATASET, "test")
 
 
-def test_an_archive_beside_single_files_is_a_mistake(database: Database) -> None:
-    with pytest.raises(SettingsError, match="instead of"):
-        ingest(database, SourceSettings(archive="a.zip", movies="m.csv"), DATASET, "test")
-
-
 def test_a_dataset_that_was_not_migrated_is_a_mistake(database: Database, bad: Path) -> None:
     source = SourceSettings(movies=str(bad / "good/movies.csv"))
     with pytest.raises(SettingsError, match="recsys migrate --dataset other"):

@@ -215,6 +215,10 @@ class Checkpoint:
         log.info("checkpoint after epoch %d: %s", epoch, key)
         self._written = time.monotonic()
 
+    def part(self, name: str) -> "Checkpoint":
+        """The file of one of several fits that make one model."""
+        return Checkpoint(self._files, f"{name}_{self._name}", self._seconds)
+
     def load(self) -> dict[str, Array] | None:
         """The state that an earlier try left; None: it left none, or one that is damaged."""
         if not self._files.has(self._name):

@@ -217,6 +217,10 @@ class SplitSettings(Frozen):
     """Seed of the split (random, shuffle)."""
 
 
+EngineName = Literal["lightfm", "recsys", "ridge-svd", "blend", "spark-als"]
+"""Of what makes a model."""
+
+
 class RidgeSvdSettings(Frozen):
     """The closed-form model: ridge regression of every item on all, cut off after some components."""
 
@@ -244,14 +248,31 @@ class RidgeSvdSettings(Frozen):
     iterations: int = Field(default=8, ge=1, le=100)
     """Passes over the interactions."""
 
+    threads: int = Field(default=2, ge=1, le=256)
+    """Threads of a pass; the bytes do not depend on them."""
+
+
+class BlendSettings(Frozen):
+    """How ridge-SVD and WARP are joined in one model."""
+
+    warp_weight: float = Field(default=1.5, gt=0, le=1000)
+    """Weight of WARP's scores once both have the same spread; for 0, take the engine ridge-svd."""
+
 
 class TrainSettings(Frozen):
     """The model and how it is fitted."""
 
-    engine: Literal["auto", "lightfm", "recsys", "spark-als"] = "auto"
+    engine: Literal["auto", "lightfm", "recsys", "ridge-svd", "blend", "spark-als"] = "auto"
     """lightfm: the reference; recsys: this project's own WARP kernel, same rule and random numbers,
-    faster, without penalties; auto: recsys where it can, else lightfm; spark-als: Spark's implicit
-    ALS, epochs its iterations, see the section spark."""
+    faster, without penalties; auto: recsys where it can, else lightfm; ridge-svd: a closed form, see
+    train.ridge_svd; blend: ridge-svd and WARP in one model, see train.blend; spark-als: Spark's
+    implicit ALS, epochs its iterations, see the section spark."""
+
+    ridge_svd: RidgeSvdSettings = RidgeSvdSettings()
+    """Of the engines ridge-svd and blend."""
+
+    blend: BlendSettings = BlendSettings()
+    """Of the engine blend."""
 
     loss: Literal["warp", "bpr", "warp-kos", "logistic"] = "warp"
     """LightFM's loss; WARP is what the gate's floors were chosen for."""
@@ -316,12 +337,25 @@ class TrainSettings(Frozen):
         return 0.0 if self.engine == "spark-als" else self.genre_weight
 
     @property
-    def engine_used(self) -> Literal["lightfm", "recsys", "spark-als"]:
+    def engine_used(self) -> EngineName:
         """The engine that ``auto`` stands for with these settings."""
-        if self.engine != "auto":
+        return self.warp_engine if self.engine == "auto" else self.engine
+
+    @property
+    def warp_engine(self) -> Literal["lightfm", "recsys"]:
+        """What runs the epochs, of a blend too."""
+        if self.engine == "lightfm" or self.engine == "recsys":
             return self.engine
         plain = self.loss == "warp" and not self.item_alpha and not self.user_alpha
         return "recsys" if plain else "lightfm"
+
+    @property
+    def width(self) -> int:
+        """Components of a published vector, its bias apart; fewer where the data have fewer."""
+        closed = self.ridge_svd.components
+        return {"ridge-svd": closed, "blend": closed + self.components}.get(
+            self.engine_used, self.components
+        )
 
 
 class SparkSettings(Frozen):

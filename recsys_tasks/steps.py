@@ -21,6 +21,7 @@ from recsys_tasks.data.checks import TableFacts, check_data, refuse_broken
 from recsys_tasks.data.ingest import ingest
 from recsys_tasks.data.postgres import Database
 from recsys_tasks.dataset import read_dataset
+from recsys_tasks.engine_choice import engine_of
 from recsys_tasks.errors import (
     DataCheckFailed,
     GateRejected,
@@ -28,10 +29,11 @@ from recsys_tasks.errors import (
     TrainingRefused,
 )
 from recsys_tasks.machine import available_memory
-from recsys_tasks.matrices.interactions import Csr, build_item_features
+from recsys_tasks.matrices.interactions import Csr, Interactions, build_item_features
 from recsys_tasks.matrices.split import Split, split
+from recsys_tasks.model.engines.protocol import Fitted
 from recsys_tasks.model.evaluation import MODEL, count_shard, evaluate_all, validator
-from recsys_tasks.model.fit import Fitted, fit
+from recsys_tasks.model.history_map import SumPart, fit_history_map
 from recsys_tasks.model.memory import estimate_memory
 from recsys_tasks.model.quality_gate import IndexFound, Verdict, judge, with_index
 from recsys_tasks.model.ranking import Shard
@@ -214,29 +216,28 @@ class Steps:
             if parts.validation is not None
             else None
         )
-        if wanted.engine_used == "spark-als":
-            return self._train_on_spark(features)
-        start = self.rivalry.start()
-        with self.fold("epochs"):
-            kept = Checkpoint(self.files, "checkpoint.npz")
-            fitted = fit(parts.train, features, wanted, validate, kept, start.fit)
-        model, history = fitted.model, _history(fitted)
-        if parts.validation is not None and wanted.refit:
-            if wanted.warm_start:
-                self.files.put_arrays(BEFORE_REFIT, model.to_arrays())
-            log.info("fitting again on train and validation, %d epochs", fitted.epochs)
-            once_more = wanted.model_copy(update={"epochs": fitted.epochs, "patience": 0})
+        start, engine = self.rivalry.start(), engine_of(self.settings)
+        refits = parts.validation is not None and wanted.refit
+        history: list[dict[str, Any]] = []
+        fitted_on = parts.train
+        if engine.chooses or not refits:
+            with self.fold("epochs"):
+                kept = Checkpoint(self.files, "checkpoint.npz")
+                fitted = engine.fit(parts.train, features, validate, kept, start.fit)
+            history = _history(fitted)
+            engine = engine_of(self.settings.model_copy(update={"train": fitted.chosen}))
+            if refits and wanted.warm_start:
+                self.files.put_arrays(BEFORE_REFIT, fitted.model.to_arrays())
+        if refits:
+            fitted_on = parts.train_and_validation()
+            log.info("fitting on train and validation")
             with self.fold("epochs of the refit"):
-                model = fit(
-                    parts.train_and_validation(),
-                    features,
-                    once_more,
-                    checkpoints=Checkpoint(self.files, "refit_checkpoint.npz"),
-                    start=start.refit,
-                ).model
-        self.files.put_arrays("model.npz", model.to_arrays())
+                kept = Checkpoint(self.files, "refit_checkpoint.npz")
+                fitted = engine.fit(fitted_on, features, checkpoints=kept, start=start.refit)
+        self._keep_model(fitted, fitted_on, features)
         facts = {"epochs": fitted.epochs, "history": history, "warm_starts": start.warm_starts}
-        self.files.put_json("training.json", facts)
+        width = {"components": fitted.model.user_embeddings.shape[1]}
+        self.files.put_json("training.json", facts | {"model": width | dict(fitted.facts)})
         return {"model": self.files.key("model.npz"), "epochs": fitted.epochs}
 
     @recorded
@@ -397,6 +398,15 @@ class Steps:
         facts = report_of_run(self.rivalry, self.notes.read(), heard)
         return write_report(self.files, facts)
 
+    def _keep_model(self, fitted: Fitted, train: Interactions, features: Csr) -> None:
+        """Writes the parameters, and what makes a vector of a history that the fit has not seen."""
+        embeddings, history = fold(fitted.model, features), train.weights().tocsr()
+        vectors = embeddings.users[:, :-2], embeddings.items[:, :-2]
+        sums = fitted.sums or SumPart.nothing(embeddings.n_items)
+        history_map = fit_history_map(sums, history, *vectors)
+        self.files.put_arrays("fold_in.npz", history_map.to_arrays())
+        self.files.put_arrays("model.npz", fitted.model.to_arrays())
+
     def _held(self, verdict: Verdict) -> int:
         """Keeps a verdict, and returns how many rules it has.
 
@@ -450,18 +460,6 @@ class Steps:
             "needs about %.0f MB of memory, %.0f MB are free", estimate.total / 1e6, free / 1e6
         )
         estimate.refuse_beyond(free)
-
-    def _train_on_spark(self, features: Csr) -> Reference:
-        """Fits by ALS, all iterations at once: there is no epoch to validate, stop at or resume from."""
-        from recsys_tasks.spark.als import fit_als, untrained
-
-        wanted = self.settings.train
-        model = fit_als(self.data.trained_on(), features, wanted, self.settings.spark)
-        self.files.put_arrays("model.npz", model.to_arrays())
-        zero = untrained(model, features.shape[0])
-        facts = {"epochs": wanted.epochs, "history": [], "warm_starts": 0, **zero}
-        self.files.put_json("training.json", facts)
-        return {"model": self.files.key("model.npz"), "epochs": wanted.epochs, **zero}
 
     @contextmanager
     def _exchange(self, *names: str) -> Iterator[Path]:

@@ -80,7 +80,7 @@ def manifest_sections(
             "epochs": training["epochs"],
             "warm_starts": training["warm_starts"],
             "reproducible": settings.train.threads == 1,
-            **spark_facts(settings, training),
+            **training["model"],
         },
         "index": index,
         "split": split_facts(settings.split),
@@ -88,21 +88,6 @@ def manifest_sections(
         "gate": files.get_json("gate.json"),
         "data": files.get_json("data.json")
         | {"positives_settings": settings.positives.model_dump(mode="json")},
-    }
-
-
-def spark_facts(settings: Settings, training: dict[str, Any]) -> dict[str, Any]:
-    """What a manifest's ``model`` says otherwise, and more, of a model that Spark made; else nothing."""
-    if settings.train.engine_used != "spark-als":
-        return {}
-    spark = settings.spark.model_dump(mode="json", exclude={"exchange"})
-    return {
-        "loss": "implicit-als",
-        "reproducible": settings.spark.reproducible,
-        "spark": spark | {"version": metadata.version("pyspark")},
-        "untrained_users": training["untrained_users"],
-        "untrained_items": training["untrained_items"],
-        "genres_in_items": False,
     }
 
 

@@ -26,7 +26,7 @@ from recsys_tasks.matrices.interactions import (
 )
 from recsys_tasks.matrices.split import split
 from recsys_tasks.model import metrics
-from recsys_tasks.model.engines import LIGHTFM_NAMES
+from recsys_tasks.model.engines.warp import LIGHTFM_NAMES
 from recsys_tasks.model.evaluation import block_rows, validator
 from recsys_tasks.model.fit import fit
 from recsys_tasks.model.parameters import Model

@@ -21,7 +21,7 @@ from recsys_tasks.matrices.split import Split
 from recsys_tasks.model import metrics
 from recsys_tasks.model.baselines import popular, random_order
 from recsys_tasks.model.ease import ease_bytes, fit_ease
-from recsys_tasks.model.fit import Scored, Validate
+from recsys_tasks.model.engines.protocol import Scored, Validate
 from recsys_tasks.model.intervals import paired
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.ranking import (

@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
 
+TINY = 1e-12
+"""An eigenvalue below which a direction is taken for absent."""
+
 LEAST_WEIGHT = 0.5
 """A user's sum of weights counts as this at least when users are scaled."""
 
@@ -47,12 +50,15 @@ class RidgeSvd:
         items: float32 ``(n_items, d)``; a user's vector times an item's is the score.
         item_scale: float32 ``(n_items,)``; what an item's vector is multiplied by in a history.
         base: float32 ``(d,)``; the vector of a user without history.
+        categories: float32 ``(n_categories, d)``; what each adds to the vector of an item without
+            interactions.
         singular: float64 ``(d,)``; singular values of the scaled interactions, largest first.
     """
 
     items: Floats
     item_scale: Floats
     base: Floats
+    categories: Floats
     singular: NDArray[np.float64]
 
     def users(self, history: Csr, threads: int = 1) -> Floats:
@@ -143,19 +149,19 @@ def decompose(
     return found
 
 
-def ridge_svd(found: Eigen, gram: Gram, settings: RidgeSvdSettings, components: int) -> RidgeSvd:
-    """The model of so many components; those of a smaller one are the first of a larger one's.
+def ridge_svd(found: Eigen, gram: Gram, settings: RidgeSvdSettings) -> RidgeSvd:
+    """The model of ``settings.components``; those of a smaller one are the first of a larger one's.
 
     Args:
         found: leading eigenpairs of ``gram``.
         gram: as ``scaled_gram`` made it.
-        settings: the same.
-        components: at most those found; more are zero.
+        settings: the same; of more components than were found, those that were.
 
     Raises:
         TrainingRefused: NaN or infinity in the result.
     """
-    values, vectors = found.values[:components], found.vectors[:, :components]
+    width = settings.components
+    values, vectors = found.values[:width], found.vectors[:, :width]
     filtered = values / (values + 1)
     weighted = vectors * np.sqrt(filtered).astype(np.float32)
     hat = np.einsum("ij,ij->i", weighted, weighted, dtype=np.float64)
@@ -166,6 +172,7 @@ def ridge_svd(found: Eigen, gram: Gram, settings: RidgeSvdSettings, components: 
         items=(weighted[:-1] / divisor[:, None]).astype(np.float32),
         item_scale=(scale[:-1] * divisor).astype(np.float32),
         base=(settings.constant * scale[-1] * weighted[-1]).astype(np.float32),
+        categories=_of_categories(gram, vectors, np.sqrt(filtered) / np.maximum(values, TINY)),
         singular=np.sqrt(values),
     )
     _refuse_infinite(*vars(model).values())
@@ -180,6 +187,14 @@ def _refuse_infinite(*arrays: NDArray[np.floating]) -> None:
 def _log(number: int, of: int, seconds: float) -> None:
     left = (of - number) * seconds
     log.info("ridge-svd: pass %d of %d: %.2f s, about %.0f s left", number, of, seconds, left)
+
+
+def _of_categories(gram: Gram, vectors: Floats, factors: NDArray[np.float64]) -> Floats:
+    """The part of each pseudo-user in ``A'A V``, which is ``V`` times its eigenvalues."""
+    members = gram.parts[1]
+    scaled = gram.scale[:, None] * vectors
+    rows = members.entries @ scaled[:-1] + np.float32(members.constant) * scaled[-1]
+    return np.asarray(members.squares[:, None] * rows * factors, np.float32)
 
 
 def _refuse_unfit(history: Csr) -> None:

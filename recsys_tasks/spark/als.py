@@ -11,6 +11,8 @@ Source:
 import logging
 import tempfile
 import time
+from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Csr, Interactions
+from recsys_tasks.model.engines.protocol import Checkpoints, Fitted, Validate
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.settings import SparkSettings, TrainSettings
 from recsys_tasks.spark.session import check_ground, session
@@ -64,6 +67,44 @@ def fit_als(
         feature_embedding_gradients=nothing,
         feature_bias_gradients=nothing[:, 0],
     )
+
+
+@dataclass(frozen=True)
+class SparkAlsEngine:
+    """ALS by Spark, all iterations at once: no epoch to validate, stop at or resume from.
+
+    Args:
+        settings: components, iterations and seed.
+        spark: where and how Spark runs.
+    """
+
+    settings: TrainSettings
+    spark: SparkSettings
+
+    @property
+    def chooses(self) -> bool:
+        """Nothing: its settings are given."""
+        return False
+
+    def fit(
+        self,
+        train: Interactions,
+        features: Csr,
+        validate: Validate | None = None,  # noqa: ARG002  (chooses nothing)
+        checkpoints: Checkpoints | None = None,  # noqa: ARG002  (Spark keeps its own)
+        start: Model | None = None,  # noqa: ARG002  (settings refuse a warm start)
+    ) -> Fitted:
+        """See ``Engine``."""
+        model = fit_als(train, features, self.settings, self.spark)
+        facts = {
+            "loss": "implicit-als",
+            "reproducible": self.spark.reproducible,
+            "spark": self.spark.model_dump(mode="json", exclude={"exchange"})
+            | {"version": metadata.version("pyspark")},
+            **untrained(model, features.shape[0]),
+            "genres_in_items": False,
+        }
+        return Fitted(model, self.settings.epochs, (), self.settings, facts=facts)
 
 
 def untrained(model: Model, n_items: int) -> dict[str, int]:

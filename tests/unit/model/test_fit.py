@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from recsys_tasks.errors import TrainingRefused
-from recsys_tasks.model.fit import Scored, fit
+from recsys_tasks.model.engines.protocol import Scored
+from recsys_tasks.model.fit import fit
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.representations import fold
 

@@ -41,7 +41,8 @@ def two_categories(items):
 def model_of(history, wanted, components, categories=None, threads=1):
     categories = no_categories(history.shape[1]) if categories is None else categories
     gram = scaled_gram(history, categories, wanted, threads)
-    return ridge_svd(decompose(gram, wanted, components, seed=1), gram, wanted, components)
+    found = decompose(gram, wanted, components, seed=1)
+    return ridge_svd(found, gram, wanted.model_copy(update={"components": components}))
 
 
 def scores_of(model, history):
@@ -94,7 +95,9 @@ def test_a_decomposition_holds_every_smaller_one():
     gram = scaled_gram(history, two_categories(40), wanted)
     found = decompose(gram, wanted, 20, seed=1)
 
-    wide, narrow = (ridge_svd(found, gram, wanted, width) for width in (20, 8))
+    wide, narrow = (
+        ridge_svd(found, gram, wanted.model_copy(update={"components": width})) for width in (20, 8)
+    )
 
     assert (wide.items[:, :8] == narrow.items).all()
     assert (wide.base[:8] == narrow.base).all()

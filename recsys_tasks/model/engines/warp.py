@@ -1,6 +1,6 @@
 """The two ways of running an epoch: LightFM, the reference, and this project's own WARP kernel.
 
-An engine owns the parameters while a fit runs, and the random generator that the fit draws from. Both
+A worker owns the parameters while a fit runs, and the random generator that the fit draws from. Both
 begin with the same random numbers, LightFM's: features first, then users, at the first epoch.
 """
 
@@ -28,8 +28,8 @@ LIGHTFM_NAMES = {
 """Our name of each array, and LightFM's."""
 
 
-class Engine(Protocol):
-    """What a fit needs of whatever does the work."""
+class Worker(Protocol):
+    """What a fit by epochs needs of whatever does the work."""
 
     @property
     def random_state(self) -> np.random.RandomState:
@@ -53,8 +53,8 @@ class Engine(Protocol):
         ...
 
 
-def engine_for(train: Interactions, features: Csr, settings: TrainSettings) -> Engine:
-    """The engine that the settings ask for.
+def worker_for(train: Interactions, features: Csr, settings: TrainSettings) -> Worker:
+    """The worker that the settings ask for.
 
     Raises:
         TrainingRefused: a loss, a weight or a penalty that it does not have.
@@ -63,22 +63,17 @@ def engine_for(train: Interactions, features: Csr, settings: TrainSettings) -> E
         raise TrainingRefused(
             "the loss warp-kos takes no sample weights: set positives.liked_weight to 0 or 1"
         )
-    if settings.engine_used == "spark-als":
-        raise TrainingRefused(
-            "spark-als has no epochs to try one by one, so recsys_tune cannot search it: choose "
-            "train.components, spark.alpha and spark.regularisation by runs of recsys train"
-        )
-    if settings.engine_used == "lightfm":
-        return LightFMEngine(train, features, settings)
+    if settings.warp_engine == "lightfm":
+        return LightFMWorker(train, features, settings)
     if settings.loss != "warp" or settings.item_alpha or settings.user_alpha:
         raise TrainingRefused(
             "the engine recsys has the loss warp without penalties: set train.engine to lightfm, "
             "or train.loss to warp and train.item_alpha and train.user_alpha to 0"
         )
-    return KernelEngine(train, features, settings)
+    return KernelWorker(train, features, settings)
 
 
-class LightFMEngine:
+class LightFMWorker:
     """LightFM, ``fit_partial`` by ``fit_partial``."""
 
     def __init__(self, train: Interactions, features: Csr, settings: TrainSettings) -> None:
@@ -128,7 +123,7 @@ class LightFMEngine:
             raise TrainingRefused(str(refusal)) from refusal
 
 
-class KernelEngine:
+class KernelWorker:
     """This project's WARP, in place on a model's own arrays."""
 
     def __init__(self, train: Interactions, features: Csr, settings: TrainSettings) -> None:

@@ -1,0 +1,146 @@
+"""The engine blend: ridge-SVD's vectors and WARP's side by side, in one dot product.
+
+The two err differently, and the sum of their scores ranks better than either. Scores are brought to
+one scale first: the mean over trained users of the standard deviation of a user's scores. WARP's
+half stays as it was fitted, so that strengths keep their meaning and a later fit can go on from it;
+ridge-SVD's user vectors carry the ratio.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.matrices.interactions import Csr, Interactions
+from recsys_tasks.model.engines.epochs import EpochEngine
+from recsys_tasks.model.engines.protocol import Checkpoints, Fitted, Validate
+from recsys_tasks.model.engines.ridge import (
+    RidgeSvdEngine,
+    history_of,
+    item_features,
+    singular_facts,
+)
+from recsys_tasks.model.history_map import SumPart
+from recsys_tasks.model.parameters import Model
+from recsys_tasks.model.representations import fold
+from recsys_tasks.model.ridge_svd import RidgeSvd
+from recsys_tasks.settings import TrainSettings
+
+log = logging.getLogger(__name__)
+
+Floats = NDArray[np.float32]
+
+ROWS = 8192
+"""Users whose scores' spread is worked out at a time."""
+
+
+@dataclass(frozen=True)
+class BlendEngine:
+    """Both engines after one another, and their vectors joined.
+
+    Args:
+        settings: of WARP, and the sections ``ridge_svd`` and ``blend``.
+    """
+
+    settings: TrainSettings
+
+    @property
+    def chooses(self) -> bool:
+        """WARP's number of epochs."""
+        return True
+
+    def fit(
+        self,
+        train: Interactions,
+        features: Csr,
+        validate: Validate | None = None,
+        checkpoints: Checkpoints | None = None,
+        start: Model | None = None,
+    ) -> Fitted:
+        """See ``Engine``; WARP's epochs are chosen by WARP's own validation."""
+        halves = [checkpoints and checkpoints.part(name) for name in ("warp", "ridge")]
+        warp = EpochEngine(self.settings).fit(train, features, validate, halves[0], start)
+        ridge = RidgeSvdEngine(self.settings).solve(train, features, halves[1])
+        joined = blend(ridge, warp.model, history_of(train), features, self.settings)
+        if validate is not None:
+            log.info("blend: validation %.4f", validate(joined.model).validation or 0.0)
+        return replace(
+            warp,
+            model=joined.model,
+            sums=joined.sums,
+            facts=singular_facts(ridge) | {"ridge_scale": joined.ratio},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Blended:
+    """Both halves in one model.
+
+    Args:
+        model: ridge-SVD's columns, then WARP's.
+        sums: of ridge-SVD's columns.
+        ratio: what ridge-SVD's scores are multiplied by.
+    """
+
+    model: Model
+    sums: SumPart
+    ratio: float
+
+
+def blend(
+    ridge: RidgeSvd, warp: Model, history: Csr, features: Csr, settings: TrainSettings
+) -> Blended:
+    """One model whose scores are WARP's plus ridge-SVD's, these brought to WARP's spread first.
+
+    Args:
+        ridge, warp: both halves, fitted on ``history``.
+        history: CSR float32 ``(n_users, n_items)``, weights.
+        features: CSR ``(n_items, n_features)``.
+        settings: the sections ``ridge_svd`` and ``blend``.
+
+    Raises:
+        TrainingRefused: the scores of a half do not spread.
+    """
+    threads = settings.ridge_svd.threads
+    users = ridge.users(history, threads)
+    trained = np.flatnonzero(np.diff(history.indptr))
+    of_warp = fold(warp, features)
+    spreads = (
+        mean_spread(of_warp.users[trained], of_warp.items),
+        mean_spread(users[trained], ridge.items),
+    )
+    if not (min(spreads) > 0 and np.isfinite(spreads).all()):
+        raise TrainingRefused(
+            f"blend: the spreads of the scores of WARP and ridge-SVD are {spreads}"
+        )
+    ratio = spreads[0] / spreads[1] / settings.blend.warp_weight
+    log.info("blend: spread of scores %.3f by WARP, %.3f by ridge-SVD", *spreads)
+    users *= np.float32(ratio)
+    model = replace(
+        warp,
+        user_embeddings=np.hstack((users, warp.user_embeddings)),
+        feature_embeddings=np.hstack((item_features(ridge, features), warp.feature_embeddings)),
+    )
+    factor = np.float32(ratio)
+    return Blended(model, SumPart(ridge.item_scale * factor, ridge.base * factor), ratio)
+
+
+def mean_spread(users: Floats, items: Floats) -> float:
+    """Mean over users of the standard deviation of their scores over all items.
+
+    Args:
+        users: float32 ``(n, c)``.
+        items: float32 ``(n_items, c)``.
+    """
+    with threadpool_limits(1, user_api="blas"):
+        centred = items - items.mean(axis=0, dtype=np.float64)
+        covariance = centred.T @ centred / max(len(items), 1)
+        total = 0.0
+        for start in range(0, len(users), ROWS):
+            rows = users[start : start + ROWS].astype(np.float64)
+            squares = np.einsum("ij,ij->i", rows @ covariance, rows)
+            total += float(np.sqrt(np.maximum(squares, 0)).sum())
+    return total / max(len(users), 1)

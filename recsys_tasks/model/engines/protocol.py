@@ -1,0 +1,102 @@
+"""What every engine takes and gives: one fit, whatever is behind it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from recsys_tasks.matrices.interactions import Arrays, Csr, Interactions
+from recsys_tasks.model.history_map import SumPart
+from recsys_tasks.model.parameters import Model
+from recsys_tasks.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training interactions."""
+
+    number: int
+    """1 for the first"""
+    seconds: float
+    """wall time of the pass, without its validation"""
+    validation: float | None
+    """the validation metric after it, where there is one"""
+    train: float | None
+    """the same metric on what the same users were trained on: how much of the gain is learnt by heart"""
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A finished fit: the model, and how it came about."""
+
+    model: Model
+    epochs: int
+    """passes that the model has seen; with early stopping, those of the best epoch"""
+    history: tuple[Epoch, ...]
+    """every pass that was validated or might have been"""
+    chosen: TrainSettings
+    """the settings with everything in them that validation chose: a fit with these chooses nothing more"""
+    sums: SumPart | None = None
+    """of the model's first columns, where they are sums over the history"""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values for the manifest's ``model``"""
+
+
+class Checkpoints(Protocol):
+    """Where a fit keeps its last state, for a retry on this machine or another."""
+
+    def save(self, epoch: int, arrays: Arrays) -> None:
+        """Keeps the state after ``epoch`` in place of the one before."""
+        ...
+
+    def load(self) -> Arrays | None:
+        """The state kept last, or None."""
+        ...
+
+    def part(self, name: str) -> "Checkpoints":
+        """The same for one of several fits that make one model."""
+        ...
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A model's metric, more is better: on the validation part, and on what its users were trained on."""
+
+    validation: float | None = None
+    train: float | None = None
+
+
+Validate = Callable[[Model], Scored]
+"""Scores a model."""
+
+
+class Engine(Protocol):
+    """What makes a model of interactions and item features."""
+
+    @property
+    def chooses(self) -> bool:
+        """Whether a validation part decides anything: if not, one fit on everything will do."""
+        ...
+
+    def fit(
+        self,
+        train: Interactions,
+        features: Csr,
+        validate: Validate | None = None,
+        checkpoints: Checkpoints | None = None,
+        start: Model | None = None,
+    ) -> Fitted:
+        """Trains a model.
+
+        Args:
+            train: interactions with their sample weights.
+            features: CSR float32, ``(n_items, n_features)``: identity, then genres.
+            validate: scores a model on the validation part; needed to choose anything.
+            checkpoints: where the state after each pass is kept and looked for.
+            start: a model to go on from, rows in the order of ``train`` and ``features``; engines
+                without a state to go on from leave it alone.
+
+        Raises:
+            TrainingRefused: nothing to train on, weights that the engine cannot take, or parameters
+                that became NaN or infinite.
+        """
+        ...

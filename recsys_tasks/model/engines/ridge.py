@@ -1,0 +1,150 @@
+"""The engine ridge-svd: a closed form in some passes over the interactions, see ``model.ridge_svd``."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.matrices.interactions import Csr, Interactions
+from recsys_tasks.model.engines.epochs import fingerprint_of
+from recsys_tasks.model.engines.protocol import Checkpoints, Fitted, Validate
+from recsys_tasks.model.history_map import SumPart
+from recsys_tasks.model.parameters import Model
+from recsys_tasks.model.ridge_svd import Passes, RidgeSvd, decompose, ridge_svd, scaled_gram
+from recsys_tasks.settings import TrainSettings
+
+log = logging.getLogger(__name__)
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RidgeSvdEngine:
+    """Ridge regression of every item on all; no epochs, no learning rate, nothing to go on from.
+
+    Args:
+        settings: the section ``ridge_svd``, and the seed.
+    """
+
+    settings: TrainSettings
+
+    @property
+    def chooses(self) -> bool:
+        """Nothing: its settings are given."""
+        return False
+
+    def fit(
+        self,
+        train: Interactions,
+        features: Csr,
+        validate: Validate | None = None,
+        checkpoints: Checkpoints | None = None,
+        start: Model | None = None,  # noqa: ARG002  (a closed form starts from nothing)
+    ) -> Fitted:
+        """See ``Engine``; ``validate`` scores the result."""
+        found = self.solve(train, features, checkpoints)
+        history = history_of(train)
+        users = found.users(history, self.settings.ridge_svd.threads)
+        model = without_biases(users, item_features(found, features))
+        if validate is not None:
+            log.info("ridge-svd: validation %.4f", validate(model).validation or 0.0)
+        return Fitted(
+            model,
+            self.settings.ridge_svd.iterations,
+            (),
+            self.settings,
+            SumPart(found.item_scale, found.base),
+            singular_facts(found) | {"loss": "ridge", "reproducible": True},
+        )
+
+    def solve(
+        self, train: Interactions, features: Csr, checkpoints: Checkpoints | None = None
+    ) -> RidgeSvd:
+        """The linear model alone, its passes kept and resumed."""
+        wanted = self.settings.ridge_svd
+        gram = scaled_gram(history_of(train), categories_of(features), wanted, wanted.threads)
+        fingerprint = fingerprint_of(train, features, self.settings, None)
+
+        def keep(state: Passes) -> None:
+            if checkpoints is not None:
+                arrays = {"fingerprint": np.array(fingerprint), "block": state.block}
+                checkpoints.save(state.number, arrays | {"number": np.array(state.number)})
+
+        done = _resumed(checkpoints, fingerprint)
+        width = min(wanted.components, gram.size)
+        found = decompose(gram, wanted, width, self.settings.seed, done, keep)
+        return ridge_svd(found, gram, wanted)
+
+
+def _resumed(checkpoints: Checkpoints | None, fingerprint: str) -> Passes | None:
+    arrays = checkpoints.load() if checkpoints is not None else None
+    if arrays is None:
+        return None
+    if str(arrays["fingerprint"]) != fingerprint or not np.isfinite(arrays["block"]).all():
+        log.warning("the checkpoint is of other data or settings, or damaged: beginning anew")
+        return None
+    log.info("resuming after pass %d", arrays["number"])
+    return Passes(int(arrays["number"]), arrays["block"])
+
+
+def history_of(train: Interactions) -> Csr:
+    """The weighted interactions by user, indices ascending.
+
+    Raises:
+        TrainingRefused: there are none.
+    """
+    if not len(train):
+        raise TrainingRefused("there are no positive interactions to train on")
+    history: Csr = train.weights().tocsr()
+    history.sort_indices()
+    return history
+
+
+def categories_of(features: Csr) -> Csr:
+    """The columns of item features behind the items' own."""
+    found: Csr = features[:, features.shape[0] :]
+    return found
+
+
+def item_features(found: RidgeSvd, features: Csr) -> Floats:
+    """Vectors of the features whose weighted sums are the items' vectors, ``(n_features, d)``.
+
+    A category's is what an item has that is known by this category alone.
+
+    Args:
+        found: the linear model.
+        features: CSR ``(n_items, n_features)``: identity, then categories, these of one weight a row.
+    """
+    n_items = features.shape[0]
+    own, categories = features.diagonal()[:, None], categories_of(features)
+    shares = categories.multiply(1 / own).max() if categories.nnz else 1.0
+    of_categories = found.categories * np.float32((1 + shares) / shares)
+    of_items = (found.items - categories @ of_categories) / own
+    rows: Floats = np.vstack((of_items, of_categories)).astype(np.float32)
+    assert rows.shape[0] == features.shape[1], n_items
+    return rows
+
+
+def without_biases(users: Floats, features: Floats) -> Model:
+    """A model of vectors alone, with no state to go on from."""
+    nothing = np.zeros((0, users.shape[1]), np.float32)
+    return Model(
+        user_embeddings=users,
+        user_biases=np.zeros(len(users), np.float32),
+        feature_embeddings=features,
+        feature_biases=np.zeros(len(features), np.float32),
+        user_embedding_gradients=nothing,
+        user_bias_gradients=nothing[:, 0],
+        feature_embedding_gradients=nothing,
+        feature_bias_gradients=nothing[:, 0],
+    )
+
+
+def singular_facts(found: RidgeSvd) -> dict[str, object]:
+    """For the manifest: what the decomposition found."""
+    return {
+        "largest_singular_value": float(found.singular[0]),
+        "smallest_singular_value": float(found.singular[-1]),
+    }

@@ -19,6 +19,10 @@ WIDELY_LIKED = 4.0
 """The default of positives.liked_from. Below a lower threshold it means: no weaker positives."""
 
 
+PENALTIES = {"spark-als": "spark.regularisation", "ridge-svd": "train.ridge_svd.ridge"}
+"""The engines that have no epochs, and the setting that each has in the place of a penalty."""
+
+
 def contradictions(settings: "Settings") -> tuple[str, ...]:
     """A sentence for each contradiction, in the order of ``RULES``."""
     return tuple(found for rule in RULES if (found := rule(settings)))
@@ -58,7 +62,7 @@ def data_floor_above_ceiling(settings: "Settings") -> Found:
 
 
 def engine_without_the_loss(settings: "Settings") -> Found:
-    """The engine recsys knows WARP without penalties; Spark's ALS has no loss to choose."""
+    """The engine recsys knows WARP without penalties; engines without epochs have no loss to choose."""
     wanted = settings.train
     if wanted.loss == "warp" and not wanted.item_alpha and not wanted.user_alpha:
         return None
@@ -67,10 +71,10 @@ def engine_without_the_loss(settings: "Settings") -> Found:
             "train.engine recsys has train.loss warp only, and no item_alpha and user_alpha: "
             "choose train.engine lightfm, or auto"
         )
-    if wanted.engine == "spark-als":
+    if penalty := PENALTIES.get(wanted.engine):
         return (
-            "train.engine spark-als has no train.loss, item_alpha and user_alpha (see "
-            "spark.regularisation): leave them at their defaults"
+            f"train.engine {wanted.engine} has no train.loss, item_alpha and user_alpha (see "
+            f"{penalty}): leave them at their defaults"
         )
     return None
 
@@ -85,10 +89,10 @@ def warm_start_that_leaks(settings: "Settings") -> Found:
     return None
 
 
-def spark_going_on(settings: "Settings") -> Found:
-    """Spark's ALS always begins from nothing."""
-    if settings.train.engine == "spark-als" and settings.train.warm_start:
-        return "train.engine spark-als has no train.warm_start: turn it off"
+def going_on_without_state(settings: "Settings") -> Found:
+    """Engines without epochs always begin from nothing."""
+    if settings.train.engine in PENALTIES and settings.train.warm_start:
+        return f"train.engine {settings.train.engine} has no train.warm_start: turn it off"
     return None
 
 
@@ -126,10 +130,10 @@ def grid_above_bound(settings: "Settings") -> Found:
 
 def rank_above_width(settings: "Settings") -> Found:
     """Vectors have no more effective dimensions than components."""
-    floor, width = settings.gate.min_effective_rank, settings.train.components
+    floor, width = settings.gate.min_effective_rank, settings.train.width
     if floor > width:
         return (
-            f"gate.min_effective_rank {floor:g} is above train.components {width}: no model passes"
+            f"gate.min_effective_rank {floor:g} is above the vectors' {width} components: no model passes"
         )
     return None
 
@@ -179,7 +183,7 @@ RULES: tuple[Callable[["Settings"], Found], ...] = (
     weaker_above_full_positives,
     data_floor_above_ceiling,
     engine_without_the_loss,
-    spark_going_on,
+    going_on_without_state,
     warm_start_that_leaks,
     weights_for_kos,
     grid_above_bound,

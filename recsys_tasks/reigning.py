@@ -100,10 +100,10 @@ class Reigning:
         """The version's parameters by id, with Adagrad's state while its run's files are there.
 
         Raises:
-            ArtifactRefused: a file is missing or not what the manifest says, or Spark made the model,
-                whose vectors are no start for WARP.
+            ArtifactRefused: a file is missing or not what the manifest says, or the model is of an
+                engine whose vectors are no start for WARP.
         """
-        self._refuse_spark()
+        self._refuse_without_state()
         rows, features = self._published(ROWS), self._archive("features.npz", FEATURES)
         files = self._run_files()
         if files.has("model.npz"):
@@ -123,7 +123,7 @@ class Reigning:
         validated = self.manifest.split.model_dump().get("validation_fraction", 0) > 0
         if not (validated and facts.get("refit")):
             return self.named_model()
-        self._refuse_spark()
+        self._refuse_without_state()
         files = self._run_files()
         if not files.has(BEFORE_REFIT):
             raise ArtifactRefused(
@@ -135,9 +135,10 @@ class Reigning:
         rows, features = self._published(IDS), self._archive("features.npz", FEATURES)
         return NamedModel(model, IdMap(rows["user_ids.npy"]), tuple(features["names"].tolist()))
 
-    def _refuse_spark(self) -> None:
-        if self.manifest.model.model_dump().get("engine") == "spark-als":
-            raise ArtifactRefused("model.npz", "made by spark-als, no start for another engine")
+    def _refuse_without_state(self) -> None:
+        engine = self.manifest.model.model_dump().get("engine")
+        if engine in ("spark-als", "ridge-svd"):
+            raise ArtifactRefused("model.npz", f"made by {engine}, no start for another engine")
 
     def _run_files(self) -> RunFiles:
         run = self.manifest.run

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.model.gram import SLICE
+from recsys_tasks.model.subspace import columns_for
 from recsys_tasks.settings import EvaluateSettings, SparkSettings, TrainSettings
 
 BYTES_PER_INTERACTION = 70
@@ -13,6 +15,12 @@ BYTES_PER_RATING = 14
 
 COPIES_OF_PARAMETERS = 9
 """Embeddings, gradients and momenta, the best epoch's copy, and a checkpoint under way with its bytes."""
+
+COPIES_OF_A_BLOCK = 4
+"""Of ridge-svd's columns: as they are, multiplied, made orthonormal, and a checkpoint of them."""
+
+COPIES_OF_VECTORS = 4
+"""Of ridge-svd's users and items: as made, joined with WARP's, as features, and their bytes on the way out."""
 
 METRICS_PER_USER = 150
 """Values that an evaluation keeps for each user: every metric, view and baseline."""
@@ -54,7 +62,8 @@ class MemoryEstimate:
         if self.total > available:
             raise TrainingRefused(
                 f"training would take about {self.total / 1e6:,.0f} MB and {available / 1e6:,.0f} MB "
-                f"are free: parameters {self.parameters / 1e6:,.0f} MB (train.components), "
+                f"are free: parameters {self.parameters / 1e6:,.0f} MB (train.components, "
+                f"train.ridge_svd.components), "
                 f"interactions {self.interactions / 1e6:,.0f} MB, ratings {self.ratings / 1e6:,.0f} MB, "
                 f"evaluation {self.evaluation / 1e6:,.0f} MB (evaluate.block_megabytes, "
                 "evaluate.threads, evaluate.ease_megabytes)"
@@ -82,19 +91,35 @@ def estimate_memory(
         spark: those of the engine spark-als, which has a JVM on this machine: the driver.
     """
     n_users, n_items = shape
-    row = 4 * (train.components + 2)
     smaller = min(n_users, n_items)
     ease = min(8 * smaller * n_items, evaluate.ease_megabytes * 1_000_000)
     blocks = 2 * evaluate.threads * max(evaluate.block_megabytes * 1_000_000, 4 * n_items)
-    vectors = row * (n_users + n_items)
+    vectors = 4 * (train.width + 2) * (n_users + n_items)
     return MemoryEstimate(
         base=BASE,
         interactions=BYTES_PER_INTERACTION * n_interactions,
         ratings=BYTES_PER_RATING * n_ratings,
-        parameters=COPIES_OF_PARAMETERS * row * (n_users + n_features),
+        parameters=_warp_bytes(n_users + n_features, train)
+        + _ridge_svd_bytes(n_users, n_items, train),
         evaluation=blocks + ease + vectors + 4 * METRICS_PER_USER * n_users,
         jvm=jvm_bytes(spark) if spark and train.engine_used == "spark-als" else 0,
     )
+
+
+def _warp_bytes(rows: int, train: TrainSettings) -> int:
+    """What parameters with a state of their own take; ridge-svd has none."""
+    learns = train.engine_used != "ridge-svd"
+    return learns * COPIES_OF_PARAMETERS * 4 * (train.components + 2) * rows
+
+
+def _ridge_svd_bytes(n_users: int, n_items: int, train: TrainSettings) -> int:
+    """What the passes take on the items' side, and the vectors that they lead to; without them nothing."""
+    if train.engine_used not in ("ridge-svd", "blend"):
+        return 0
+    wanted = train.ridge_svd
+    columns = columns_for(wanted.components, n_items + 1)
+    passes = 4 * n_items * (COPIES_OF_A_BLOCK * columns + 3 * SLICE * wanted.threads)
+    return passes + COPIES_OF_VECTORS * 4 * wanted.components * (n_users + n_items)
 
 
 def jvm_bytes(spark: SparkSettings) -> int:

@@ -92,7 +92,8 @@ def carry_over(
         a model in the order of ``users`` and ``features``; None where the earlier one has another
         number of components.
     """
-    width = previous.model.user_embeddings.shape[1]
+    old = previous.model.with_state()
+    width = old.user_embeddings.shape[1]
     if width != settings.components:
         log.warning(
             "the earlier model has %d components, not %d: starting afresh",
@@ -113,7 +114,7 @@ def carry_over(
         (from_features >= 0).sum(),
         len(features),
     )
-    return _carried(previous.model, from_users, from_features, generator)
+    return _carried(old, from_users, from_features, generator)
 
 
 def _carried(

@@ -13,6 +13,7 @@ from recsys_tasks.model.engines.protocol import Checkpoints, Fitted, Validate
 from recsys_tasks.model.history_map import SumPart
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.ridge_svd import Passes, RidgeSvd, decompose, ridge_svd, scaled_gram
+from recsys_tasks.model.subspace import columns_for
 from recsys_tasks.settings import TrainSettings
 
 log = logging.getLogger(__name__)
@@ -72,21 +73,33 @@ class RidgeSvdEngine:
                 arrays = {"fingerprint": np.array(fingerprint), "block": state.block}
                 checkpoints.save(state.number, arrays | {"number": np.array(state.number)})
 
-        done = _resumed(checkpoints, fingerprint)
         width = min(wanted.components, gram.size)
+        block = (gram.size, columns_for(width, gram.size))
+        done = _resumed(checkpoints, fingerprint, block)
         found = decompose(gram, wanted, width, self.settings.seed, done, keep)
         return ridge_svd(found, gram, wanted)
 
 
-def _resumed(checkpoints: Checkpoints | None, fingerprint: str) -> Passes | None:
+def _resumed(
+    checkpoints: Checkpoints | None, fingerprint: str, shape: tuple[int, int]
+) -> Passes | None:
+    """Where an earlier try got to, if it is this fit's own and whole; else the fit begins anew."""
     arrays = checkpoints.load() if checkpoints is not None else None
     if arrays is None:
         return None
-    if str(arrays["fingerprint"]) != fingerprint or not np.isfinite(arrays["block"]).all():
+    try:
+        own, state = (
+            str(arrays["fingerprint"]) == fingerprint,
+            Passes(int(arrays["number"]), arrays["block"]),
+        )
+    except (LookupError, ValueError, TypeError) as error:
+        log.warning("the checkpoint is damaged (%r): beginning anew", error)
+        return None
+    if not (own and state.block.shape == shape and np.isfinite(state.block).all()):
         log.warning("the checkpoint is of other data or settings, or damaged: beginning anew")
         return None
-    log.info("resuming after pass %d", arrays["number"])
-    return Passes(int(arrays["number"]), arrays["block"])
+    log.info("resuming after pass %d", state.number)
+    return state
 
 
 def history_of(train: Interactions) -> Csr:

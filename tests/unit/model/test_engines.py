@@ -102,6 +102,17 @@ def test_a_checkpoint_of_other_settings_is_not_resumed_from(fitted):
     assert same(resumed.model, fit(fitted.split.train, fitted.features, other).model)
 
 
+@pytest.mark.parametrize("name", ["fingerprint", "number", "block"])
+def test_a_damaged_checkpoint_of_passes_begins_the_fit_anew(fitted, name):
+    wanted, shelves = settings_for("ridge-svd"), Shelves()
+    whole = fit(fitted.split.train, fitted.features, wanted, None, shelves)
+    del shelves.kept[""][name]
+
+    again = fit(fitted.split.train, fitted.features, wanted, None, shelves)
+
+    assert same(again.model, whole.model)
+
+
 def test_a_blends_scores_are_warps_and_ridge_svds_at_warps_spread(fitted):
     found, blended = embeddings_of(fitted, "blend", **{"train.blend.warp_weight": 2.0})
     _, warp = embeddings_of(fitted, "recsys")

@@ -132,9 +132,7 @@ def rank_above_width(settings: "Settings") -> Found:
     """Vectors have no more effective dimensions than components."""
     floor, width = settings.gate.min_effective_rank, settings.train.width
     if floor > width:
-        return (
-            f"gate.min_effective_rank {floor:g} is above the vectors' {width} components: no model passes"
-        )
+        return f"gate.min_effective_rank {floor:g} is above the vectors' {width} components: no model passes"
     return None
 
 

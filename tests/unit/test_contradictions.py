@@ -32,7 +32,17 @@ TABLE = [
     ("engine_without_the_loss", {"train.engine": "recsys", "train.loss": "bpr"}, "engine recsys"),
     ("engine_without_the_loss", {"train.engine": "recsys", "train.user_alpha": 1e-6}, "user_alpha"),
     ("engine_without_the_loss", {"train.engine": "spark-als", "train.loss": "bpr"}, "spark-als"),
-    ("spark_going_on", {"train.engine": "spark-als", "train.warm_start": True}, "warm_start"),
+    (
+        "going_on_without_state",
+        {"train.engine": "spark-als", "train.warm_start": True},
+        "spark-als has no train.warm_start",
+    ),
+    (
+        "going_on_without_state",
+        {"train.engine": "ridge-svd", "train.warm_start": True},
+        "ridge-svd has no train.warm_start",
+    ),
+    ("engine_without_the_loss", {"train.engine": "ridge-svd", "train.loss": "bpr"}, "ridge-svd"),
     (
         "warm_start_that_leaks",
         {"train.warm_start": True, "split.method": "time"},
@@ -43,7 +53,7 @@ TABLE = [
     (
         "rank_above_width",
         {"gate.min_effective_rank": 20, "train.components": 16},
-        r"gate\.min_effective_rank 20 .* train\.components 16",
+        r"gate\.min_effective_rank 20 .* vectors' 16 components",
     ),
     (
         "index_below_gate",

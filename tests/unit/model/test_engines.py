@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recsys_tasks.errors import SettingsError, TrainingRefused
+from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.model.engines.blend import mean_spread
 from recsys_tasks.model.engines.protocol import Scored
 from recsys_tasks.model.fit import fit
@@ -172,8 +172,3 @@ def test_a_refusal_for_memory_names_the_components_of_ridge_svd():
 
     with pytest.raises(TrainingRefused, match=r"train\.ridge_svd\.components"):
         estimate.refuse_beyond(8_000_000_000)
-
-
-def test_settings_that_ridge_svd_has_no_equal_of_are_refused():
-    with pytest.raises(SettingsError, match=r"ridge-svd has no train\.loss"):
-        Settings.load(overrides={"train.engine": "ridge-svd", "train.warm_start": True})

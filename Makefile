@@ -1,6 +1,6 @@
 # From a clone to a champion: `make demo`. Everything lives in .venv and .recsys; `make clean` removes both.
 
-.PHONY: setup demo up down test check browser bench docs clean
+.PHONY: setup demo up down test test-slow test-all check browser bench docs clean
 READY := .venv/.ready
 # Postgres' files, where root's clone is closed to the account that Postgres runs as (see the README).
 OUTSIDE := /var/tmp/recsys-$(shell printf %s "$$(pwd -P)/.recsys" | sha256sum | cut -c 1-12)
@@ -26,8 +26,13 @@ check: $(READY)  ## linters, types, import contracts
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-test: check  ## check, and all tests with their own Postgres and S3 server
-	.venv/bin/python -m pytest
+test: check  ## check, and every quick test, a worker a core with its own Postgres and S3 server
+	.venv/bin/python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+
+test-slow: $(READY)  ## what is slow by nature: kill drills, stacks of workers, Spark, a browser
+	.venv/bin/python -m pytest -m slow
+
+test-all: test test-slow  ## both; a test that needs an optional service is skipped by name without it
 
 browser: $(READY)  ## the pages in chromium, which must be installed; writes the README's pictures
 	PATH="$(CURDIR)/.venv/bin:$$PATH" uv sync --quiet --frozen --inexact --group browser

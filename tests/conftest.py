@@ -7,9 +7,12 @@ import os
 import secrets
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg2
@@ -126,3 +129,24 @@ def bucket(s3: StoreAccess) -> StoreAccess:
     access = replace(s3, bucket=f"test-{secrets.token_hex(6)}")
     make_bucket(access)
     return access
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        marker = item.get_closest_marker("slow")
+        group = marker.args[0] if marker else "/".join(item.nodeid.split("/")[:2])
+        item.user_properties.append(("group", group))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The time of each group, where the slow ones were chosen or left out."""
+    if "slow" not in config.option.markexpr:
+        return
+    seconds, tests = Counter[str](), Counter[str]()
+    for report in chain.from_iterable(terminalreporter.stats.values()):
+        if group := dict(getattr(report, "user_properties", ())).get("group"):
+            seconds[group] += report.duration
+            tests[group] += report.when == "call"
+    terminalreporter.section("time by group")
+    for group, spent in seconds.most_common():
+        terminalreporter.line(f"{spent:6.0f} s  {tests[group]:4} tests  {group}")

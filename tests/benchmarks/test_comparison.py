@@ -24,7 +24,7 @@ NAMES = [
 
 
 @pytest.mark.services
-@pytest.mark.slow
+@pytest.mark.slow("bench")
 def test_every_step_runs_both_ways_and_what_is_claimed_equal_is(
     database_url: str, tmp_path: Path
 ) -> None:

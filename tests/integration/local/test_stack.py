@@ -63,6 +63,7 @@ def test_a_long_log_is_shortened_while_its_server_runs(running):
     assert (log.stat().st_size, (running[0] / "s3.log.1").stat().st_size) == (0, LIMIT + 1)
 
 
+@pytest.mark.slow("kill drills")
 def test_what_was_stored_is_there_after_a_crash(home):
     _, stdout, _ = run_recsys(home, "up", "--no-airflow", "--json")
     with psycopg2.connect(json.loads(stdout)["RECSYS_DB_URL"]) as connection:
@@ -79,6 +80,7 @@ def test_what_was_stored_is_there_after_a_crash(home):
     connection.close()
 
 
+@pytest.mark.slow("kill drills")
 def test_a_part_that_dies_takes_the_stack_with_it_and_status_says_which(home):
     run_recsys(home, "up", "--no-airflow")
     postgres = next(part for part in read_status(home).parts if part.name == "Postgres")
@@ -95,6 +97,7 @@ def test_a_taken_port_is_refused_in_one_sentence_and_nothing_stays(home, s3):
     assert wait_for_silence(home) == []
 
 
+@pytest.mark.slow("kill drills")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_it_starts_leaves_no_process(home, number):
     starting = start_recsys(home, "up", "--no-airflow")

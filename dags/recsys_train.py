@@ -84,7 +84,7 @@ def recsys_train():
 
     @step(minutes=120)
     def build_index():
-        """Build the annoy index and measure its recall against exact search."""
+        """Build the annoy index, measure it, and choose annoy or exact search to serve."""
         return steps().build_index()
 
     @step(minutes=60)

@@ -171,9 +171,10 @@ def _headline(facts: Mapping[str, Any]) -> dict[str, float]:
     served = metrics.get("test_served") or {}
     popular = ((metrics.get("baselines") or {}).get("popular") or {}).get("test_served") or {}
     index = facts.get("index") or {}
+    serves = index.get("exact") if index.get("search") == "exact" else index
     known = {name: served.get(name) for name in MODEL_METRICS} | {
         "popular_precision_at_5": popular.get("precision_at_5"),
-        "index_recall_at_10": index.get("recall_at_10"),
+        "index_recall_at_10": (serves or {}).get("recall_at_10"),
     }
     return {name: value for name, value in known.items() if value is not None}
 

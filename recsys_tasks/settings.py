@@ -498,14 +498,14 @@ class GateSettings(Frozen):
     """Ceiling of the share of the catalogue that is in no test user's top 10."""
 
     min_index_recall: float = Field(default=0.9, ge=0, le=1)
-    """Floor of the index's recall@10 against exact search; judged once it is built."""
+    """Floor of the recall@10 of the search that serves, against a scan of all items."""
 
     max_index_latency: float = Field(default=1.0, gt=0, le=1000)
-    """Ceiling of the index's time for a query, as a multiple of exact search's; medians, same run."""
+    """Ceiling of that search's time for a query, as a multiple of a scan's; medians, same run."""
 
     index_latency_from: int = Field(default=20_000, ge=1)
-    """Items from which that ceiling is judged: of fewer, exact search takes a fraction of a
-    millisecond, and an index that loses to it harms nobody."""
+    """Items from which that ceiling is judged: a scan of fewer takes a fraction of a millisecond,
+    and an index that loses to it harms nobody."""
 
     max_champion_loss: float = Field(default=0.01, ge=0, le=1)
     """How much less precision@5 as served than the champion's is tolerated; a candidate fails where
@@ -530,7 +530,7 @@ class GateSettings(Frozen):
 
 
 class IndexSettings(Frozen):
-    """The annoy index over the item embeddings."""
+    """The annoy index over the item embeddings. Where it finds too few, exact search serves."""
 
     metric: Literal["angular", "dot"] = "angular"
     """angular with one more dimension keeps the order of scores; annoy's own dot loses recall."""
@@ -543,7 +543,8 @@ class IndexSettings(Frozen):
     """Nodes inspected by a query; 0: chosen at build time for the recall below."""
 
     min_recall: float = Field(default=0.98, ge=0, le=1)
-    """Recall@10 against exact search that the choice of search_k aims at."""
+    """Recall@10 against a scan of all items that the choice of search_k aims at. Where annoy does not
+    reach it, or in a large catalogue only by inspecting more than a tenth of it, exact search serves."""
 
     seed: int = Field(default=42, ge=1, le=2**31 - 1)
     """Seed of the index; with one build thread the same seed gives the same bytes."""

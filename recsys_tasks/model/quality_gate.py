@@ -76,13 +76,13 @@ def judge(
 
 @dataclass(frozen=True)
 class IndexFound:
-    """What the index found, and in what time; None: not measured."""
+    """What the search that serves found, annoy or exact, and in what time; None: not measured."""
 
     n_items: int
     recall_at_10: float | None
-    """against exact search"""
-    times_exact: float | None
-    """median time of a query over that of exact search in the same run"""
+    """against a scan of all items"""
+    times_scan: float | None
+    """median time of a query over that of a scan in the same run"""
 
 
 def with_index(verdict: Verdict, found: IndexFound, settings: GateSettings) -> Verdict:
@@ -100,13 +100,13 @@ def with_index(verdict: Verdict, found: IndexFound, settings: GateSettings) -> V
 
 
 def _of_index(found: IndexFound, settings: GateSettings) -> Iterator[RuleResult]:
-    """An index that misses too much, or that takes longer than doing without it."""
-    what = "recall@10 of the index against exact search"
+    """A search that misses too much, or that takes longer than a scan of all items."""
+    what = "recall@10 of the search against a scan of all items"
     yield _at_least("min_index_recall", found.recall_at_10, settings.min_index_recall, what)
     if found.n_items >= settings.index_latency_from:
         bound = settings.max_index_latency
-        what = f"the index's time for a query over exact search's, rounded up to times {bound:g},"
-        yield _at_most("max_index_latency", _rounded_up(found.times_exact, bound), bound, what)
+        what = f"the search's time for a query over a scan's, rounded up to times {bound:g},"
+        yield _at_most("max_index_latency", _rounded_up(found.times_scan, bound), bound, what)
 
 
 def _rounded_up(ratio: float | None, bound: float) -> float | None:

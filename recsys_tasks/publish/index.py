@@ -1,4 +1,5 @@
-"""The annoy index over a version's items, and how much of a search it takes to find the best.
+"""The annoy index over a version's items, how much of a search it takes to find the best, and whether
+exact search serves instead.
 
 The score of an item for a user is a dot product, which annoy's ``angular`` metric does not order
 by. One more dimension mends that: with M the longest [vector, bias], each row becomes
@@ -15,17 +16,18 @@ import hashlib
 import logging
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from annoy import AnnoyIndex
 from numpy.typing import NDArray
 
 from recsys_tasks.errors import ArtifactRefused
-from recsys_tasks.publish.manifest import IndexFacts, SearchPoint
+from recsys_tasks.publish.manifest import ExactFacts, IndexFacts, SearchPoint
+from recsys_tasks.recommend.exact_search import ExactSearch, exact_scores
 
 log = logging.getLogger(__name__)
 Metric = Literal["angular", "dot"]
@@ -46,6 +48,9 @@ TIMED = 100
 BLOCK = 32
 """Users whose exact scores are in memory at a time."""
 
+MOST_NODES = 1 / 10
+"""Share of a large catalogue that annoy may inspect for a query: if it needs more, exact search serves."""
+
 
 @dataclass(frozen=True)
 class BuiltIndex:
@@ -58,8 +63,8 @@ class BuiltIndex:
     seconds_per_query: tuple[float, ...]
     """Median time of a query at each point of the curve."""
 
-    times_exact: float
-    """Median time of a query as chosen, over the median of exact search: same queries, in turns."""
+    times_scan: float
+    """Median time of a query by what serves, over the median of a scan of all: same queries, in turns."""
 
 
 def index_rows(items: Floats, metric: Metric) -> Floats:
@@ -121,8 +126,12 @@ def build_index(
     min_recall: float = 0.98,
     seed: int = 42,
     sample: int = 500,
+    large: int = 20_000,
 ) -> BuiltIndex:
-    """Builds the index with one thread, so that the same input gives the same bytes, and measures it.
+    """Builds the index with one thread, so that the same input gives the same bytes, and chooses what serves.
+
+    annoy serves where it reaches ``min_recall`` by inspecting at most a tenth of a large catalogue;
+    exact search serves where it does not. Both are counts, so that no clock decides.
 
     Args:
         path: where ``items.ann`` is written.
@@ -131,9 +140,10 @@ def build_index(
         metric: angular with one more dimension, or annoy's dot.
         trees: trees of the index; 0 tries ``TREES`` and takes those that need the least search_k.
         search_k: nodes that a query inspects; 0 takes the least that reaches ``min_recall``.
-        min_recall: recall@10 aimed at; when nothing reaches it, the best point is taken.
+        min_recall: recall@10 aimed at; when nothing reaches it, annoy's best point is taken.
         seed: of annoy's random splits.
         sample: users to measure with, evenly spread over ``users``.
+        large: items from which a catalogue is large; in a smaller one no search takes long.
 
     Raises:
         ArtifactRefused: NaN or infinity, or annoy could not write the file.
@@ -141,12 +151,13 @@ def build_index(
     if not (np.isfinite(items).all() and np.isfinite(users).all()):
         raise ArtifactRefused(path.name, "embeddings hold NaN or infinity")
     rows = index_rows(items, metric)
-    asked = users[np.linspace(0, len(users) - 1, min(sample, len(users))).astype(int)]
-    queries, best = index_queries(asked, metric), _exact(asked, items)
+    asked = spread(users, sample)
+    queries, best = index_queries(asked, metric), _scanned(asked, items)
+    most = int(MOST_NODES * len(items)) if len(items) >= large else max(5 * len(items), 500)
 
     def attempt(trees: int) -> _Attempt:
         index = _build(path.with_name(f".{path.name}.{trees}"), rows, metric, trees, seed)
-        ladder = (search_k,) if search_k else _ladder(len(rows), trees)
+        ladder = (search_k,) if search_k else _ladder(most, trees)
         points, seconds = _measure(index, queries, best, ladder, min_recall)
         return _Attempt(trees, index, points, seconds, _choose(points, min_recall), min_recall)
 
@@ -157,6 +168,7 @@ def build_index(
     path.with_name(f".{path.name}.{made.trees}").replace(path)
     for other in path.parent.glob(f".{path.name}.*"):
         other.unlink()
+    exact = ExactSearch(index_rows(items, "dot"), None, index_queries(asked, "dot"))
     facts = IndexFacts(
         metric=metric,
         transform="extra_dimension" if metric == "angular" else "none",
@@ -167,10 +179,21 @@ def build_index(
         recall_at_10=chosen.recall_at_10,
         format=annoy_format(metric, rows.shape[1]),
         curve=[*made.points, *points],
+        search="annoy" if made.reached and chosen.search_k <= most else "exact",
+        exact=_measure_exact(exact, items, asked, best),
     )
-    ratio = _times_exact(made.index, queries[:TIMED], asked[:TIMED], items, chosen.search_k)
-    log.info("index: a query takes %.2f times as long as an exact search", ratio)
-    return BuiltIndex(facts, (*made.seconds, *seconds), ratio)
+    times = _times_scan(made.index, exact, queries, asked, items, chosen.search_k)
+    for name, ratio in times.items():
+        serves = ", and serves" if name == facts.search else ""
+        log.info("index: %s takes %.2f times as long as a scan of all%s", name, ratio, serves)
+    return BuiltIndex(facts, (*made.seconds, *seconds), times[facts.search])
+
+
+def spread(rows: NDArray[Any], most: int) -> NDArray[Any]:
+    """At most so many of the rows, evenly spread."""
+    places = np.linspace(0, max(0, len(rows) - 1), min(most, len(rows))).astype(int)
+    chosen: NDArray[Any] = rows[places]
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -243,10 +266,10 @@ def _build(path: Path, rows: Floats, metric: Metric, trees: int, seed: int) -> A
     return index
 
 
-def _ladder(n_items: int, trees: int) -> tuple[int, ...]:
-    """Values of search_k from one node a tree up to far more than all items, a quarter more each time."""
+def _ladder(most: int, trees: int) -> tuple[int, ...]:
+    """Values of search_k from one node a tree up to the most, a quarter more each time."""
     steps = [max(trees, 100)]
-    while steps[-1] < 4 * max(n_items, trees):
+    while steps[-1] * 5 // 4 <= most:
         steps.append(steps[-1] * 5 // 4)
     return tuple(steps)
 
@@ -276,8 +299,8 @@ def _measure(
     return points, tuple(seconds)
 
 
-def _exact(users: Floats, items: Floats) -> NDArray[np.intp]:
-    """The best items of each user by an exact search, in no order; a few users' scores at a time."""
+def _scanned(users: Floats, items: Floats) -> NDArray[np.intp]:
+    """The best items of each user by a scan of all, in no order; a few users' scores at a time."""
     k = min(K, len(items))
     return np.concatenate(
         [
@@ -292,16 +315,44 @@ def _choose(points: list[SearchPoint], min_recall: float) -> SearchPoint:
     return good[0] if good else max(points, key=lambda point: point.recall_at_10)
 
 
-def _times_exact(
-    index: AnnoyIndex, queries: Floats, users: Floats, items: Floats, search_k: int
-) -> float:
-    """In turns, so that a busy moment of the machine strikes both; medians, so that few such count."""
-    k, times = min(K, len(items)), np.empty((len(queries), 2))
-    for row, (query, user) in enumerate(zip(queries.tolist(), users, strict=True)):
-        began = time.perf_counter()
-        index.get_nns_by_vector(query, k, search_k)
-        between = time.perf_counter()
-        np.argpartition(items @ user, -k)[-k:]
-        times[row] = between - began, time.perf_counter() - between
-    ours, exact = np.median(times, axis=0)
-    return float(ours / exact)
+def _measure_exact(
+    search: ExactSearch, items: Floats, users: Floats, best: NDArray[np.intp]
+) -> ExactFacts:
+    """What exact search finds of a scan's best, and how many items it scores; equals count as found."""
+    rows, good, looked_at = index_rows(items, "dot"), 0, []
+    for query, scanned in zip(index_queries(users, "dot"), best, strict=True):
+        found = search.best(query, len(scanned))
+        good += int((found.scores >= -np.sort(-exact_scores(rows[scanned], query))).sum())
+        looked_at.append(found.looked_at / len(items))
+    return ExactFacts(recall_at_10=good / best.size, looked_at=float(f"{np.median(looked_at):.2g}"))
+
+
+def _times_scan(
+    index: AnnoyIndex,
+    exact: ExactSearch,
+    queries: Floats,
+    users: Floats,
+    items: Floats,
+    search_k: int,
+) -> dict[str, float]:
+    """In turns, so that a busy moment of the machine strikes all; medians, so that few such count."""
+    k, dots = min(K, len(items)), index_queries(users, "dot")
+    asked = zip(queries[:TIMED].tolist(), dots, users, strict=False)
+    times = np.array(
+        [
+            (
+                _seconds(lambda: index.get_nns_by_vector(query, k, search_k)),  # noqa: B023
+                _seconds(lambda: exact.best(dot, k)),  # noqa: B023
+                _seconds(lambda: np.argpartition(items @ user, -k)[-k:]),  # noqa: B023
+            )
+            for query, dot, user in asked
+        ]
+    )
+    by_annoy, exactly, scan = np.median(times, axis=0)
+    return {"annoy": float(by_annoy / scan), "exact": float(exactly / scan)}
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began

@@ -99,6 +99,16 @@ class SearchPoint(Closed):
     recall_at_10: float = Field(ge=0, le=1)
 
 
+class ExactFacts(Open):
+    """Exact search over the items of a version, measured when its index was built."""
+
+    recall_at_10: float = Field(ge=0, le=1)
+    """Against a scan of all items; less than 1 would be a defect."""
+
+    looked_at: float = Field(ge=0, le=1)
+    """Share of the items that it scores for a query, median; two digits."""
+
+
 class IndexFacts(Open):
     """How to search a version's items: how ``items.ann`` was built, how to ask it, and whether to."""
 
@@ -119,7 +129,16 @@ class IndexFacts(Open):
 
     search: Literal["annoy", "exact"] = "annoy"
     """What a consumer searches with: ``items.ann``, or every item from the longest on until none that
-    is left can be better (``recommend.exact_search``). Versions from before there was a choice say nothing."""
+    is left can be better. Versions from before there was a choice say nothing."""
+
+    exact: ExactFacts | None = None
+
+    @property
+    def served_recall(self) -> float:
+        """Recall@10 of what a consumer searches with."""
+        if self.search == "exact" and self.exact is not None:
+            return self.exact.recall_at_10
+        return self.recall_at_10
 
 
 class SplitFacts(Open):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from recsys_tasks.errors import ArtifactRefused, NotFound
 from recsys_tasks.publish import canonical_json, keys
-from recsys_tasks.publish.index import annoy_format, index_queries, index_rows
+from recsys_tasks.publish.index import annoy_format, index_queries, index_rows, spread
 from recsys_tasks.publish.manifest import FileFacts, IndexFacts, Manifest
 from recsys_tasks.publish.object_store import ObjectStore, file_sha256
 from recsys_tasks.recommend.annoy_file import check_annoy_file
@@ -91,10 +91,7 @@ class Artifacts:
     @cached_property
     def exact_search(self) -> ExactSearch:
         """Exact search among the trained items, made when it is first asked for."""
-        trained = np.flatnonzero(self.user_counts > 0)
-        users = trained[
-            np.linspace(0, max(0, len(trained) - 1), min(SAMPLE, len(trained))).astype(int)
-        ]
+        users = spread(np.flatnonzero(self.user_counts > 0), SAMPLE)
         return ExactSearch(
             index_rows(self.item_embeddings, "dot"),
             np.flatnonzero(self.is_trained),

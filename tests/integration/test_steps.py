@@ -12,6 +12,7 @@ from recsys_tasks.errors import DataCheckFailed, GateRejected, NotFound, Trainin
 from recsys_tasks.publish import channels, keys
 from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import read_manifest
+from recsys_tasks.recommend.recommender import Recommender
 from recsys_tasks.run import Run
 from recsys_tasks.settings import Settings
 from recsys_tasks.steps import ORDER, Steps
@@ -65,6 +66,25 @@ def test_two_csv_files_become_a_champion_and_a_second_run_ingests_nothing(
     assert channels.read_pointer(second.store, "mls").version == second.run.version
     assert first.store.get(keys.manifest("mls", first.run.version)) == manifest.to_bytes()
     assert _hashes(second) == _hashes(first)
+
+
+def test_where_annoy_finds_too_few_the_champion_is_searched_exactly(
+    database_url, bucket, source, tmp_path
+):
+    weak = {"index.trees": 1, "index.search_k": 20, "gate.min_index_recall": 0.99}
+    steps = steps_of(database_url, bucket, **source, **weak)
+    made = run_all(steps)
+    assert made["build_index"] == {"search": "exact", "recall_at_10": 1.0}
+    manifest = read_manifest(steps.store, "mls", steps.run.version)
+    assert manifest.index.recall_at_10 < 0.99
+    assert manifest.gate.accepted
+    recall = next(rule for rule in manifest.gate.rules if rule.name == "min_index_recall")
+    assert recall.value == 1
+    assert steps.report()["metrics"]["index_recall_at_10"] == 1
+    recommender = Recommender.load(steps.store, "mls", cache=tmp_path)
+    for user_id in (15, 73, 500):
+        expected = recommender.recommend(user_id, exact=True)
+        assert recommender.recommend(user_id) == expected
 
 
 def test_generated_ratings_are_counted_as_synthetic_in_what_the_manifest_will_say(

@@ -27,13 +27,14 @@ def training(facts: Facts) -> Section | None:
 
 
 def index(facts: Facts) -> Section | None:
-    """What the approximate index finds, and what that costs."""
+    """What serves, annoy or exact search, what each finds, and what that costs."""
     found = facts.get("index") or {}
     if not found:
         return None
     recall = wording.share(found.get("recall_at_10"))
     text = (
-        f"{recall} of the ten best films are found with search_k {found.get('search_k')}; "
+        f"{_exactly(found)}annoy finds {recall} of the ten best films with search_k "
+        f"{found.get('search_k')}; "
         f"{found.get('trees')} trees, metric {found.get('metric')}, width {found.get('width')}."
         f"{_latency(facts, found)}"
     )
@@ -122,16 +123,28 @@ def _learnt(facts: Facts, name: str) -> str:
     return f" On the items that it was trained on, the finished model has {said}."
 
 
+def _exactly(found: Mapping[str, Any]) -> str:
+    """What exact search costs, where it serves."""
+    if found.get("search") != "exact":
+        return ""
+    share = wording.share((found.get("exact") or {}).get("looked_at"))
+    return f"Exact search serves: it finds all of the ten best and scores {share} of the films. "
+
+
 def _latency(facts: Facts, found: Mapping[str, Any]) -> str:
-    """What a query takes as chosen, where it was timed."""
+    """What a query takes of annoy, and of what serves beside a scan, where it was timed."""
     asked = [point["search_k"] for point in found.get("curve") or []]
     seconds = facts.get("index_seconds") or []
     if len(seconds) != len(asked) or found.get("search_k") not in asked:
         return ""
     took = wording.duration(seconds[asked.index(found["search_k"])])
-    times = (facts.get("index_found") or {}).get("times_exact")
-    beside = f", {wording.measure(times)} times an exact search" if wording.is_number(times) else ""
-    return f" A query takes {took}{beside}."
+    times = (facts.get("index_found") or {}).get("times_scan")
+    if not wording.is_number(times):
+        return f" A query of annoy takes {took}."
+    beside = f"{wording.measure(times)} times a scan of all films"
+    if found.get("search") == "exact":
+        return f" A query of annoy takes {took}; one that is served, {beside}."
+    return f" A query takes {took}, {beside}."
 
 
 def _recall_figures(facts: Facts, found: Mapping[str, Any]) -> tuple[Figure, ...]:

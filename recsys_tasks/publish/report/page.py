@@ -83,7 +83,7 @@ def render_report(facts: Mapping[str, Any]) -> str:
             ``metrics`` with standard_errors, intervals, slices, findings and the comparison with the
             champion, as ``model.evaluation`` and ``model.champion`` make them; a rule may have a ``reason``;
             ``index_seconds``: seconds of a query at each point of the index's curve;
-            ``index_found``: times_exact, a query's time in times of an exact search's;
+            ``index_found``: times_scan, a query's time in times of a scan of all items;
             ``activity``: users and items by their number of ratings, and top_tenth;
             ``champion``: its version and metrics;
             ``history``: a dict an epoch: epoch, seconds, validation and train

@@ -43,8 +43,8 @@ RULES = {
     "max_never_shown": "Share of the catalogue never shown",
     "max_champion_loss": "No worse than the champion",
     "max_churn": "Users whose list changed by half",
-    "min_index_recall": "The index's recall@10",
-    "max_index_latency": "The index's time over exact search's",
+    "min_index_recall": "Recall@10 of the search",
+    "max_index_latency": "Time of the search over a scan's",
 }
 
 

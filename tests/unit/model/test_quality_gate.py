@@ -141,8 +141,8 @@ def test_a_candidate_that_turns_too_many_lists_over_fails():
     assert not versus(0.01, churn=0.51)[1].passed
 
 
-def with_an_index(verdict, recall=0.99, times_exact=0.1, n_items=62_423, **bounds):
-    return with_index(verdict, IndexFound(n_items, recall, times_exact), GateSettings(**bounds))
+def with_an_index(verdict, recall=0.99, times_scan=0.1, n_items=62_423, **bounds):
+    return with_index(verdict, IndexFound(n_items, recall, times_scan), GateSettings(**bounds))
 
 
 @pytest.mark.parametrize(("recall", "accepted"), [(0.95, True), (0.5, False), (None, False)])
@@ -157,15 +157,15 @@ def test_an_index_that_finds_too_little_is_rejected_and_judged_anew_on_a_retry(r
 
 @pytest.mark.parametrize("ratio", [1.01, 40.0, float("nan"), float("inf"), None])
 def test_an_index_slower_than_exact_search_is_rejected_where_the_catalogue_is_large(ratio):
-    assert failed(with_an_index(judged(), times_exact=ratio)) == ["max_index_latency"]
-    assert with_an_index(judged(), times_exact=ratio, n_items=19_999).accepted
-    assert not with_an_index(judged(), times_exact=ratio, n_items=9, index_latency_from=9).accepted
+    assert failed(with_an_index(judged(), times_scan=ratio)) == ["max_index_latency"]
+    assert with_an_index(judged(), times_scan=ratio, n_items=19_999).accepted
+    assert not with_an_index(judged(), times_scan=ratio, n_items=9, index_latency_from=9).accepted
 
 
 @given(st.floats(1e-3, 0.5), st.floats(1e-3, 0.5))
 def test_two_timings_of_an_index_that_passes_give_the_same_verdict(one, other):
     first, second = (
-        with_an_index(judged(), times_exact=t, max_index_latency=0.5) for t in (one, other)
+        with_an_index(judged(), times_scan=t, max_index_latency=0.5) for t in (one, other)
     )
     assert first == second
     assert first.accepted

@@ -128,4 +128,40 @@ def test_a_recall_in_reach_beats_any_out_of_reach_then_nodes_and_then_recall_dec
 
 def test_an_index_is_timed_beside_exact_search(tmp_path: Path) -> None:
     users, items = embeddings(5, 3, 50, 8)
-    assert build_index(tmp_path / "a.ann", items, users, trees=3).times_exact > 0
+    assert build_index(tmp_path / "a.ann", items, users, trees=3).times_scan > 0
+
+
+def heavy_tailed(n_items: int) -> tuple[np.ndarray, np.ndarray]:
+    """Items of which a few are a hundred times as long as most, as ridge-svd gives them."""
+    users, items = embeddings(5, 60, n_items, 32)
+    lengths = np.random.default_rng(1).lognormal(sigma=2.0, size=(n_items, 1))
+    items[:, :-2] *= lengths.astype(np.float32)
+    return users, items
+
+
+def test_exact_search_serves_where_annoy_finds_too_few(tmp_path: Path) -> None:
+    users, items = heavy_tailed(4000)
+    facts = build_index(tmp_path / "a.ann", items, users, trees=5, large=1000).facts
+    assert facts.search == "exact"
+    assert facts.exact is not None
+    assert facts.recall_at_10 < 0.98 <= facts.exact.recall_at_10 == facts.served_recall == 1
+    assert 0 < facts.exact.looked_at < 0.5
+    assert max(point.search_k for point in facts.curve) <= 400
+    assert (tmp_path / "a.ann").exists()
+
+
+def test_annoy_serves_where_it_finds_enough_or_the_catalogue_is_small(tmp_path: Path) -> None:
+    users, items = heavy_tailed(4000)
+    small = build_index(tmp_path / "a.ann", items, users, trees=5).facts
+    easy = build_index(tmp_path / "b.ann", items, users, trees=5, large=1000, min_recall=0.01).facts
+    for facts in (small, easy):
+        assert facts.search == "annoy"
+        assert facts.served_recall == facts.recall_at_10
+
+
+def test_equal_scores_count_as_found(tmp_path: Path) -> None:
+    users, _ = embeddings(5, 20, 1, 4)
+    items = np.ones((50, 6), np.float32)
+    facts = build_index(tmp_path / "a.ann", items, users, trees=2).facts
+    assert facts.exact is not None
+    assert facts.exact.recall_at_10 == 1

@@ -88,7 +88,7 @@ FACTS: dict[str, Any] = {
         {"name": "positive_share", "value": 0.15, "bound": 1, "passed": True, "at_most": True},
     ],
     "activity": {"users": {"200-999": 9, "50-199": 3}, "items": {"0": 1}, "top_tenth": 0.62},
-    "index_found": {"times_exact": 0.105},
+    "index_found": {"times_scan": 0.105},
     "changes": [{"name": "ratings", "before": 99321, "now": 100004}],
     "examples": [
         {
@@ -238,7 +238,16 @@ def test_rules_that_are_not_met_come_before_those_that_are(page: Page) -> None:
 
 
 def test_the_index_is_said_to_take_what_it_takes_as_chosen(page: Page) -> None:
-    assert "A query takes 0.2 ms, 0.105 times an exact search." in page.text
+    assert "A query takes 0.2 ms, 0.105 times a scan of all films." in page.text
+
+
+def test_where_exact_search_serves_the_report_says_so_and_what_it_costs() -> None:
+    index = {**FACTS["index"], "search": "exact", "exact": {"recall_at_10": 1, "looked_at": 0.021}}
+    text = Page(render_report({**FACTS, "index": index})).text
+    assert (
+        "Exact search serves: it finds all of the ten best and scores 2.1 % of the films." in text
+    )
+    assert "one that is served, 0.105 times a scan of all films." in text
 
 
 def test_checks_changes_and_activity_are_in_words_and_units(page: Page) -> None:

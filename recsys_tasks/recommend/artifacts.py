@@ -7,8 +7,12 @@ manifest, and this build's layout with the one that wrote it, before annoy sees 
 
 import logging
 import os
+import re
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,6 +49,12 @@ READ = (
 
 SAMPLE = 1000
 """Trained users who tell exact search how users weigh the columns."""
+
+UNUSED = timedelta(days=14)
+"""How long a file stays in the cache after a version last asked for it."""
+
+CACHED = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{64}\..+")
+"""Names of files that are this cache's, whole or half downloaded."""
 
 MAX_LISTING = 1 << 30
 """Bytes of ``items.jsonl`` beyond which it is refused: it is read into memory."""
@@ -110,6 +120,9 @@ def fetch(
 ) -> dict[str, Path]:
     """Files of a version, downloaded into the cache unless they are there, every one hashed.
 
+    What no version has asked the cache for within ``UNUSED`` is removed from it; a process that has such
+    a file mapped keeps reading it.
+
     Args:
         store: the bucket.
         manifest: of the version.
@@ -124,7 +137,9 @@ def fetch(
         StoreUnavailable: the store stayed away.
     """
     prefix = keys.version(manifest.dataset, manifest.version)
-    return {name: _cached(store, prefix, name, manifest.files[name], cache) for name in names}
+    paths = {name: _cached(store, prefix, name, manifest.files[name], cache) for name in names}
+    _prune(cache)
+    return paths
 
 
 def open_version(manifest: Manifest, paths: Mapping[str, Path]) -> Artifacts:
@@ -200,6 +215,8 @@ def row_of(ids: NDArray[np.int64], wanted: int) -> int:
 def _cached(store: ObjectStore, prefix: str, name: str, facts: FileFacts, cache: Path) -> Path:
     folder = cache / facts.sha256[:2]
     path = folder / facts.sha256
+    with suppress(OSError):  # not there yet, or another account's
+        os.utime(path)
     if path.is_file() and path.stat().st_size == facts.bytes and file_sha256(path) == facts.sha256:
         return path
     folder.mkdir(parents=True, exist_ok=True)
@@ -210,6 +227,15 @@ def _cached(store: ObjectStore, prefix: str, name: str, facts: FileFacts, cache:
     except NotFound:
         raise ArtifactRefused(name, "is missing, though the manifest names it") from None
     return path
+
+
+def _prune(cache: Path) -> None:
+    """Removes files, also of downloads that were killed, which nobody has asked for since ``UNUSED``."""
+    before = time.time() - UNUSED.total_seconds()
+    for path in cache.glob("[0-9a-f][0-9a-f]/*"):
+        with suppress(OSError):
+            if CACHED.fullmatch(path.name) and path.stat().st_mtime < before:
+                path.unlink()
 
 
 def _compare(name: str, facts: FileFacts, path: Path) -> None:

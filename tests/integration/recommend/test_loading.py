@@ -1,7 +1,9 @@
 """Loading from a bucket: a broken version is refused by name and the old one goes on serving."""
 
 import multiprocessing
+import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -17,7 +19,8 @@ from recsys_tasks.publish import keys
 from recsys_tasks.publish.channels import promote
 from recsys_tasks.publish.manifest import REQUIRED, Manifest
 from recsys_tasks.publish.object_store import ObjectStore, Patience
-from recsys_tasks.publish.publisher import publish
+from recsys_tasks.publish.publisher import publish, read_manifest
+from recsys_tasks.recommend import artifacts
 from recsys_tasks.recommend.recommender import Recommender
 from recsys_tasks.recommend.verify import verify
 
@@ -155,7 +158,7 @@ def test_answers_go_on_while_another_thread_reloads(
     expected = {
         r.version: [i.movie_id for i in r.recommend(USER).items] for r in (recommender, following)
     }
-    promote(store, nullcontext(), DATASET, OLD, by="test", verify=unchecked)
+    promote(store, nullcontext(), DATASET, OLD, "test", older=True, verify=unchecked)
     stop = threading.Event()
     wrong: list[object] = []
 
@@ -198,3 +201,38 @@ def test_verify_reads_reports_too(
 ) -> None:
     become_champion(OLD)
     assert verify(store, DATASET, OLD).files == len(folders[OLD][1].files)
+
+
+def test_what_nobody_asked_the_cache_for_in_a_fortnight_is_removed(
+    store: ObjectStore, become_champion: Put, tmp_path: Path
+) -> None:
+    become_champion(OLD)
+    Recommender.load(store, DATASET, cache=tmp_path)
+    first = {path for path in tmp_path.rglob("*") if path.is_file()}
+    killed = next(iter(first)).with_name(f".{'0' * 64}.half")
+    foreign = killed.with_name("notes.txt")
+    for path in (killed, foreign):
+        path.write_bytes(b"x")
+    long_ago = time.time() - artifacts.UNUSED.total_seconds() - 60
+    for path in (*first, killed, foreign):
+        os.utime(path, (long_ago, long_ago))
+    become_champion(NEW)
+    recommender = Recommender.load(store, DATASET, cache=tmp_path)
+    left = {path for path in tmp_path.rglob("*") if path.is_file()}
+    digests = {facts.sha256 for facts in read_manifest(store, DATASET, NEW).files.values()}
+    assert {path.name for path in left} <= digests | {foreign.name}
+    assert foreign in left
+    assert recommender.recommend(USER).version == NEW
+
+
+def test_a_version_in_use_stays_in_the_cache_however_old(
+    store: ObjectStore, become_champion: Put, tmp_path: Path
+) -> None:
+    become_champion(OLD)
+    Recommender.load(store, DATASET, cache=tmp_path)
+    long_ago = time.time() - artifacts.UNUSED.total_seconds() - 60
+    files = {path for path in tmp_path.rglob("*") if path.is_file()}
+    for path in files:
+        os.utime(path, (long_ago, long_ago))
+    Recommender.load(store, DATASET, cache=tmp_path)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == files

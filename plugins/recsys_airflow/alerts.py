@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 10
 
+ENDED = ("success", "failed")
+"""States of a run that is no longer late, whatever became of it."""
+
 
 def alert_of(written: Mapping[str, Any]) -> bool:
     """Sends an alert if the run that a report was written of ended without a champion.
@@ -55,9 +58,16 @@ def report_failed(context: Mapping[str, Any]) -> None:
 
 
 def late(context: Mapping[str, Any] | None = None, hours: float = 0.0) -> None:
-    """Airflow's callback for a run that is not done in time."""
+    """Airflow's callback for a run that is not done in time.
+
+    Airflow drops the deadlines of a run that succeeds, and keeps those of one that failed: its report has
+    told of that.
+    """
     run = (context or {}).get("dag_run") or {}
     found = run if isinstance(run, Mapping) else vars(run)
+    if found.get("state") in ENDED:
+        log.info("done before its deadline: %s", found["state"])
+        return
     dag_id, run_id = (
         found.get("dag_id", "recsys_train"),
         found.get("run_id") or found.get("dag_run_id"),

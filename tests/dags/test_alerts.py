@@ -73,6 +73,22 @@ def test_a_late_run_is_told_with_its_hours(alerts, webhook):
     assert "late, not done after 6 hours" in webhook[0]
 
 
+@pytest.mark.parametrize("state", ["failed", "success"])
+def test_a_run_that_ended_is_not_told_again_as_late(alerts, webhook, state):
+    run = {"dag_id": "recsys_train", "run_id": "manual__1", "state": state}
+    alerts.late({"dag_run": run}, hours=6)
+    assert webhook == []
+    alerts.late({"dag_run": run | {"state": "running"}}, hours=6)
+    assert len(webhook) == 1
+
+
+def test_airflow_tells_the_deadlines_callback_the_runs_state():
+    """As its scheduler makes the context of a deadline that was missed."""
+    from airflow.api_fastapi.core_api.datamodels.dag_run import DAGRunResponse
+
+    assert "state" in DAGRunResponse.model_fields
+
+
 def test_a_report_that_failed_is_told(alerts, webhook):
     alerts.report_failed({"dag_run": RUN})
     assert "its report failed" in webhook[0]

@@ -1,6 +1,8 @@
-"""Weekly clean-up of old versions, of runs' files and of task logs; a dry run unless told.
+"""Weekly clean-up of old versions, of runs' files, of batches and of task logs.
 
-Never the champion, its predecessor, or what the pointer named within the time that is kept.
+A version goes when it is not among the newest ones, older than the days that are kept, and named by no
+channel: never the champion, its predecessor, or what the pointer named within those days. Tick dry_run to be
+told what would go. The connection's keys need the right to delete; docs/operations.md says where.
 """
 
 import logging
@@ -9,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context
 
 from recsys_airflow import bucket, database, step
+from recsys_airflow.settings_form import dataset_of
 
 log = logging.getLogger(__name__)
 
@@ -18,50 +21,56 @@ log = logging.getLogger(__name__)
     catchup=False,
     max_active_runs=1,
     params={
-        "dataset": Param("movielens", type="string", description="Whose versions are looked at."),
+        "dataset": Param(
+            dataset_of(None), type="string", description="Whose versions are looked at."
+        ),
         "keep": Param(
             10, type="integer", minimum=1, description="Newest versions that stay anyway."
         ),
         "older_than_days": Param(
             30, type="integer", minimum=1, description="Nothing younger than this is removed."
         ),
-        "dry_run": Param(True, type="boolean", description="Only say what would be removed."),
+        "dry_run": Param(False, type="boolean", description="Only say what would be removed."),
     },
     tags=["recsys"],
     doc_md=__doc__,
 )
 def recsys_retention():
-    """One task."""
+    """Two tasks, neither of which waits for the other."""
 
     @step(minutes=60)
     def clean_up():
-        """Say what may go, and remove it if dry_run is off."""
-        from recsys_airflow.task_logs import remove_logs
+        """Remove what may go, and say what; with dry_run only say it."""
+        from recsys_tasks.errors import PermanentError
+        from recsys_tasks.publish.channels import lock_name
         from recsys_tasks.publish.retention import gc
 
         wanted = get_current_context()["params"]
-        older_than = timedelta(days=wanted["older_than_days"])
-        found = gc(
-            bucket(),
-            database().advisory_lock(f"promote:{wanted['dataset']}"),
-            wanted["dataset"],
-            keep=wanted["keep"],
-            older_than=older_than,
-            dry_run=wanted["dry_run"],
-        )
+        dataset, older_than = wanted["dataset"], timedelta(days=wanted["older_than_days"])
+        lock = database().advisory_lock(lock_name(dataset))
+        found = gc(bucket(), lock, dataset, wanted["keep"], older_than, wanted["dry_run"])
         verb = "would remove" if found.dry_run else "removed"
         for removal in found.removed:
             log.info("%s %s: %s", verb, removal.prefix, removal.reason)
-        logs = remove_logs(bucket(), datetime.now(UTC) - older_than, wanted["dry_run"])
-        log.info("%s %d and %d logs, kept %d", verb, len(found.removed), logs, len(found.kept))
+        if complaint := found.complaint():
+            raise PermanentError(complaint)
         return {
             "dry_run": found.dry_run,
             "removed": len(found.removed),
             "kept": len(found.kept),
-            "logs": logs,
         }
 
+    @step(minutes=60)
+    def remove_task_logs():
+        """Remove the task logs of the same age from the bucket; with dry_run only count them."""
+        from recsys_airflow.task_logs import remove_logs
+
+        wanted = get_current_context()["params"]
+        before = datetime.now(UTC) - timedelta(days=wanted["older_than_days"])
+        return {"logs": remove_logs(bucket(), before, wanted["dry_run"])}
+
     clean_up()
+    remove_task_logs()
 
 
 recsys_retention()

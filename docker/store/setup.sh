@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the bucket and its two users: one publishes and cannot delete a version, one only reads.
+# Makes the bucket and its two users: one publishes and cannot delete a pointer, one only reads.
 # Runs in the store's own image, which has mc and a shell but neither grep nor sed. Running it
 # again changes nothing but a user's secret, where .env holds a new one.
 set -eu

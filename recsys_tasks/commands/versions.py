@@ -86,7 +86,8 @@ def _add_gc(commands: Subcommands) -> None:
         "gc",
         collect,
         "remove old versions, what crashed publishers left, old runs' files and batches",
-        "Never the champion, its predecessor, or what a pointer named within --older-than.\n\n"
+        "Never the champion, its predecessor, or what a pointer named within --older-than. What these keys\n"
+        "may not remove is named at the end, with exit code 3; the rest is removed all the same.\n\n"
         "example:\n  recsys gc --keep 5 --older-than 30d --dry-run",
     )
     parser.add_argument("--keep", type=_count, required=True, help="newest versions that stay")
@@ -192,6 +193,7 @@ def roll_back(arguments: Namespace) -> Answer:
 
 def collect(arguments: Namespace) -> Answer:
     """``recsys gc``."""
+    from recsys_tasks.errors import PermanentError
     from recsys_tasks.publish.retention import gc
 
     done = gc(
@@ -210,8 +212,11 @@ def collect(arguments: Namespace) -> Answer:
     verb = "would remove" if done.dry_run else "removed"
     lines = [f"kept      {entry['version']}: {entry['reason']}" for entry in kept]
     lines += [f"{verb} {r['kind']} {r['prefix']}: {r['reason']}, {r['bytes']} B" for r in removed]
-    document = {"dry_run": done.dry_run, "kept": kept, "removed": removed}
-    return Answer(document, "\n".join(lines) or "there is nothing in the bucket")
+    refused = [{"prefix": r.prefix, "kind": r.kind, "reason": said} for r, said in done.refused]
+    lines += [complaint] if (complaint := done.complaint()) else []
+    document = {"dry_run": done.dry_run, "kept": kept, "removed": removed, "refused": refused}
+    text = "\n".join(lines) or "there is nothing in the bucket"
+    return Answer(document, text, PermanentError.exit_code if refused else 0)
 
 
 def verify_version(arguments: Namespace) -> Answer:

@@ -57,18 +57,22 @@ def manifest(dataset: str, version_name: str) -> str:
 
 def pointer(dataset: str, channel: str = "champion") -> str:
     """Key of a channel's pointer."""
-    dataset = _checked(DATASET, dataset, "dataset")
-    return f"{dataset}/channels/{_checked(CHANNEL, channel, 'channel')}.json"
+    return f"{channels(dataset)}{_checked(CHANNEL, channel, 'channel')}.json"
+
+
+def channels(dataset: str) -> str:
+    """Prefix of all pointers of a dataset and their history, with its slash."""
+    return f"{_checked(DATASET, dataset, 'dataset')}/channels/"
 
 
 def history(dataset: str) -> str:
     """Prefix of the champion's moves, with its slash."""
-    return f"{_checked(DATASET, dataset, 'dataset')}/channels/history/"
+    return f"{channels(dataset)}history/"
 
 
 def refusals(dataset: str) -> str:
     """Prefix of what verification found against versions, with its slash."""
-    return f"{_checked(DATASET, dataset, 'dataset')}/channels/refused/"
+    return f"{channels(dataset)}refused/"
 
 
 def check_version(version: str) -> str:

@@ -1,7 +1,8 @@
 """What may be removed from the bucket, and its removal: old versions, remains, runs' files, batches.
 
-Never the champion, its predecessor, or what a pointer named within the time that is kept. A version
-loses its manifest first, so that it stops being a version before it stops being whole.
+Never the champion, its predecessor, what any other channel names, or what the champion's pointer named
+within the time that is kept. A version loses its manifest first, so that it stops being a version before
+it stops being whole. What the store refuses to remove stays, and the rest is removed all the same.
 """
 
 import logging
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 
+from recsys_tasks.errors import PermanentError
 from recsys_tasks.publish import keys
 from recsys_tasks.publish.channels import Lock, history, read_pointer
 from recsys_tasks.publish.object_store import ObjectStore, StoredObject
@@ -43,6 +45,20 @@ class Retention:
 
     removed: tuple[Removal, ...]
     dry_run: bool
+    refused: tuple[tuple[Removal, str], ...] = ()
+    """What the store did not let these keys remove, with its words."""
+
+    def complaint(self) -> str:
+        """One sentence on what was refused and which right is missing; empty if nothing was."""
+        if not self.refused:
+            return ""
+        first, said = self.refused[0]
+        places = {"/".join(removal.prefix.split("/")[:2]) for removal, _ in self.refused}
+        needed = ", ".join(f"{place}/*" for place in sorted(places))
+        return (
+            f"{len(self.refused)} of {len(self.refused) + len(self.removed)} removals were refused, "
+            f"{first.prefix} first ({said}): these keys need s3:DeleteObject on {needed}"
+        )
 
 
 def gc(
@@ -64,14 +80,25 @@ def gc(
         older_than: nothing younger is removed, and nothing that a pointer named within this time.
         dry_run: only say what would go.
         now: the time to judge by; by default the clock's.
+
+    Raises:
+        StoreUnavailable: the store went away; running it again goes on.
     """
+    removed: list[Removal] = []
+    refused: list[tuple[Removal, str]] = []
     with lock:
         moment = now or datetime.now(UTC)
         before = moment - older_than
         kept, removals = _plan(store, dataset, keep, before)
-        for removal in () if dry_run else removals:
-            _remove(store, removal)
-    return Retention(tuple(kept.items()), tuple(removals), dry_run)
+        for removal in removals:
+            try:
+                if not dry_run:
+                    _remove(store, removal)
+                removed.append(removal)
+            except PermanentError as error:
+                log.warning("not removed: %s", error)
+                refused.append((removal, str(error)))
+    return Retention(tuple(kept.items()), tuple(removed), dry_run, tuple(refused))
 
 
 def _plan(
@@ -108,12 +135,22 @@ def _protected(store: ObjectStore, dataset: str, before: datetime) -> dict[str, 
         for move, following in zip_longest(moves, moves[1:])
         if following is None or datetime.fromisoformat(following.moved_at) >= before
     ]
-    protected = {move.version: f"champion until {before:%Y-%m-%d} or later" for move in since}
+    protected = _named_by_channels(store, dataset)
+    protected |= {move.version: f"champion until {before:%Y-%m-%d} or later" for move in since}
     if (champion := read_pointer(store, dataset)) is not None:
         if champion.previous is not None:
             protected[champion.previous] = "predecessor of the champion"
         protected[champion.version] = "champion"
     return protected
+
+
+def _named_by_channels(store: ObjectStore, dataset: str) -> dict[str, str]:
+    """What the pointers of all channels name now."""
+    folder = keys.channels(dataset)
+    names = [found.key.removeprefix(folder) for found in store.list(folder)]
+    channels = [name.removesuffix(".json") for name in names if "/" not in name]
+    pointers = {name: read_pointer(store, dataset, name) for name in channels}
+    return {found.version: f"channel {name}" for name, found in pointers.items() if found}
 
 
 def _newest(published: list[str], keep: int) -> list[str]:

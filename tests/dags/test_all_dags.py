@@ -1,5 +1,7 @@
 """What holds for every DAG of the project."""
 
+import runpy
+
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
@@ -34,8 +36,18 @@ def test_a_dag_explains_itself_and_its_tasks_and_never_catches_up(dag_bag, dag_i
     ] == []
 
 
-def test_the_retention_is_a_dry_run_unless_told(dag_bag):
-    assert dag_bag.dags["recsys_retention"].params["dry_run"] is True
+def test_the_weekly_clean_up_really_cleans_and_can_be_told_not_to(dag_bag):
+    dag = dag_bag.dags["recsys_retention"]
+    assert dag.params["dry_run"] is False
+    assert (dag.params["keep"], dag.params["older_than_days"]) == (10, 30)
+    assert [task.upstream_task_ids for task in dag.tasks] == [set(), set()]
+
+
+def test_the_weekly_clean_up_looks_at_the_deployments_own_dataset(project, tmp_path, monkeypatch):
+    (tmp_path / "settings.toml").write_text('dataset = "shop"\n')
+    monkeypatch.setenv("RECSYS_SETTINGS", str(tmp_path / "settings.toml"))
+    made = runpy.run_path(str(project / "dags" / "recsys_retention.py"))["recsys_retention"]
+    assert made().params["dataset"] == "shop"
 
 
 def test_the_search_tries_one_mapped_task_a_trial_and_one_at_a_time(dag_bag):

@@ -7,6 +7,7 @@ import pytest
 from tiny_version import DATASET, make_version, put_shell, unchecked
 
 from recsys_tasks.connections import StoreAccess
+from recsys_tasks.errors import PermanentError
 from recsys_tasks.publish import keys
 from recsys_tasks.publish.channels import promote
 from recsys_tasks.publish.manifest import Manifest
@@ -106,3 +107,33 @@ def test_an_old_batch_goes_with_its_version_and_stays_with_the_champion(store: O
         store.put(keys.batch(DATASET, version, 10, "jsonl") + "part-00000-of-00001.jsonl", b"{}")
     clean(store)
     assert [found.key.split("/")[2] for found in store.list(keys.batches(DATASET))] == [NAMES[2]]
+
+
+def test_what_any_channel_names_stays(store: ObjectStore) -> None:
+    store.put(keys.pointer(DATASET, "canary"), store.get(f"{keys.history(DATASET)}1.json"))
+    pointer = store.get_json(keys.pointer(DATASET, "canary")) | {"version": NAMES[0]}
+    store.put_json(keys.pointer(DATASET, "canary"), pointer)
+    kept = dict(clean(store).kept)
+    assert kept[NAMES[0]] == "channel canary"
+    assert left(store) == NAMES[:3]
+
+
+def test_a_refusal_keeps_that_version_whole_and_the_rest_is_removed(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put(keys.runs(DATASET, NAMES[0]) + "split.npz", b"old")
+    real = store.delete
+
+    def refuse(key: str) -> None:
+        if NAMES[3] in key:
+            raise PermanentError(f"{key}: the store refuses, 403 AccessDenied")
+        real(key)
+
+    monkeypatch.setattr(store, "delete", refuse)
+    done = clean(store)
+    assert left(store) == NAMES[1:4]
+    assert store.exists(keys.version(DATASET, NAMES[3]) + "seen.npz")
+    assert store.list(keys.all_runs(DATASET)) == ()
+    assert [removal.prefix for removal, _ in done.refused] == [keys.version(DATASET, NAMES[3])]
+    assert "1 of 4 removals were refused" in done.complaint()
+    assert f"s3:DeleteObject on {DATASET}/versions/*" in done.complaint()

@@ -6,20 +6,26 @@ set -eu
 
 folder=$(dirname "$0")
 
-is_attached() { # policy, user
-    case $(mc --json admin user info store "$2") in
-        *"\"$1\""*) true ;;
+is_attached() { # policy, user; reads the one field that names the policies, since a user may be named alike
+    answer=$(mc --json admin user info store "$2")
+    case $answer in
+        *'"policyName":'*) ;;
+        *) return 1 ;;
+    esac
+    names=${answer#*'"policyName":'*'"'}
+    case ",${names%%'"'*}," in
+        *",$1,"*) true ;;
         *) false ;;
     esac
 }
 
-allow() { # policy, user, secret
+allow() { # policy, user, secret; secrets go in by standard input, since `ps` shows command lines
     mc admin policy create store "$1" "$folder/${1#recsys-}.json"
-    mc admin user add store "$2" "$3"
+    printf '%s\n' "$3" | mc admin user add store "$2"
     is_attached "$1" "$2" || mc admin policy attach store "$1" --user "$2"
 }
 
-mc alias set store "$STORE_URL" "$MINIO_ROOT_USER" "$MINIO_ROOT_PASSWORD"
+printf '%s\n' "$MINIO_ROOT_PASSWORD" | mc alias set store "$STORE_URL" "$MINIO_ROOT_USER"
 mc mb --ignore-existing store/recsys
 allow recsys-publisher "$RECSYS_PUBLISHER_KEY" "$RECSYS_PUBLISHER_SECRET"
 allow recsys-consumer "$RECSYS_CONSUMER_KEY" "$RECSYS_CONSUMER_SECRET"

@@ -66,13 +66,15 @@ def test_the_example_names_every_variable_of_the_compose_file() -> None:
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     text = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
     asked = set(re.findall(r"\$\{(\w+)", text))
-    assert asked == set(re.findall(r"^#?(\w+)=", example, flags=re.M))
+    read_by_compose_itself = {"COMPOSE_PROFILES"}
+    named = set(re.findall(r"^#?(\w+)=", example, flags=re.M))
+    assert asked | read_by_compose_itself == named
 
 
 def test_the_examples_defaults_are_those_of_the_compose_file() -> None:
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     text = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
-    assert set(re.findall(r"\$\{(\w+):-([^}]*)\}", text)) == set(
+    assert {("COMPOSE_PROFILES", ""), *re.findall(r"\$\{(\w+):-([^}]*)\}", text)} == set(
         re.findall(r"^#(\w+)=(.*)$", example, flags=re.M)
     )
 
@@ -86,6 +88,51 @@ def test_ports_are_on_loopback_only(services: dict[str, Any]) -> None:
 def test_images_are_pinned(services: dict[str, Any]) -> None:
     tags = [service["image"].rpartition(":")[2] for service in services.values()]
     assert all(re.search(r"\d+\.\d+|\d{4}-\d\d-\d\d", tag) for tag in tags)
+
+
+def test_one_service_builds_the_image_and_none_asks_a_registry_for_it(
+    services: dict[str, Any],
+) -> None:
+    assert [name for name, service in services.items() if "build" in service] == ["airflow-init"]
+    ours = {services[name]["image"] for name in (*AIRFLOW, *WORKERS)}
+    assert len(ours) == 1
+    assert {services[name]["pull_policy"] for name in (*AIRFLOW, *WORKERS)} == {"never"}
+
+
+def test_the_folder_for_input_files_is_in_the_clone_and_never_made_by_the_engine(
+    services: dict[str, Any],
+) -> None:
+    for name in AIRFLOW[1:]:
+        (data,) = (v for v in services[name]["volumes"] if v["target"] == "/data")
+        assert data["bind"].get("create_host_path", False) is False
+        assert Path(data["source"]).is_dir()
+    ignored = ["git", "-C", ROOT, "check-ignore", "--quiet", "data/ratings.csv"]
+    if (ROOT / ".git").exists():
+        assert subprocess.run(ignored).returncode == 0
+
+
+def test_a_service_that_ends_leaves_no_unnamed_volume(services: dict[str, Any]) -> None:
+    assert "/data" in services["store-init"]["tmpfs"]
+
+
+def test_the_profile_of_an_env_file_holds_for_every_command(env_file: Path, tmp_path: Path) -> None:
+    profiled = tmp_path / ".env"
+    profiled.write_text(env_file.read_text() + "COMPOSE_PROFILES=celery\n")
+    done = subprocess.run(
+        [
+            COMPOSE,
+            "-f",
+            ROOT / "docker-compose.yaml",
+            "--env-file",
+            profiled,
+            "config",
+            "--services",
+        ],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin"},
+    )
+    assert {"redis", *WORKERS} <= set(done.stdout.split()), done.stderr
 
 
 def test_every_airflow_service_has_the_same_secrets_and_connections(

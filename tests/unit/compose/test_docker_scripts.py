@@ -18,14 +18,33 @@ merge = run_path(str(DOCKER / "constraints.py"))["merge"]
 fill = run_path(str(DOCKER / "make_env.py"))["fill"]
 
 MC = """#!/bin/sh
-# Stands in for MinIO's client: writes down each call, and answers for a user that has its policy.
+# Stands in for MinIO's client: writes down each call and the line on its standard input, and answers as
+# the client does, of a user whose name is a policy's name too.
 echo "$*" >> "$CALLS"
 case "$*" in
-    *"user info"*) test -e "$ATTACHED" && echo '{"policyName": "recsys-publisher,recsys-consumer"' \\
-        '"policies": ["recsys-publisher", "recsys-consumer"]}' || echo '{"policyName": ""}' ;;
+    *"alias set"* | *"user add"*) IFS= read -r secret && echo "$secret" >> "$SECRETS" ;;
+    *"user info"*)
+        user=${*##* }
+        policies=$(while read -r policy of; do [ "$of" = "$user" ] && printf '%s,' "$policy"; done < "$ATTACHED")
+        printf '{\\n "status": "success",\\n "accessKey": "%s",\\n' "$user"
+        [ -z "$policies" ] || printf ' "policyName": "%s",\\n' "${policies%,}"
+        printf ' "userStatus": "enabled"\\n}\\n' ;;
+    *"policy attach"*) echo "$5 $7" >> "$ATTACHED" ;;
     *"rule export"*) grep -q "rule add" "$CALLS" && echo '{"Prefix": "airflow-logs/"}' ;;
     *"mb "*) test -z "${FAIL:-}" ;;
 esac
+"""
+
+
+AIRFLOW = """#!{python}
+# Stands in for Airflow's command: writes down each call; asks for a password that is not given, twice.
+import getpass, os, sys
+calls = os.environ["CALLS"]
+with open(calls, "a") as file:
+    print(*sys.argv[1:], file=file)
+if sys.argv[1:3] == ["users", "create"] and "--password" not in sys.argv:
+    with open(calls + ".asked", "w") as file:
+        print(getpass.getpass("Password:"), getpass.getpass("Repeat for confirmation:"), sep="\\n", file=file)
 """
 
 
@@ -33,17 +52,19 @@ def run_setup(folder: Path, **extra: str) -> subprocess.CompletedProcess[str]:
     fake = folder / "mc"
     fake.write_text(MC)
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+    (folder / "attached").touch()
     environment = {
         "PATH": f"{folder}:/usr/bin:/bin",
         "CALLS": str(folder / "calls"),
         "ATTACHED": str(folder / "attached"),
+        "SECRETS": str(folder / "secrets"),
         "STORE_URL": "http://store:9000",
         "MINIO_ROOT_USER": "root",
-        "MINIO_ROOT_PASSWORD": "r",
-        "RECSYS_PUBLISHER_KEY": "writer",
-        "RECSYS_PUBLISHER_SECRET": "w",
+        "MINIO_ROOT_PASSWORD": "root-secret",
+        "RECSYS_PUBLISHER_KEY": "recsys-publisher",
+        "RECSYS_PUBLISHER_SECRET": "writer-secret",
         "RECSYS_CONSUMER_KEY": "reader",
-        "RECSYS_CONSUMER_SECRET": "c",
+        "RECSYS_CONSUMER_SECRET": "reader-secret",
     }
     return subprocess.run(
         ["sh", DOCKER / "store" / "setup.sh"],
@@ -97,17 +118,53 @@ def test_the_store_gets_a_bucket_and_two_users_with_their_own_policies(tmp_path:
     assert done.returncode == 0, done.stderr
     calls = (tmp_path / "calls").read_text()
     assert "mb --ignore-existing store/recsys" in calls
-    assert "admin user add store writer w" in calls
-    assert "admin policy attach store recsys-publisher --user writer" in calls
-    assert "admin policy attach store recsys-consumer --user reader" in calls
+    assert "admin user add store recsys-publisher\n" in calls
+    assert (tmp_path / "attached").read_text().splitlines() == [
+        "recsys-publisher recsys-publisher",
+        "recsys-consumer reader",
+    ]
     for file in re.findall(r"policy create store \S+ (\S+)", calls):
         assert Path(file).is_file()
 
 
-def test_the_stores_setup_can_run_again_when_the_policies_are_attached(tmp_path: Path) -> None:
-    (tmp_path / "attached").touch()
+def test_a_policy_is_attached_once_however_often_the_setup_runs(tmp_path: Path) -> None:
+    assert [run_setup(tmp_path).returncode for _ in range(2)] == [0, 0]
+    calls = (tmp_path / "calls").read_text()
+    assert calls.count("policy attach store recsys-publisher --user recsys-publisher") == 1
+    assert calls.count("policy attach store recsys-consumer --user reader") == 1
+
+
+def test_a_policy_whose_name_begins_alike_is_not_taken_for_the_one_that_is_wanted(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "attached").write_text("recsys-publisher-old recsys-publisher\n")
     assert run_setup(tmp_path).returncode == 0
-    assert "attach" not in (tmp_path / "calls").read_text()
+    assert "recsys-publisher recsys-publisher\n" in (tmp_path / "attached").read_text()
+
+
+def test_no_secret_of_the_store_stands_in_a_command_line(tmp_path: Path) -> None:
+    assert run_setup(tmp_path).returncode == 0
+    assert "-secret" not in (tmp_path / "calls").read_text()
+    given = (tmp_path / "secrets").read_text().split()
+    assert given == ["root-secret", "writer-secret", "reader-secret"]
+
+
+def test_the_administrators_password_stands_in_no_command_line(tmp_path: Path) -> None:
+    fake = tmp_path / "airflow"
+    fake.write_text(AIRFLOW.format(python=sys.executable))
+    fake.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "CALLS": str(tmp_path / "calls"),
+        "AIRFLOW_ADMIN_USER": "admin",
+        "AIRFLOW_ADMIN_PASSWORD": "admin-secret",
+    }
+    done = subprocess.run(
+        ["bash", DOCKER / "airflow" / "init.sh"], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "admin-secret" not in (tmp_path / "calls").read_text()
+    assert (tmp_path / "calls.asked").read_text() == "admin-secret\nadmin-secret\n"
 
 
 def test_task_logs_expire_by_one_rule_however_often_the_setup_runs(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from importlib import import_module
 
 from recsys_tasks.commands import Answer, dataset_of
 from recsys_tasks.errors import RecsysError
+from recsys_tasks.redaction import redacted
 
 THEMES = ("stack", "demo", "data", "train", "tune", "versions", "ask", "bench", "doctor")
 """Modules of ``recsys_tasks.commands``, in the order in which ``--help`` lists their commands."""
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         answer = arguments.handler(arguments)
         _print(answer, as_json=arguments.json)
     except RecsysError as error:
-        print(f"recsys: {error}", file=sys.stderr)
+        print(f"recsys: {redacted(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("recsys: interrupted", file=sys.stderr)

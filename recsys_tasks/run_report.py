@@ -6,6 +6,7 @@ from typing import Any
 
 from recsys_tasks.errors import NotFound
 from recsys_tasks.publish.report import render_report
+from recsys_tasks.redaction import redacted_tree
 from recsys_tasks.rivalry import Rivalry
 from recsys_tasks.run import Run, RunFiles
 from recsys_tasks.step_list import APPROVAL, STEPS, StepSpec
@@ -48,7 +49,7 @@ def report_of_version(rivalry: Rivalry) -> dict[str, Any]:
             "libraries": library_versions(),
             "run": _names(files.run),
             "history": history,
-            "settings": rivalry.settings.flat(),
+            "settings": redacted_tree(rivalry.settings.flat()),
         }
     )
 
@@ -94,6 +95,7 @@ def report_of_refusal(run: Run, conf: Mapping[str, Any], reason: str) -> dict[st
 
 def write_report(files: RunFiles, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Writes a run's report and its outcome; returns the report's key with ``outcome_of`` it."""
+    facts = redacted_tree(facts)
     key = files.put_bytes("report.html", render_report(facts).encode())
     outcome = outcome_of(facts)
     files.put_json("outcome.json", outcome)

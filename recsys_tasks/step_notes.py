@@ -13,6 +13,7 @@ from typing import Any
 from recsys_tasks.errors import RecsysError
 from recsys_tasks.machine import peak_memory
 from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.redaction import redacted
 from recsys_tasks.step_list import ORDER, SHARDS, STEPS, StepSpec
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class StepNotes:
     def end(self, task: str, seconds: float, failure: str = "") -> None:
         """Leaves a task's note."""
         note: Note = {"step": step_of(task).name, "task": task.partition(".")[0]}
-        note |= {"seconds": round(seconds, 3), "peak_mb": peak_mb(), "failure": failure}
+        note |= {"seconds": round(seconds, 3), "peak_mb": peak_mb(), "failure": redacted(failure)}
         self._try(
             lambda: self.store.put_json(self._key(task), note),
             f"note the fate of {task}",

@@ -20,6 +20,7 @@ import numpy as np
 from recsys_tasks.data.checks import TableFacts, check_data, refuse_broken
 from recsys_tasks.data.ingest import ingest
 from recsys_tasks.data.postgres import Database
+from recsys_tasks.data.source_policy import SourcePolicy
 from recsys_tasks.dataset import read_dataset
 from recsys_tasks.engine_choice import engine_of
 from recsys_tasks.errors import (
@@ -113,6 +114,7 @@ class Steps:
         database: where the tables are.
         store: where everything that passes between steps lies, and where versions are published.
         fold: folds the log lines written inside it, given a title.
+        sources: where input files may come from; None: from anywhere.
     """
 
     settings: Settings
@@ -120,6 +122,7 @@ class Steps:
     database: Database
     store: ObjectStore
     fold: Callable[[str], AbstractContextManager[Any]] = nullcontext
+    sources: SourcePolicy | None = None
 
     @property
     def files(self) -> RunFiles:
@@ -155,7 +158,12 @@ class Steps:
             self.files.put_json("ingest.json", {"files": [], "rejections": []})
             return {"files": 0}
         account = ingest(
-            self.database, source, self.run.dataset, self.run.run_id, lambda: self.store.access
+            self.database,
+            source,
+            self.run.dataset,
+            self.run.run_id,
+            lambda: self.store.access,
+            self.sources,
         )
         self.files.put_json("ingest.json", asdict(account))
         return {

@@ -20,6 +20,7 @@ from airflow.sdk import DeadlineAlert, SyncCallback, conf, get_current_context
 from recsys_airflow.lateness import RunIsMade
 from recsys_airflow.mail import mail
 from recsys_tasks.errors import SettingsError
+from recsys_tasks.redaction import redacted
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,7 @@ def run_link(dag_id: str, run_id: str) -> str:
 
 def tell(text: str) -> None:
     """Logs the text, posts and mails it. What is away is a warning: the alert must not fail a task."""
+    text = redacted(text)
     log.error("%s", text)
     try:
         _post(text)

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from recsys_airflow.placement import options_of
 from recsys_tasks.errors import PermanentError, RecsysError
+from recsys_tasks.redaction import redacted
 
 FAILURE = "failure"
 """XCom in which a task that fails leaves its error's sentence; Airflow clears it when the task is tried again."""
@@ -22,7 +23,7 @@ def airflow_errors() -> Iterator[None]:
     try:
         yield
     except PermanentError as error:
-        raise AirflowFailException(str(error)) from None
+        raise AirflowFailException(redacted(str(error))) from None
     except MemoryError:
         raise AirflowFailException(
             "out of memory: give the worker more, or lower train.components or the data's size"
@@ -35,7 +36,7 @@ def failure_left() -> Iterator[None]:
     try:
         yield
     except RecsysError as error:
-        get_current_context()["ti"].xcom_push(FAILURE, str(error))
+        get_current_context()["ti"].xcom_push(FAILURE, redacted(str(error)))
         raise
 
 

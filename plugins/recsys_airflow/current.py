@@ -24,6 +24,7 @@ CHATTY = ("alembic", "matplotlib")
 
 def steps() -> "Steps":
     """``Steps`` for the current task's run: its settings from the conf, its version from the run."""
+    from recsys_tasks.data.source_policy import SourcePolicy
     from recsys_tasks.steps import Steps
     from recsys_tasks.tuning import with_tuned
 
@@ -31,7 +32,7 @@ def steps() -> "Steps":
         logging.getLogger(name).setLevel(logging.WARNING)
     run, store = current_run(), bucket()
     settings = with_tuned(settings_of(get_current_context()["dag_run"].conf), store, run)
-    return Steps(settings, run, database(), store, log_group)
+    return Steps(settings, run, database(), store, log_group, SourcePolicy.of_deployer())
 
 
 def current_run() -> "Run":

@@ -12,6 +12,7 @@ from recsys_tasks.commands import (
     add_settings_file,
     settings_file_of,
 )
+from recsys_tasks.redaction import redacted_tree
 
 if TYPE_CHECKING:
     from recsys_tasks.run import Run
@@ -145,5 +146,5 @@ def _named_run(dataset: str, flow: str, run_id: str | None, run_after: str | Non
 
 
 def _listing(settings: "Settings") -> Answer:
-    flat = settings.flat()
+    flat = redacted_tree(settings.flat())
     return Answer(flat, "\n".join(f"{name} = {value!r}" for name, value in flat.items()))

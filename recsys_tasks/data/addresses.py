@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from urllib.parse import ParseResult, unquote, urlparse, urlunparse
+from urllib.parse import ParseResult, unquote, urlparse
 
 from recsys_tasks.connections import Connections, StoreAccess
 from recsys_tasks.data.download import download
+from recsys_tasks.data.source_policy import SourcePolicy
 from recsys_tasks.errors import InputRejected, SourceUnavailable
+from recsys_tasks.redaction import redacted
 
 ADDRESS = "a path, or an http(s):// or s3:// address"
 
@@ -21,41 +23,56 @@ def find_store() -> StoreAccess:
     return Connections.find().store()
 
 
-def localised(address: str, folder: Path, store: FindStore = find_store) -> Path:
+def localised(
+    address: str,
+    folder: Path,
+    store: FindStore = find_store,
+    policy: SourcePolicy | None = None,
+) -> Path:
     """The file at an address, on this machine.
 
     Args:
         address: a path, ``http://``, ``https://`` or ``s3://bucket/key``.
         folder: where a file from elsewhere is put.
         store: gives the S3 endpoint and keys; asked for an ``s3://`` address only.
+        policy: where files may come from; None: from anywhere.
 
     Raises:
-        InputRejected: there is no such file, or this is no address.
+        InputRejected: there is no such file, this is no address, or the policy bars it.
         SourceUnavailable: its server is away.
     """
     parts = _parts(address)
     if parts.scheme in ("http", "https"):
-        return download(address, folder / _file_name(parts.path))
+        opener = policy.opener().open if policy else None
+        return download(address, folder / _file_name(parts.path), opener=opener)
     if parts.scheme == "s3":
-        target = folder / _file_name(parts.path)
-        _from_s3(address, parts.netloc, parts.path.lstrip("/"), target, store())
+        target, access = folder / _file_name(parts.path), store()
+        bucket = parts.netloc.rpartition("@")[2]
+        if policy:
+            policy.check_bucket(bucket, access.bucket, address)
+        _from_s3(public_name(address), bucket, parts.path.lstrip("/"), target, access)
         return target
+    if policy:
+        policy.check_file(address)
     return _plain_file(address)
 
 
 def _parts(address: str) -> ParseResult:
     try:
         parts = urlparse(address)
-    except ValueError as error:
-        raise InputRejected(_unsecret(address), f"this is no address: {error}", ADDRESS) from None
-    if parts.scheme in ("http", "https", "s3") and not parts.netloc:
-        raise InputRejected(_unsecret(address), "the address names no host", ADDRESS)
+        has_port = parts.port is None or parts.port >= 0
+    except ValueError:
+        has_port = False  # urllib's message quotes what stands there: part of a password, perhaps
+    if not has_port:
+        raise InputRejected(
+            redacted(address)[:200],
+            "this is no address",
+            ADDRESS,
+            "In a password write / as %2F, @ as %40 and : as %3A",
+        )
+    if parts.scheme in ("http", "https", "s3") and not parts.hostname:
+        raise InputRejected(redacted(address)[:200], "the address names no host", ADDRESS)
     return parts
-
-
-def _unsecret(address: str) -> str:
-    """What may be shown of an address that cannot be taken apart."""
-    return address.rpartition("@")[2].partition("?")[0][:200]
 
 
 def _plain_file(address: str) -> Path:
@@ -66,16 +83,14 @@ def _plain_file(address: str) -> Path:
         found = "this is no plain file" if path.exists() else "no such file"
     except OSError as error:
         found = f"it cannot be read: {error.strerror}"
-    raise InputRejected(address[:200], found, ADDRESS)
+    except ValueError:
+        found = "this is no path"
+    raise InputRejected(redacted(address)[:200], found, ADDRESS)
 
 
 def public_name(address: str) -> str:
     """An address as it may stand in a log or a table: without password and query."""
-    parts = _parts(address)
-    if parts.scheme not in ("http", "https", "s3"):
-        return address
-    host = parts.netloc.rpartition("@")[2]
-    return urlunparse((parts.scheme, host, parts.path, "", "", ""))
+    return redacted(address)
 
 
 def _file_name(path: str) -> str:

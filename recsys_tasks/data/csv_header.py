@@ -89,9 +89,10 @@ def _problem(
 
 
 def _describe(found: list[str], missing: dict[str, str]) -> str:
-    shown = ", ".join(repr(field[:40]) for field in found[:12])
+    """In numbers: what stands in a file that is another one may be anything, and is not shown."""
     names = ", ".join(missing.values())
-    return f"no column {names} in the header, which reads {shown}"
+    fields = "one field" if len(found) == 1 else f"{len(found)} fields"
+    return f"no column {names} in the first line, which has {fields}"
 
 
 def _advise(found: list[str], missing: dict[str, str], role: str, source: SourceSettings) -> str:

@@ -4,6 +4,7 @@ The bytes gather in ``NAME.part``; beside it ``NAME.part.json`` keeps what the s
 version of the file, so that a resumed download never joins halves of two versions.
 """
 
+import base64
 import fcntl
 import hashlib
 import http.client
@@ -13,7 +14,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 
 from recsys_tasks.data.progress import Progress
 from recsys_tasks.errors import InputRejected, SourceUnavailable
+from recsys_tasks.redaction import redacted
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,9 @@ PASSING = {408, 425, 429, 500, 502, 503, 504}
 """Answers of a server that a later request can get over."""
 
 WRONG_RANGE = 416
+
+Opener = Callable[..., Any]
+"""Answers a request as ``urllib.request.urlopen`` does."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ def download(
     checksum: Checksum | None = None,
     patience: Patience = PATIENCE,
     sleep: Callable[[float], None] = time.sleep,
+    opener: Opener | None = None,
 ) -> Path:
     """Brings ``url`` to ``target`` and returns it; a whole and verified one is kept as it is.
 
@@ -80,12 +86,14 @@ def download(
             is fetched again.
         patience: how long to bear with the server.
         sleep: waits so many seconds.
+        opener: asks the server; by default urllib, any server.
 
     Raises:
         InputRejected: there is no such file, it is a web page, or the checksum differs.
         SourceUnavailable: the server did not answer, or broke off again and again.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    ask, name = opener or urllib.request.urlopen, redacted(url)
     with _turn(target):
         if checksum and target.is_file():
             if checksum.matches(target):
@@ -93,21 +101,21 @@ def download(
                 return target
             log.warning("%s: its checksum differs, fetching it again", target)
         partial = Partial(target)
-        _fill(url, partial, patience, sleep)
+        _fill(url, partial, patience, sleep, ask)
         if checksum and not checksum.matches(partial.path):
-            log.warning("%s: the checksum differs, fetching it once more from the start", url)
+            log.warning("%s: the checksum differs, fetching it once more from the start", name)
             partial.discard()
-            _fill(url, partial, patience, sleep)
+            _fill(url, partial, patience, sleep, ask)
             if not checksum.matches(partial.path):
                 partial.discard()
                 raise InputRejected(
-                    url,
+                    name,
                     f"the {checksum.algorithm} of what was sent differs from the published one",
                     checksum.value,
                     "The server, or something on the way, altered the file",
                 )
         partial.finish()
-        log.info("%s: %s bytes from %s", target, f"{target.stat().st_size:,}", url)
+        log.info("%s: %s bytes from %s", target, f"{target.stat().st_size:,}", name)
     return target
 
 
@@ -169,26 +177,34 @@ def fetch_text(url: str, limit: int = 1 << 16) -> str | None:
             return str(answer.read(limit).decode("utf-8", "replace"))
     except urllib.error.HTTPError as error:
         if error.code in PASSING:
-            raise SourceUnavailable(f"{url}: the server answers {error.code}") from None
+            raise SourceUnavailable(f"{redacted(url)}: the server answers {error.code}") from None
         return None
     except (OSError, http.client.HTTPException) as error:
-        raise SourceUnavailable(f"{url}: {error}") from None
+        raise SourceUnavailable(f"{redacted(url)}: {error}") from None
 
 
-def _fill(url: str, partial: Partial, patience: Patience, sleep: Callable[[float], None]) -> None:
+def _fill(
+    url: str,
+    partial: Partial,
+    patience: Patience,
+    sleep: Callable[[float], None],
+    ask: Opener,
+) -> None:
     """Requests until the file is whole; a request that brought bytes starts the count anew."""
-    failed = 0
+    failed, name = 0, redacted(url)
     while True:
         before = partial.size
         try:
-            _request(url, partial, patience.timeout)
+            _request(url, partial, patience.timeout, ask)
             return
         except _BrokeOffError as problem:
             failed = 1 if partial.size > before else failed + 1
             if failed >= patience.tries:
-                raise SourceUnavailable(f"{url}: {problem}; gave up after {failed} tries") from None
+                raise SourceUnavailable(
+                    f"{name}: {problem}; gave up after {failed} tries"
+                ) from None
             pause = patience.first_pause * 2 ** (failed - 1)
-            log.warning("%s: %s; again in %.1f s", url, problem, pause)
+            log.warning("%s: %s; again in %.1f s", name, problem, pause)
             sleep(pause)
 
 
@@ -196,7 +212,7 @@ class _BrokeOffError(Exception):
     """One request failed in a way that the next may not."""
 
 
-def _request(url: str, partial: Partial, timeout: float) -> None:
+def _request(url: str, partial: Partial, timeout: float, ask: Opener) -> None:
     """One request, for the whole file or for its missing end.
 
     Raises:
@@ -207,9 +223,8 @@ def _request(url: str, partial: Partial, timeout: float) -> None:
     if partial.size and partial.version:
         headers |= {"Range": f"bytes={partial.size}-", "If-Range": partial.version}
     try:
-        request = urllib.request.Request(url, headers=headers)
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            _receive(url, answer, partial)
+        with ask(_request_for(url, headers), timeout=timeout) as answer:
+            _receive(redacted(url), answer, partial)
     except urllib.error.HTTPError as error:
         if error.code == WRONG_RANGE:
             partial.discard()
@@ -217,14 +232,27 @@ def _request(url: str, partial: Partial, timeout: float) -> None:
         if error.code in PASSING:
             raise _BrokeOffError(f"the server answers {error.code}") from None
         raise InputRejected(
-            url, f"the server answers {error.code} {error.reason}", "the file"
+            redacted(url), f"the server answers {error.code} {error.reason}", "the file"
         ) from None
     except urllib.error.URLError as error:
         raise _BrokeOffError(str(error.reason)) from None
     except (OSError, http.client.HTTPException) as error:
         raise _BrokeOffError(str(error) or type(error).__name__) from None
     except ValueError as error:
-        raise InputRejected(url, f"no address of a file: {error}") from None
+        raise InputRejected(
+            redacted(url), f"no address of a file: {redacted(str(error))}"
+        ) from None
+
+
+def _request_for(url: str, headers: Mapping[str, str]) -> urllib.request.Request:
+    """The request; a login in the address goes into its header, which no redirect takes along."""
+    parts = urllib.parse.urlsplit(url)
+    login, _, place = parts.netloc.rpartition("@")
+    request = urllib.request.Request(parts._replace(netloc=place).geturl(), headers=dict(headers))
+    if login:
+        word = base64.b64encode(urllib.parse.unquote(login).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {word}")
+    return request
 
 
 def _receive(url: str, answer: Any, partial: Partial) -> None:

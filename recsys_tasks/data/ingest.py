@@ -27,6 +27,7 @@ from recsys_tasks.data.progress import Progress
 from recsys_tasks.data.ratings_csv import UNKNOWN_MOVIE, Ratings, RatingsReader
 from recsys_tasks.data.rejections import SHOWN, Aside, AsideRows
 from recsys_tasks.data.source_files import CheckedFile, check_file, source_files
+from recsys_tasks.data.source_policy import SourcePolicy
 from recsys_tasks.data.tables import FileAccount, LoadAccount, Rejection
 from recsys_tasks.errors import InputRejected, PermanentError, SettingsError
 from recsys_tasks.settings import SourceSettings
@@ -40,6 +41,7 @@ def ingest(
     dataset: str,
     run: str,
     store: FindStore = find_store,
+    policy: SourcePolicy | None = None,
 ) -> LoadAccount:
     """Loads the files that the settings name into the dataset's tables, in one transaction.
 
@@ -49,6 +51,7 @@ def ingest(
         dataset: name of the dataset.
         run: who loads, for the record: a run's id or ``cli``.
         store: gives the S3 access for ``s3://`` addresses; by default the environment's.
+        policy: where the files may come from; None: from anywhere.
 
     Raises:
         InputRejected: a file cannot be trusted; the tables are as before.
@@ -57,7 +60,7 @@ def ingest(
     """
     validated(dataset)
     with TemporaryDirectory(prefix="recsys-ingest-") as folder:
-        files = [check_file(file) for file in source_files(settings, Path(folder), store)]
+        files = [check_file(file) for file in source_files(settings, Path(folder), store, policy)]
         if not files:
             log.info("no files are named: the tables stay as they are")
             return LoadAccount((), ())

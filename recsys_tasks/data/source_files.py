@@ -17,6 +17,7 @@ from typing import IO, BinaryIO, cast
 
 from recsys_tasks.data.addresses import FindStore, find_store, localised, public_name
 from recsys_tasks.data.archive import find_members
+from recsys_tasks.data.source_policy import SourcePolicy
 from recsys_tasks.errors import InputRejected
 from recsys_tasks.settings import SourceSettings
 
@@ -125,7 +126,10 @@ class SourceFile:
 
 
 def source_files(
-    settings: SourceSettings, folder: Path, store: FindStore = find_store
+    settings: SourceSettings,
+    folder: Path,
+    store: FindStore = find_store,
+    policy: SourcePolicy | None = None,
 ) -> list[SourceFile]:
     """The files that the settings name, movies first; those from elsewhere are fetched.
 
@@ -133,20 +137,24 @@ def source_files(
         settings: their addresses.
         folder: where fetched files are put.
         store: gives the S3 access for ``s3://`` addresses.
+        policy: where files may come from; None: from anywhere.
 
     Raises:
         InputRejected: a file is not there, or an archive cannot be trusted.
         SourceUnavailable: a server is away.
     """
     if settings.archive:
-        path, name = localised(settings.archive, folder, store), public_name(settings.archive)
+        path, name = (
+            localised(settings.archive, folder, store, policy),
+            public_name(settings.archive),
+        )
         members = find_members(path, name)
         return [
             SourceFile(role, f"{name}:{member}", path, member) for role, member in members.items()
         ]
     named = (("movies", settings.movies), ("ratings", settings.ratings))
     return [
-        SourceFile(role, public_name(given), localised(given, folder / role, store))
+        SourceFile(role, public_name(given), localised(given, folder / role, store, policy))
         for role, given in named
         if given
     ]

@@ -15,6 +15,7 @@ from typing import Any
 import requests
 
 from recsys_tasks.connections import StoreAccess
+from recsys_tasks.data.source_policy import FOLDERS
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.local.credentials import Credentials, write_private
 from recsys_tasks.local.ports import LOOPBACK
@@ -106,9 +107,16 @@ def environment(plan: AirflowPlan) -> dict[str, str]:
         "AIRFLOW_CONN_RECSYS_S3": json.dumps(_store_connection(plan)),
         "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), LOOPBACK, "localhost"])),
         "PYTHONUNBUFFERED": "1",
+        FOLDERS: os.environ.get(FOLDERS) or _source_folders(plan),
         **settings,
         **plan.celery,
     }
+
+
+def _source_folders(plan: AirflowPlan) -> str:
+    """Where a run's files may lie: fetched ones, the sample, and the folder that holds the DAGs' one."""
+    folders = (plan.home / "sample", plan.home / "datasets", plan.dags.parent)
+    return os.pathsep.join(map(str, folders))
 
 
 def prepare(plan: AirflowPlan) -> None:

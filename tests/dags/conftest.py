@@ -19,6 +19,8 @@ os.environ["AIRFLOW_HOME"] = HOME.name
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(PROJECT / "dags")
 os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(PROJECT / "plugins")
+SOURCES = (tempfile.gettempdir(), PROJECT / "tests" / "data")  # where tests have their files
+os.environ["RECSYS_SOURCE_FOLDERS"] = os.pathsep.join(map(str, SOURCES))
 sys.path[:0] = [str(PROJECT / "plugins"), str(PROJECT / "dags")]
 
 

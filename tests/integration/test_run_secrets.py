@@ -2,6 +2,9 @@
 
 import json
 import logging
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
@@ -66,6 +69,49 @@ def test_a_run_that_a_service_turns_away_says_so_without_the_secret(
     said = told(capfd, caplog)
     assert len(said) > 50
     assert not [secret for secret in (*planted, wrong) if secret in said]
+
+
+@pytest.fixture
+def guarded_site(tmp_path):
+    """A web server that has the two files for whoever knows the login."""
+    write_source(tmp_path)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+LOGIN, SIGNATURE, TOKEN = "planted-login-1", "planted-signature-2", "planted-token-3"
+
+
+@pytest.mark.parametrize(("file", "code"), [("ratings.csv", 0), ("gone.csv", 3)])
+def test_a_source_with_login_and_signature_leaves_neither_anywhere(
+    planted, database_url, bucket, guarded_site, tmp_path, capfd, caplog, monkeypatch, file, code
+):
+    monkeypatch.setenv("RECSYS_ALERT_WEBHOOK", f"http://{guarded_site}/{TOKEN}")
+    place = f"http://me:{LOGIN}@{guarded_site}"
+    query = f"X-Amz-Signature={SIGNATURE}&X-Amz-Credential={SIGNATURE}"
+    given = [
+        f"source.{role}={place}/{name}?{query}"
+        for role, name in (("movies", "movies.csv"), ("ratings", file))
+    ]
+    more = [word for each in given for word in ("--set", each)]
+    with caplog.at_level(logging.DEBUG):
+        assert train(tmp_path, *more) == code
+    said = "".join(
+        line for line in told(capfd, caplog).splitlines(True) if '"GET /' not in line
+    )  # the web server's own lines
+    store = ObjectStore(bucket)
+    bodies = {found.key: store.get(found.key) for found in store.list("")}
+    assert [key for key in bodies if key.endswith("report.html")]
+    with Database(database_url).connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM planted.ingested_files")
+        said += str(cursor.fetchall())
+    for secret in (LOGIN, SIGNATURE, TOKEN, *planted):
+        assert secret not in said
+        assert [key for key, body in bodies.items() if secret.encode() in body] == []
 
 
 def test_a_run_that_the_gate_rejects_leaves_no_secret_in_its_report(

@@ -105,7 +105,7 @@ def train(arguments: Namespace) -> Answer:
 
 
 def _run(steps: "Steps") -> Answer:
-    from recsys_tasks.errors import GateRejected
+    from recsys_tasks.errors import GateRejected, PublishConflict
     from recsys_tasks.steps import ORDER
 
     outcome = {"dataset": steps.run.dataset, "version": steps.run.version}
@@ -115,6 +115,9 @@ def _run(steps: "Steps") -> Answer:
     except GateRejected as error:
         log.error("%s", error)
         return Answer(outcome | {"accepted": False, "promoted": False}, f"rejected: {error}", 3)
+    except PublishConflict as error:
+        log.error("%s", error)
+        return Answer(outcome | {"accepted": True, "promoted": False}, f"not promoted: {error}", 3)
     finally:
         steps.report()
     text = f"version {steps.run.version} of {steps.run.dataset} is the champion"

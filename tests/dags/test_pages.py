@@ -6,6 +6,8 @@ S3 server and Postgres; no browser.
 
 import json
 import re
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,6 +19,7 @@ import pytest
 from tiny_version import DATASET, make_version, unchecked
 
 from recsys_tasks.connections import StoreAccess
+from recsys_tasks.local import champion_event
 from recsys_tasks.publish import channels, keys, publisher
 from recsys_tasks.publish.object_store import ObjectStore
 
@@ -450,7 +453,9 @@ def test_a_move_on_the_page_sends_the_event_that_the_task_sends(
     from recsys_airflow.champion import CHAMPION
 
     with create_session() as session:
-        session.add(AssetModel(name=CHAMPION.name, uri=CHAMPION.uri))
+        if session.scalar(select(AssetModel).where(AssetModel.name == CHAMPION.name)) is None:
+            session.add(AssetModel(name=CHAMPION.name, uri=CHAMPION.uri))
+        before = len(session.scalars(select(AssetEvent)).all())
     admin, back = ask("admin"), f"/recsys/datasets/{DATASET}/rollback"
     form = {"token": token_in(admin.get(back).text), "reason": "x", "undo": SECOND}
     assert admin.post(back, data=form).status_code == 303
@@ -459,10 +464,50 @@ def test_a_move_on_the_page_sends_the_event_that_the_task_sends(
     assert admin.post(again, data=form).status_code == 303
     with create_session() as session:
         events = session.scalars(select(AssetEvent).order_by(AssetEvent.id)).all()
-        told = [event.extra for event in events]
+        told = [event.extra for event in events[before:]]
     assert [extra["version"] for extra in told] == [FIRST, SECOND]
     manifest = publisher.read_manifest(published, DATASET, SECOND)
     assert told[1] == channels.announcement(manifest)
+
+
+@pytest.fixture
+def served(airflow_app: Any) -> Iterator[tuple[str, str, str]]:
+    """URL, user and password of the application behind a real port."""
+    import uvicorn
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+
+    passwords = json.loads(Path(SimpleAuthManager.get_generated_password_file()).read_text())
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(airflow_app, lifespan="off", log_level="error"))
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}", "anna", passwords["anna"]
+    server.should_exit = True
+    thread.join()
+
+
+def test_a_move_from_the_command_line_sends_the_event_over_airflows_api(
+    served: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.models.asset import AssetActive, AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    from recsys_airflow.champion import CHAMPION
+
+    for name, value in zip(champion_event.NAMES, served, strict=True):
+        monkeypatch.setenv(name, value)
+    wanted = select(AssetModel).where(AssetModel.name == CHAMPION.name)
+    with create_session() as session:
+        if session.scalar(wanted) is None:
+            session.add(AssetModel(name=CHAMPION.name, uri=CHAMPION.uri))
+            session.flush()
+        session.add(AssetActive.for_asset(session.scalar(wanted)))
+    told, how = champion_event.send_champion_event({"dataset": DATASET, "version": FIRST})
+    assert told, how
+    with create_session() as session:
+        newest = session.scalars(select(AssetEvent).order_by(AssetEvent.id.desc())).first()
+        assert newest.extra["version"] == FIRST
 
 
 def test_half_a_version_is_not_counted(ask: Get, published: ObjectStore) -> None:

@@ -144,7 +144,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         return
     seconds, tests = Counter[str](), Counter[str]()
     for report in chain.from_iterable(terminalreporter.stats.values()):
-        if group := dict(getattr(report, "user_properties", ())).get("group"):
+        if isinstance(report, pytest.TestReport):
+            group = dict(report.user_properties)["group"]
             seconds[group] += report.duration
             tests[group] += report.when == "call"
     terminalreporter.section("time by group")

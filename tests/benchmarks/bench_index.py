@@ -68,7 +68,7 @@ class Row:
 def make_question(engine: str, epochs: int) -> Question:
     """Generates ratings, trains, and picks users evenly among those with a vector."""
     with tempfile.TemporaryDirectory() as folder:
-        generate(0.1, 1, Path(folder), print)
+        generate(0.1, 1, Path(folder), lambda line: print(line, file=sys.stderr))
         ratings = np.loadtxt(Path(folder) / "ratings.csv", delimiter=",", skiprows=1)
         movies = _movies(Path(folder) / "movies.csv")
     ids, user = np.unique(ratings[:, 0].astype(int), return_inverse=True)

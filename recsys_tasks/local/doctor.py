@@ -18,7 +18,7 @@ from psycopg2 import sql
 from recsys_tasks.connections import Connections
 from recsys_tasks.cost_model import Size, predict
 from recsys_tasks.data.postgres import Database
-from recsys_tasks.errors import NotFound, PublishConflict, RecsysError, SettingsError
+from recsys_tasks.errors import NotFound, PublishConflict, RecsysError, ServicesUnknown
 from recsys_tasks.local.doctor_spark import check_spark
 from recsys_tasks.local.finding import Finding
 from recsys_tasks.local.folders import project_folder
@@ -211,7 +211,7 @@ def _condition(name: str, forbidden: Callable[[], object], loss: str) -> Finding
 
 
 def _away(name: str, error: RecsysError) -> Finding:
-    if isinstance(error, SettingsError):
+    if isinstance(error, ServicesUnknown):
         return Finding(name, "warning", "not set, and no embedded stack runs", "`recsys up`")
     if isinstance(error, NotFound):
         return Finding(name, "missing", str(error), "make the bucket")

@@ -30,6 +30,7 @@ from recsys_tasks.recommend.artifacts import (
     rows_of,
 )
 from recsys_tasks.recommend.fold_in import FoldIn
+from recsys_tasks.recommend.following import Following
 from recsys_tasks.recommend.search import Filter, best_rows, take
 
 log = logging.getLogger(__name__)
@@ -129,6 +130,21 @@ class Recommender:
             return False
         self._artifacts, self._fold_in = opened, FoldIn(opened)
         return True
+
+    def follow(self, seconds: float = 60.0) -> Following:
+        """Reloads in the background every so many seconds until ``stop``, or to the end of a ``with`` block.
+
+        Raises:
+            SettingsError: the time is not above 0.
+        """
+        if not 0 < seconds < math.inf:
+            raise SettingsError(f"follow needs seconds above 0, not {seconds}")
+        return Following(self.reload, seconds)
+
+    def __repr__(self) -> str:
+        found = self._artifacts
+        sizes = f"{len(found.user_ids)} users, {len(found.item_ids)} movies"
+        return f"Recommender({found.dataset} {found.version}, {sizes})"
 
     def recommend(
         self,
@@ -314,6 +330,9 @@ def _seen(artifacts: Artifacts, user: int) -> list[int]:
 
 
 def _as_id(number: int) -> int:
+    if not isinstance(number, int | np.integer) or isinstance(number, bool):
+        kind = type(number).__name__
+        raise SettingsError(f"an id is a whole number, not {str(number)[:60]!r}, a {kind}")
     if not -(2**63) <= number < 2**63:
         raise SettingsError("an id is a whole number of at most 64 bits")
     return number
@@ -324,5 +343,7 @@ def _as_ids(ids: Iterable[int]) -> NDArray[np.int64]:
 
 
 def _check_k(k: int) -> None:
+    if not isinstance(k, int | np.integer) or isinstance(k, bool):
+        raise SettingsError(f"k is a whole number, not {str(k)[:60]!r}, a {type(k).__name__}")
     if not 1 <= k <= 10_000:
         raise SettingsError(f"k is from 1 to 10,000, not {k}")

@@ -13,9 +13,9 @@ from airflow.sdk import CronTriggerTimetable, chain, dag, get_current_context
 from recsys_airflow import CHAMPION, settings_form, step, steps
 from recsys_airflow.alerts import alert_of, deadline, report_failed
 from recsys_airflow.approval import approval
-from recsys_airflow.current import write_report
 from recsys_airflow.metrics import send_metrics
-from recsys_airflow.spread import evaluation_shards
+from recsys_airflow.parallelism import evaluation_shards
+from recsys_airflow.run_context import write_report
 
 
 @dag(

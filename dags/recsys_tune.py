@@ -10,7 +10,7 @@ from datetime import timedelta
 from airflow.sdk import chain, dag
 
 from recsys_airflow import settings_form, step, steps
-from recsys_airflow.spread import trials_at_once
+from recsys_airflow.parallelism import trials_at_once
 
 
 @dag(
@@ -48,21 +48,21 @@ def recsys_tune():
     @step(minutes=5)
     def propose():
         """List the settings to try."""
-        from recsys_tasks import tuning
+        from recsys_tasks.pipeline import tuning
 
         return tuning.propose(steps())
 
     @step(minutes=360, max_active_tis_per_dag=trials_at_once())
     def attempt(overrides):
         """Fit with one set of settings and score it on the validation part."""
-        from recsys_tasks import tuning
+        from recsys_tasks.pipeline import tuning
 
         return tuning.attempt(steps(), overrides)
 
     @step(minutes=10)
     def choose(tried):
         """Write the best settings where runs with train.tuned find them."""
-        from recsys_tasks import tuning
+        from recsys_tasks.pipeline import tuning
 
         return tuning.choose(steps(), list(tried))
 

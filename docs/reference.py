@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from recsys_tasks.cli import parser
-from recsys_tasks.settings import PRESETS, Settings
+from recsys_tasks.cli.main import parser
+from recsys_tasks.config.settings import PRESETS, Settings
 
 HERE = Path(__file__).parent
 SIGNS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}

@@ -1,6 +1,6 @@
 """Registers with Airflow what leaves a note on each run that ends; see ``recsys_airflow.run_notes``.
 
-And from when on a run's lateness counts; see ``recsys_airflow.lateness``.
+And from when on a run's lateness counts; see ``recsys_airflow.deadline``.
 
 Airflow runs this file in every process that may need a plugin, so the work is imported when a run ends.
 """
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
 
-from recsys_airflow.lateness import RunIsMade
+from recsys_airflow.deadline import RunIsMade
 
 
 class NoteWriter:

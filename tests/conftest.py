@@ -18,17 +18,12 @@ import psutil
 import psycopg2
 import pytest
 
-from recsys_tasks.connections import StoreAccess
-from recsys_tasks.data.postgres import Database
-from recsys_tasks.local.folders import database_home, state_folder
-from recsys_tasks.local.postgres import (
-    FORGETFUL,
-    create_database,
-    drop_database,
-    start_postgres,
-)
-from recsys_tasks.local.s3 import make_bucket, start_s3
-from recsys_tasks.local.sample import make_sample
+from recsys_tasks.config.connections import StoreAccess
+from recsys_tasks.data.db.postgres import Database
+from recsys_tasks.devstack.folders import database_home, state_folder
+from recsys_tasks.devstack.postgres import FORGETFUL, create_database, drop_database, start_postgres
+from recsys_tasks.devstack.s3 import make_bucket, start_s3
+from recsys_tasks.devstack.sample import make_sample
 
 PROJECT = Path(__file__).parents[1]
 STATE = PROJECT / ".recsys"

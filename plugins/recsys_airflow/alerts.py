@@ -17,7 +17,7 @@ from typing import Any
 
 from airflow.sdk import DeadlineAlert, SyncCallback, conf, get_current_context
 
-from recsys_airflow.lateness import RunIsMade
+from recsys_airflow.deadline import RunIsMade
 from recsys_airflow.mail import mail
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.redaction import redacted

@@ -23,7 +23,7 @@ def approval() -> list[Any]:
     if hours <= 0:
         return []
     from recsys_airflow.approval_operator import TellingApproval
-    from recsys_tasks.step_list import APPROVAL
+    from recsys_tasks.pipeline.step_list import APPROVAL
 
     waiting = TellingApproval(
         task_id=APPROVAL,

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.sdk.observability import stats
 
-from recsys_airflow.current import bucket
+from recsys_airflow.run_context import bucket
 
 
 def send_metrics(written: Mapping[str, Any]) -> None:

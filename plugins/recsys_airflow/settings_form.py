@@ -12,9 +12,9 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from recsys_tasks.artifacts import keys
+from recsys_tasks.config.settings import DEPLOYERS, PRESETS, Settings, did_you_mean, settings_file
 from recsys_tasks.errors import SettingsError
-from recsys_tasks.publish import keys
-from recsys_tasks.settings import DEPLOYERS, PRESETS, Settings, did_you_mean, settings_file
 
 BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "enum")
 EXAMPLES: dict[str, Any] = {
@@ -61,10 +61,10 @@ def settings_of(conf: Mapping[str, Any] | None) -> Settings:
     unknown = [name + did_you_mean(name, known) for name in sorted(set(given) - set(known))]
     if unknown:
         raise SettingsError(f"no such setting in the run's conf: {', '.join(unknown)}")
-    barred = [name for name in DEPLOYERS if name in given]
-    if barred:
+    excluded = [name for name in DEPLOYERS if name in given]
+    if excluded:
         raise SettingsError(
-            f"{', '.join(barred)}: not from a run's conf, for it decides which code runs where; set it "
+            f"{', '.join(excluded)}: not from a run's conf, for it decides which code runs where; set it "
             "in the file that RECSYS_SETTINGS names"
         )
     return Settings.load(preset, settings_file(), given)

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.config_templates.airflow_local_settings import DEFAULT_LOGGING_CONFIG as LOGGING_CONFIG
 
-from recsys_tasks.connections import StoreAccess
+from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import NotFound, RecsysError
 
 if TYPE_CHECKING:
-    from recsys_tasks.publish.object_store import ObjectStore
+    from recsys_tasks.artifacts.object_store import ObjectStore
 
 __all__ = ["LOGGING_CONFIG", "REMOTE_TASK_LOG", "StoreLogs", "remove_logs"]
 
@@ -126,7 +126,7 @@ def remove_logs(store: "ObjectStore", before: datetime, dry_run: bool) -> int:
 
 def _store() -> "ObjectStore":
     """The bucket, with little patience: a log must not hold up a task."""
-    from recsys_tasks.publish.object_store import ObjectStore, Patience
+    from recsys_tasks.artifacts.object_store import ObjectStore, Patience
 
     try:
         found = json.loads(os.environ["AIRFLOW_CONN_RECSYS_S3"])

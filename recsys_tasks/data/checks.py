@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from recsys_tasks.config.settings import CheckSettings
 from recsys_tasks.data.tables import RatingTally
 from recsys_tasks.errors import DataCheckFailed
-from recsys_tasks.settings import CheckSettings
 
 SECONDS_A_DAY = 86_400
 SIZES = ("ratings", "users", "items", "positives")

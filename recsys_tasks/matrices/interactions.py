@@ -11,9 +11,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from recsys_tasks.config.settings import PositiveSettings
 from recsys_tasks.data.tables import MovieTable, RatingTable
-from recsys_tasks.matrices.id_maps import IdMap
-from recsys_tasks.settings import PositiveSettings
+from recsys_tasks.matrices.ids import IdMap
 
 Arrays = dict[str, NDArray[Any]]
 """What is stored as one .npz: plain arrays by name, readable without pickle."""

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_tasks.config.settings import SplitSettings
 from recsys_tasks.errors import TrainingRefused
-from recsys_tasks.matrices.id_maps import IdMap
+from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import Arrays, Interactions
-from recsys_tasks.settings import SplitSettings
 
 Places = NDArray[np.intp] | NDArray[np.bool_]
 

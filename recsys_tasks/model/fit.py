@@ -1,10 +1,10 @@
 """The one way to a model: whatever engine the settings name."""
 
+from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.matrices.interactions import Csr, Interactions
 from recsys_tasks.model.engines import engine_for
 from recsys_tasks.model.engines.protocol import Checkpoints, Fitted, Validate
 from recsys_tasks.model.parameters import Model
-from recsys_tasks.settings import TrainSettings
 
 
 def fit(

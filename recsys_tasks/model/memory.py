@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from recsys_tasks.config.settings import EvaluateSettings, SparkSettings, TrainSettings
 from recsys_tasks.errors import TrainingRefused
-from recsys_tasks.model.gram import SLICE
-from recsys_tasks.model.subspace import columns_for
-from recsys_tasks.settings import EvaluateSettings, SparkSettings, TrainSettings
+from recsys_tasks.model.engines.gram import SLICE
+from recsys_tasks.model.engines.subspace import columns_for
 
 BYTES_PER_INTERACTION = 70
 """Rows, columns, weights, times, the shuffled order, LightFM's look-up of positives and the split's copies."""

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_tasks.config.settings import SplitSettings, TrainSettings
 from recsys_tasks.errors import ArtifactRefused
-from recsys_tasks.matrices.id_maps import IdMap
+from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.split import split_facts
 from recsys_tasks.model.parameters import Model
-from recsys_tasks.settings import SplitSettings, TrainSettings
 
 log = logging.getLogger(__name__)
 

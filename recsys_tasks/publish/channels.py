@@ -17,6 +17,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, ValidationError
 
+from recsys_tasks.artifacts import canonical_json, keys
+from recsys_tasks.artifacts.manifest import Closed, Manifest, Sha256, VersionName
+from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.errors import (
     ArtifactRefused,
     GateRejected,
@@ -24,9 +27,6 @@ from recsys_tasks.errors import (
     PublishConflict,
     SettingsError,
 )
-from recsys_tasks.publish import canonical_json, keys
-from recsys_tasks.publish.manifest import Closed, Manifest, Sha256, VersionName
-from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import check_files, read_manifest, verify_version
 
 log = logging.getLogger(__name__)

@@ -25,8 +25,8 @@ import numpy as np
 from annoy import AnnoyIndex
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts.manifest import ExactFacts, IndexFacts, SearchPoint
 from recsys_tasks.errors import ArtifactRefused
-from recsys_tasks.publish.manifest import ExactFacts, IndexFacts, SearchPoint
 from recsys_tasks.recommend.exact_search import ExactSearch, exact_scores
 
 log = logging.getLogger(__name__)

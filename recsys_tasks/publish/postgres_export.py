@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg2 import extensions, sql
 
-from recsys_tasks.data.postgres import Database
-from recsys_tasks.data.roles import grant_reading
-from recsys_tasks.publish import keys
-from recsys_tasks.publish.manifest import Manifest
-from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.artifacts import keys
+from recsys_tasks.artifacts.manifest import Manifest
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.data.db.postgres import Database
+from recsys_tasks.data.db.roles import grant_reading
 
 log = logging.getLogger(__name__)
 

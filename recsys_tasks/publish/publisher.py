@@ -15,7 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from recsys_tasks.connections import StoreAccess
+from recsys_tasks.artifacts import canonical_json, keys
+from recsys_tasks.artifacts.manifest import FileFacts, Manifest
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import (
     ArtifactRefused,
     NotFound,
@@ -24,10 +27,7 @@ from recsys_tasks.errors import (
     SettingsError,
     StoreUnavailable,
 )
-from recsys_tasks.publish import canonical_json, keys
-from recsys_tasks.publish.embeddings import describe
-from recsys_tasks.publish.manifest import FileFacts, Manifest
-from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.publish.version_files import describe
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +195,7 @@ def verify_in_fresh_process(access: StoreAccess, dataset: str, version: str) -> 
         ArtifactRefused: the process refused the version, crashed on it or took too long.
         StoreUnavailable: it could not reach the store.
     """
-    command = [sys.executable, "-m", "recsys_tasks.recommend.verify", dataset, version]
+    command = [sys.executable, "-m", "recsys_tasks.publish.verify", dataset, version]
     try:
         done = subprocess.run(
             command,

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 
+from recsys_tasks.artifacts import keys
+from recsys_tasks.artifacts.object_store import ObjectStore, StoredObject
 from recsys_tasks.errors import PermanentError
-from recsys_tasks.publish import keys
 from recsys_tasks.publish.channels import Lock, history, read_pointer
-from recsys_tasks.publish.object_store import ObjectStore, StoredObject
 
 log = logging.getLogger(__name__)
 

@@ -99,7 +99,7 @@ class ExactSearch:
         self,
         query: Floats,
         k: int,
-        barred: Rows | None = None,
+        excluded: Rows | None = None,
         allowed: Allowed | None = None,
     ) -> Best:
         """The ``k`` items with the highest scores, or all that may be in the answer if they are fewer.
@@ -116,7 +116,7 @@ class ExactSearch:
         if not np.isfinite(query).all():
             raise ValueError("the query holds NaN or infinity")
         out = np.zeros(len(self._order) + 1, np.bool_)
-        out[self._place[barred if barred is not None else []]] = True
+        out[self._place[excluded if excluded is not None else []]] = True
         places, looked_at = self._candidates(query, k, out, allowed)
         rows = self._order[places]
         scores = exact_scores(self._items[rows], query)

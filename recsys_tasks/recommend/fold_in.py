@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_tasks.recommend.artifacts import Artifacts
+from recsys_tasks.artifacts.reader import Artifacts
 
 Floats = NDArray[np.float32]
 

@@ -17,11 +17,8 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_tasks.errors import NotFound, SettingsError
-from recsys_tasks.publish.channels import read_pointer
-from recsys_tasks.publish.object_store import ObjectStore
-from recsys_tasks.publish.publisher import read_manifest
-from recsys_tasks.recommend.artifacts import (
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.reader import (
     Artifacts,
     default_cache,
     fetch,
@@ -29,6 +26,9 @@ from recsys_tasks.recommend.artifacts import (
     row_of,
     rows_of,
 )
+from recsys_tasks.errors import NotFound, SettingsError
+from recsys_tasks.publish.channels import read_pointer
+from recsys_tasks.publish.publisher import read_manifest
 from recsys_tasks.recommend.fold_in import FoldIn
 from recsys_tasks.recommend.following import Following
 from recsys_tasks.recommend.search import Filter, best_rows, take
@@ -169,14 +169,14 @@ class Recommender:
         if user < 0:
             return _popular(artifacts, k, [], filter, user_id)
         rated = _seen(artifacts, user)
-        barred = rated if exclude_seen else []
+        excluded = rated if exclude_seen else []
         if artifacts.user_counts[user] > 0:
             vector = np.asarray(artifacts.user_embeddings[user])
-            return _ranked(artifacts, vector, k, barred, filter, exact, "model", user_id)
+            return _ranked(artifacts, vector, k, excluded, filter, exact, "model", user_id)
         if len(rated):
             vector = fold_in.from_rows(np.array(rated))
-            return _ranked(artifacts, vector, k, barred, filter, exact, "fold_in", user_id)
-        return _popular(artifacts, k, barred, filter, user_id)
+            return _ranked(artifacts, vector, k, excluded, filter, exact, "fold_in", user_id)
+        return _popular(artifacts, k, excluded, filter, user_id)
 
     def recommend_for(
         self,
@@ -201,9 +201,9 @@ class Recommender:
         liked = np.unique(rows[rows >= 0])
         if not len(liked):
             return _popular(artifacts, k, [], filter)
-        barred = liked.tolist() if exclude_seen else []
+        excluded = liked.tolist() if exclude_seen else []
         vector = fold_in.from_rows(liked)
-        return _ranked(artifacts, vector, k, barred, filter, exact, "fold_in")
+        return _ranked(artifacts, vector, k, excluded, filter, exact, "fold_in")
 
     def recommend_for_features(
         self,
@@ -275,14 +275,14 @@ def _ranked(
     artifacts: Artifacts,
     vector: Floats,
     k: int,
-    barred: list[int],
+    excluded: list[int],
     filter: Filter | None,
     exact: bool,
     tier: Tier,
     user_id: int | None = None,
 ) -> Recommendations:
     """The best ``k`` that are not barred, with their scores: by the index, or exactly."""
-    rows, scores = best_rows(artifacts, vector, k, barred, filter, exact)
+    rows, scores = best_rows(artifacts, vector, k, excluded, filter, exact)
     items = tuple(
         _place(artifacts, row, score, _strength(score))
         for row, score in zip(rows.tolist(), (scores + float(vector[-2])).tolist(), strict=True)
@@ -293,13 +293,13 @@ def _ranked(
 def _popular(
     artifacts: Artifacts,
     k: int,
-    barred: list[int],
+    excluded: list[int],
     filter: Filter | None,
     user_id: int | None = None,
 ) -> Recommendations:
     """The popular list; its score is the number of training positives, as a share of the first's."""
     most = max(1, artifacts.movies[int(artifacts.popular[0])].positives)
-    chosen = take(artifacts, artifacts.popular.tolist(), k, set(barred), filter)
+    chosen = take(artifacts, artifacts.popular.tolist(), k, set(excluded), filter)
     items = tuple(
         _place(artifacts, row, share, share)
         for row in chosen

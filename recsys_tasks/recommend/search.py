@@ -6,8 +6,8 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts.reader import Artifacts, Movie
 from recsys_tasks.publish.index import index_query
-from recsys_tasks.recommend.artifacts import Artifacts, Movie
 from recsys_tasks.recommend.exact_search import exact_scores
 
 Filter = Callable[[Movie], bool]
@@ -16,7 +16,7 @@ Rows = NDArray[np.int64]
 Ranked = tuple[Rows, NDArray[np.float64]]
 """Rows, best first, and their scores without the user's bias."""
 
-SPARE = 5
+OVERFETCH = 5
 """Candidates beyond ``k`` that are scored exactly: annoy may swap two that are nearly equal."""
 
 MOST_LEFT_OUT = 500
@@ -30,7 +30,7 @@ def best_rows(
     artifacts: Artifacts,
     vector: Floats,
     k: int,
-    barred: list[int],
+    excluded: list[int],
     filter: Filter | None,
     exact: bool,
 ) -> Ranked:
@@ -45,30 +45,30 @@ def best_rows(
         exact: whatever the manifest says.
     """
     if not exact and artifacts.index_facts.search == "annoy":
-        found = _by_annoy(artifacts, vector, k, barred, filter)
+        found = _by_annoy(artifacts, vector, k, excluded, filter)
         if found is not None:
             return found
-    return _exactly(artifacts, vector, k, barred, filter)
+    return _exactly(artifacts, vector, k, excluded, filter)
 
 
 def take(
     artifacts: Artifacts,
     candidates: Iterable[int],
     most: int,
-    barred: set[int],
+    excluded: set[int],
     filter: Filter | None,
 ) -> list[int]:
     """The first ``most`` candidates that are not barred and pass the filter."""
     allowed = (
         row
         for row in candidates
-        if row not in barred and (filter is None or filter(artifacts.movies[row]))
+        if row not in excluded and (filter is None or filter(artifacts.movies[row]))
     )
     return list(islice(allowed, most))
 
 
 def _exactly(
-    artifacts: Artifacts, vector: Floats, k: int, barred: list[int], filter: Filter | None
+    artifacts: Artifacts, vector: Floats, k: int, excluded: list[int], filter: Filter | None
 ) -> Ranked:
     """What scoring every item gives."""
 
@@ -76,19 +76,19 @@ def _exactly(
         assert filter is not None
         return np.array([filter(artifacts.movies[row]) for row in rows.tolist()], np.bool_)
 
-    out = np.array(barred, np.int64)
+    out = np.array(excluded, np.int64)
     best = artifacts.exact_search.best(np.delete(vector, -2), k, out, allowed if filter else None)
     return best.rows, best.scores
 
 
 def _by_annoy(
-    artifacts: Artifacts, vector: Floats, k: int, barred: list[int], filter: Filter | None
+    artifacts: Artifacts, vector: Floats, k: int, excluded: list[int], filter: Filter | None
 ) -> Ranked | None:
     """The best of ever more of annoy's candidates; nothing where too many would be needed."""
-    out = set(barred)
-    for candidates in _widening(artifacts, vector, k, len(barred)):
+    out = set(excluded)
+    for candidates in _widening(artifacts, vector, k, len(excluded)):
         trained = (row for row in candidates if artifacts.is_trained[row])
-        near = np.array(take(artifacts, trained, k + SPARE, out, filter), np.int64)
+        near = np.array(take(artifacts, trained, k + OVERFETCH, out, filter), np.int64)
         if len(near) >= k:
             items = np.delete(artifacts.item_embeddings[near], -2, axis=1)
             scores = exact_scores(items, np.delete(vector, -2))
@@ -97,11 +97,11 @@ def _by_annoy(
     return None
 
 
-def _widening(artifacts: Artifacts, vector: Floats, k: int, barred: int) -> Iterator[list[int]]:
+def _widening(artifacts: Artifacts, vector: Floats, k: int, excluded: int) -> Iterator[list[int]]:
     """Candidate rows from annoy, best first: four times as many each time, to an eighth of all."""
     facts = artifacts.index_facts
     asked = index_query(vector, facts.metric)
-    wanted = k + SPARE + min(barred, MOST_LEFT_OUT)
+    wanted = k + OVERFETCH + min(excluded, MOST_LEFT_OUT)
     while wanted < len(artifacts.item_ids) // 8:
         search_k = facts.search_k + MORE_NODES * (wanted - 10)
         yield artifacts.index.get_nns_by_vector(asked, wanted, search_k)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from stack_processes import run_recsys
 
-from recsys_tasks.local.ports import free_port
+from recsys_tasks.devstack.ports import free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -36,7 +36,7 @@ KEPT = PROJECT / ".recsys" / "screenshots"
 SHOWN = Path(os.environ.get("SCREENSHOTS", KEPT))
 """Where the README's pictures go; all others are kept beside the stack's state."""
 
-PATIENCE = 120_000
+LATE_FACTOR = 120_000
 """Milliseconds to wait for a page of a machine that has much to do."""
 
 OTHER = ("--set", "train.seed=7", "--set", "gate.max_champion_loss=1")
@@ -65,7 +65,7 @@ def stack(service_home: Path) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
-    playwright.expect.set_options(timeout=PATIENCE)
+    playwright.expect.set_options(timeout=LATE_FACTOR)
     with playwright.sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield chromium
@@ -87,11 +87,11 @@ def viewers_state(stack: dict[str, str], browser: "Browser") -> Any:
 def log_in(browser: "Browser", stack: dict[str, str], user: str, password: str) -> Any:
     context = browser.new_context()
     page = context.new_page()
-    page.goto(address(stack), timeout=PATIENCE)
-    page.fill("input[name=username]", user, timeout=PATIENCE)
+    page.goto(address(stack), timeout=LATE_FACTOR)
+    page.fill("input[name=username]", user, timeout=LATE_FACTOR)
     page.fill("input[name=password]", password)
     page.click("button[type=submit]")
-    page.get_by_text("Dags").first.wait_for(timeout=PATIENCE)
+    page.get_by_text("Dags").first.wait_for(timeout=LATE_FACTOR)
     state = context.storage_state()
     context.close()
     return state
@@ -101,7 +101,7 @@ def log_in(browser: "Browser", stack: dict[str, str], user: str, password: str) 
 def page(browser: "Browser", state: Any) -> "Iterator[Page]":
     """A page of the administrator's, as wide as a desk's screen."""
     context = browser.new_context(storage_state=state, viewport={"width": 1280, "height": 860})
-    context.set_default_timeout(PATIENCE)
+    context.set_default_timeout(LATE_FACTOR)
     yield context.new_page()
     context.close()
 
@@ -112,7 +112,7 @@ def viewers_page(browser: "Browser", viewers_state: Any) -> "Iterator[Page]":
     context = browser.new_context(
         storage_state=viewers_state, viewport={"width": 1280, "height": 860}
     )
-    context.set_default_timeout(PATIENCE)
+    context.set_default_timeout(LATE_FACTOR)
     yield context.new_page()
     context.close()
 
@@ -287,7 +287,7 @@ def test_pages_fit_and_have_no_accessibility_findings(
         color_scheme=scheme,
         bypass_csp=True,
     )
-    context.set_default_timeout(PATIENCE)
+    context.set_default_timeout(LATE_FACTOR)
     page, root = context.new_page(), f"{address(stack)}/recsys"
     page.goto(f"{root}/datasets/movielens")
     version = page.locator("tbody th a").first.get_attribute("href")

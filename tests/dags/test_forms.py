@@ -7,8 +7,8 @@ import jsonschema
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
+from recsys_tasks.config.settings import DEPLOYERS, PRESETS, Settings
 from recsys_tasks.errors import SettingsError
-from recsys_tasks.settings import DEPLOYERS, PRESETS, Settings
 
 pytestmark = pytest.mark.airflow
 

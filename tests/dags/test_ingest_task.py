@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from recsys_tasks.connections import StoreAccess
-from recsys_tasks.data.postgres import Database
-from recsys_tasks.local.postgres import create_database, drop_database
+from recsys_tasks.config.connections import StoreAccess
+from recsys_tasks.data.db.postgres import Database
+from recsys_tasks.devstack.postgres import create_database, drop_database
 
 pytestmark = [pytest.mark.airflow, pytest.mark.services]
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from recsys_tasks.connections import StoreAccess
-from recsys_tasks.publish import keys
-from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.artifacts import keys
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.config.connections import StoreAccess
 
 pytestmark = [pytest.mark.airflow, pytest.mark.services]
 

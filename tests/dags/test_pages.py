@@ -18,10 +18,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from tiny_version import DATASET, make_version, unchecked
 
-from recsys_tasks.connections import StoreAccess
-from recsys_tasks.local import champion_event
-from recsys_tasks.publish import channels, keys, publisher
-from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.artifacts import keys
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.config.connections import StoreAccess
+from recsys_tasks.devstack import champion_event
+from recsys_tasks.publish import channels, publisher
 
 pytestmark = [pytest.mark.airflow, pytest.mark.services]
 
@@ -286,7 +287,7 @@ def test_the_tab_of_a_run_shows_that_runs_report(ask: Get, published: ObjectStor
     from airflow.utils.session import create_session
     from airflow.utils.types import DagRunType
 
-    from recsys_tasks.run import Run
+    from recsys_tasks.pipeline.run import Run
 
     moment = datetime(2026, 11, 27, 3, tzinfo=UTC)
     run = Run("movielens", "recsys_train", "manual__one+1", moment)
@@ -315,7 +316,7 @@ def test_a_run_whose_conf_is_refused_has_a_report_and_an_outcome_that_say_why(
     from airflow.utils.session import create_session
     from airflow.utils.types import DagRunType
 
-    from recsys_airflow import current
+    from recsys_airflow import run_context
 
     run = DagRun(
         dag_id="recsys_train",
@@ -324,8 +325,8 @@ def test_a_run_whose_conf_is_refused_has_a_report_and_an_outcome_that_say_why(
         run_type=DagRunType.MANUAL,
         conf={"dataset": "refusals", "train.epoch": 40},
     )
-    monkeypatch.setattr(current, "get_current_context", lambda: {"dag_run": run})
-    written = current.write_report()
+    monkeypatch.setattr(run_context, "get_current_context", lambda: {"dag_run": run})
+    written = run_context.write_report()
     assert written["verdict"] == "failed"
     assert written["reason"] == "settings: no such setting in the run's conf: train.epoch"
     with create_session() as session:

@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from recsys_tasks.config.settings import DEPLOYERS, Settings
 from recsys_tasks.errors import GateRejected, SettingsError, StoreUnavailable
-from recsys_tasks.settings import DEPLOYERS, Settings
 
 pytestmark = pytest.mark.airflow
 
@@ -46,7 +46,7 @@ def test_the_tasks_form_one_chain_in_the_stated_order(nightly):
 def test_with_shards_and_an_approval_airflows_tasks_are_those_of_the_steps(monkeypatch):
     import recsys_train
 
-    from recsys_tasks.step_list import STEPS
+    from recsys_tasks.pipeline.step_list import STEPS
 
     monkeypatch.setenv("RECSYS_EVALUATION_SHARDS", "3")
     monkeypatch.setenv("RECSYS_APPROVAL_HOURS", "12")

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from recsys_tasks.data.ingest import ingest
+from recsys_tasks.config.settings import SourceSettings
+from recsys_tasks.data.load.ingest import ingest
 from recsys_tasks.data.source_policy import SourcePolicy
 from recsys_tasks.errors import InputRejected
-from recsys_tasks.settings import SourceSettings
 
 pytestmark = [pytest.mark.airflow]
 
@@ -24,12 +24,12 @@ class Run:
 
 
 def steps_of(conf, monkeypatch):
-    from recsys_airflow import current
+    from recsys_airflow import run_context
 
-    monkeypatch.setattr(current, "get_current_context", lambda: {"dag_run": Run(conf)})
-    monkeypatch.setattr(current, "bucket", lambda: None)
-    monkeypatch.setattr(current, "database", lambda: None)
-    return current.steps()
+    monkeypatch.setattr(run_context, "get_current_context", lambda: {"dag_run": Run(conf)})
+    monkeypatch.setattr(run_context, "bucket", lambda: None)
+    monkeypatch.setattr(run_context, "database", lambda: None)
+    return run_context.steps()
 
 
 def test_a_tasks_steps_carry_the_deployers_word(monkeypatch, tmp_path):
@@ -56,8 +56,8 @@ def test_a_run_is_refused_without_a_word_of_what_it_asked_for(address, role, mon
 
 @pytest.mark.parametrize("separator", [":", "=", "|", ","])
 def test_a_file_that_is_no_csv_of_ours_is_never_quoted(separator, tmp_path):
-    from recsys_tasks.data.csv_blocks import read_blocks
-    from recsys_tasks.data.csv_header import read_header
+    from recsys_tasks.data.csv.blocks import read_blocks
+    from recsys_tasks.data.csv.header import read_header
 
     file = tmp_path / "env"
     file.write_text(

@@ -9,8 +9,8 @@ import pytest
 import structlog
 from tcp_proxy import TcpProxy
 
+from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.errors import NotFound, StoreUnavailable
-from recsys_tasks.publish.object_store import ObjectStore
 
 pytestmark = [pytest.mark.airflow, pytest.mark.services]
 

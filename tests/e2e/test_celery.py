@@ -21,16 +21,16 @@ import yaml
 from stack_processes import run_recsys, wait_for_silence
 from tcp_proxy import TcpProxy
 
-from recsys_tasks.connections import Connections
-from recsys_tasks.local.airflow_api import AirflowApi, TaskState, TriggeredRun
-from recsys_tasks.local.credentials import Credentials
-from recsys_tasks.local.ports import free_port
-from recsys_tasks.local.postgres import database_url
-from recsys_tasks.local.sample import make_sample
-from recsys_tasks.local.status import read_status
-from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.config.connections import Connections
+from recsys_tasks.devstack.airflow_api import AirflowApi, TaskState, TriggeredRun
+from recsys_tasks.devstack.credentials import Credentials
+from recsys_tasks.devstack.ports import free_port
+from recsys_tasks.devstack.postgres import database_url
+from recsys_tasks.devstack.sample import make_sample
+from recsys_tasks.devstack.status import read_status
+from recsys_tasks.pipeline.run import Run
 from recsys_tasks.publish.publisher import read_manifest
-from recsys_tasks.run import Run
 
 pytestmark = [
     pytest.mark.airflow,

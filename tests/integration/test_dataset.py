@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from snapshots import write_snapshots
 
-from recsys_tasks.data.ingest import ingest
-from recsys_tasks.data.postgres import Database
+from recsys_tasks.config.settings import Settings
+from recsys_tasks.data.db.postgres import Database
+from recsys_tasks.data.load.ingest import ingest
 from recsys_tasks.data.tables import RatingTable
-from recsys_tasks.dataset import Dataset, read_dataset
 from recsys_tasks.matrices.interactions import build_id_maps, build_interactions, build_seen
-from recsys_tasks.settings import Settings
+from recsys_tasks.pipeline.dataset import Dataset, read_dataset
 
 pytestmark = pytest.mark.services
 

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 from small_source import write_source
 
-from recsys_tasks.cli import main
-from recsys_tasks.data.postgres import Database
-from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.cli.main import main
+from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.publish.publisher import access_variables
 
 pytestmark = pytest.mark.services

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from small_source import write_source
 
-from recsys_tasks.cli import main
-from recsys_tasks.commands.train import _named_run
-from recsys_tasks.data.postgres import Database
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.cli.main import main
+from recsys_tasks.cli.train import _named_run
+from recsys_tasks.config.settings import Settings
+from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.errors import GateRejected, NotFound
-from recsys_tasks.publish.object_store import ObjectStore
-from recsys_tasks.run import Run
-from recsys_tasks.settings import Settings
-from recsys_tasks.steps import ORDER, Steps
-from recsys_tasks.tuning import attempt
+from recsys_tasks.pipeline.run import Run
+from recsys_tasks.pipeline.steps import ORDER, Steps
+from recsys_tasks.pipeline.tuning import attempt
 
 pytestmark = pytest.mark.services
 

@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from recsys_tasks.data.generate import generate
-from recsys_tasks.data.postgres import Database
+from benchmarks.generate import generate
+from recsys_tasks.artifacts import keys
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.config.settings import Settings
+from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.errors import DataCheckFailed, GateRejected, NotFound, TrainingRefused
-from recsys_tasks.publish import channels, keys
-from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.pipeline.run import Run
+from recsys_tasks.pipeline.steps import ORDER, Steps
+from recsys_tasks.publish import channels
 from recsys_tasks.publish.publisher import read_manifest
 from recsys_tasks.recommend.recommender import Recommender
-from recsys_tasks.run import Run
-from recsys_tasks.settings import Settings
-from recsys_tasks.steps import ORDER, Steps
 
 pytestmark = pytest.mark.services
 

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from recsys_tasks.data.postgres import Database
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.config.settings import Settings
+from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.errors import SettingsError
-from recsys_tasks.publish.object_store import ObjectStore
-from recsys_tasks.run import Run
-from recsys_tasks.settings import Settings
-from recsys_tasks.steps import Steps
-from recsys_tasks.tuning import attempt, choose, propose, with_tuned
+from recsys_tasks.pipeline.run import Run
+from recsys_tasks.pipeline.steps import Steps
+from recsys_tasks.pipeline.tuning import attempt, choose, propose, with_tuned
 
 pytestmark = pytest.mark.services
 

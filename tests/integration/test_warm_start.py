@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from small_source import write_source
 
-from recsys_tasks.data.postgres import Database
-from recsys_tasks.publish import keys
-from recsys_tasks.publish.object_store import ObjectStore
-from recsys_tasks.run import Run
-from recsys_tasks.settings import Settings
-from recsys_tasks.steps import ORDER, Steps
+from recsys_tasks.artifacts import keys
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.config.settings import Settings
+from recsys_tasks.data.db.postgres import Database
+from recsys_tasks.pipeline.run import Run
+from recsys_tasks.pipeline.steps import ORDER, Steps
 
 pytestmark = pytest.mark.services
 

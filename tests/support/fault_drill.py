@@ -21,14 +21,14 @@ from pathlib import Path
 from fault_proxy import KINDS, Fault, FaultProxy
 from tiny_version import DATASET, make_version, unchecked
 
-from recsys_tasks.connections import StoreAccess
+from recsys_tasks.artifacts import keys
+from recsys_tasks.artifacts.manifest import Manifest
+from recsys_tasks.artifacts.object_store import ObjectStore, Patience
+from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import ArtifactRefused, NotFound, RecsysError
-from recsys_tasks.publish import keys
 from recsys_tasks.publish.channels import history, promote, read_pointer
-from recsys_tasks.publish.manifest import Manifest
-from recsys_tasks.publish.object_store import ObjectStore, Patience
 from recsys_tasks.publish.publisher import list_manifests, publish, read_manifest
-from recsys_tasks.recommend.verify import verify
+from recsys_tasks.publish.verify import verify
 
 BRISK = Patience(tries=5, first_pause=0.01, longest_pause=0.05, deadline=9, read_timeout=0.3)
 CALM = Patience()
@@ -57,7 +57,7 @@ class Drill:
         flow(self.proxy.upstream, CALM, self.folder, self.champion.to_bytes())
         self.requests = self.count_requests()
         self.forks = multiprocessing.get_context("forkserver")
-        self.forks.set_forkserver_preload(["recsys_tasks.recommend.verify"])
+        self.forks.set_forkserver_preload(["recsys_tasks.publish.verify"])
 
     def next_manifest(self) -> Manifest:
         """The same files under the next name: versions differ in nothing else."""
@@ -196,7 +196,7 @@ work, moved the champion, and left no other file behind. At the end the history 
 
 def main(out: Path) -> None:
     """Runs the whole drill on an S3 server of its own and writes the table."""
-    from recsys_tasks.local.s3 import make_bucket, start_s3
+    from recsys_tasks.devstack.s3 import make_bucket, start_s3
 
     with tempfile.TemporaryDirectory(prefix="recsys-drill-") as home:
         server = start_s3(Path(home), secrets.token_hex(8), secrets.token_hex(20), "recsys")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-from recsys_tasks.connections import StoreAccess
+from recsys_tasks.config.connections import StoreAccess
 
 BUSY = b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>later</Message></Error>'
 EMPTY_LISTING = b"<?xml version='1.0'?><ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>"

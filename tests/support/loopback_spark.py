@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from recsys_tasks.local.ports import LOOPBACK
+from recsys_tasks.devstack.ports import LOOPBACK
 
 SECONDS = 30
 

@@ -8,7 +8,7 @@ with other user ids, so that none of its pairs stays. Each has the movies that i
 import csv
 from pathlib import Path
 
-from recsys_tasks.settings import SourceSettings
+from recsys_tasks.config.settings import SourceSettings
 
 Rows = list[list[str]]
 EARLIER, LATER = slice(0, 10_000), slice(30, 15_030)

@@ -12,7 +12,7 @@ import psutil
 def start_recsys(home: Path, *arguments: str) -> subprocess.Popen[str]:
     """``recsys`` with ``home`` as its state folder, both outputs piped."""
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "recsys_tasks.cli", *arguments],
+        [sys.executable, "-P", "-m", "recsys_tasks.cli.main", *arguments],
         env={**os.environ, "RECSYS_HOME": str(home)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

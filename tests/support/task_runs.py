@@ -29,8 +29,8 @@ from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import select
 
-import recsys_tasks.data.ingest
-import recsys_tasks.steps  # noqa: F401 - here once, and not in each try's process
+import recsys_tasks.data.load.ingest
+import recsys_tasks.pipeline.steps  # noqa: F401 - here once, and not in each try's process
 
 DAG_ID = "recsys_train"
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from recsys_tasks.local.ports import LOOPBACK, free_port
+from recsys_tasks.devstack.ports import LOOPBACK, free_port
 
 
 class TcpProxy:

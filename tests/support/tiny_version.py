@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from recsys_tasks.connections import StoreAccess
-from recsys_tasks.publish import keys
-from recsys_tasks.publish.embeddings import Features, Items, Users, write_version
+from recsys_tasks.artifacts import keys
+from recsys_tasks.artifacts.manifest import Manifest
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.config.connections import StoreAccess
+from recsys_tasks.publish.golden import write_golden
 from recsys_tasks.publish.index import build_index
-from recsys_tasks.publish.manifest import Manifest
-from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import seal
-from recsys_tasks.recommend.golden import write_golden
+from recsys_tasks.publish.version_files import Features, Items, Users, write_version
 from recsys_tasks.recommend.recommender import Recommender
 
 DATASET = "tiny"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from recsys_tasks import cli
 from recsys_tasks.cli import main
+from recsys_tasks.cli.main import main
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_a_missing_extra_is_one_line_that_names_it(monkeypatch, capsys):
     def missing(_arguments):
         raise ModuleNotFoundError("No module named 'psycopg2'", name="psycopg2.sql")
 
-    monkeypatch.setattr("recsys_tasks.commands.data.migrate", missing)
+    monkeypatch.setattr("recsys_tasks.cli.data.migrate", missing)
     assert main(["migrate"]) == 2
     assert "the extra train: pip install 'recsys_tasks-….whl[train]'" in capsys.readouterr().err
 
@@ -33,9 +33,9 @@ def test_a_module_that_no_extra_brings_is_a_fault_of_ours(monkeypatch):
     def broken(_arguments):
         raise ModuleNotFoundError("No module named 'recsys_tasks.gone'", name="recsys_tasks.gone")
 
-    monkeypatch.setattr("recsys_tasks.commands.data.migrate", broken)
+    monkeypatch.setattr("recsys_tasks.cli.data.migrate", broken)
     with pytest.raises(ModuleNotFoundError):
-        cli.main(["migrate"])
+        main.main(["migrate"])
 
 
 @pytest.mark.parametrize("command", ["batch", "tune"])

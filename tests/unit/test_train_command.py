@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from recsys_tasks.commands.train import _run
+from recsys_tasks.cli.train import _run
 from recsys_tasks.errors import GateRejected, PublishConflict, RecsysError
-from recsys_tasks.run import Run
+from recsys_tasks.pipeline.run import Run
 
 RUN = Run("tiny", "train", "manual__1", datetime(2026, 11, 24, 3, tzinfo=UTC))
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from recsys_airflow.current import bucket
-from recsys_tasks.connections import StoreAccess
+from recsys_airflow.run_context import bucket
+from recsys_tasks.artifacts import keys
+from recsys_tasks.artifacts.manifest import Manifest
+from recsys_tasks.artifacts.object_store import ObjectStore, Patience
+from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import ArtifactRefused, NotFound, SettingsError
-from recsys_tasks.publish import keys
 from recsys_tasks.publish.channels import Pointer, read_pointer
-from recsys_tasks.publish.manifest import Manifest
-from recsys_tasks.publish.object_store import ObjectStore, Patience
 from recsys_tasks.publish.publisher import read_manifest, refusals
 from recsys_tasks.recommend.recommender import Recommender
 
@@ -49,7 +49,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Ending:
+class RunOutcome:
     """What one run came to, as its report says."""
 
     version: str
@@ -73,7 +73,7 @@ class Dataset:
     name: str
     champion: Pointer | None
     versions: int
-    last: Ending | None
+    last: RunOutcome | None
 
 
 class Catalogue:
@@ -131,7 +131,7 @@ class Catalogue:
         earlier = (self._move(dataset, place) for place in places)
         return [champion, *(move for move in earlier if move)]
 
-    def endings(self, dataset: str, most: int = LAST_RUNS) -> list[Ending]:
+    def endings(self, dataset: str, most: int = LAST_RUNS) -> list[RunOutcome]:
         """What the newest runs came to, newest first; without those whose report is still to come."""
         names = self.store.folders(keys.all_runs(dataset))
         newest = sorted(names, reverse=True)[: most + RUNNING]
@@ -139,7 +139,7 @@ class Catalogue:
             found = readers.map(lambda name: self._ending(dataset, name), newest)
         return [ending for ending in found if ending][:most]
 
-    def _ending(self, dataset: str, version: str) -> Ending | None:
+    def _ending(self, dataset: str, version: str) -> RunOutcome | None:
         try:
             return _ending_of(self.store.get_json(keys.runs(dataset, version) + "outcome.json"))
         except (NotFound, ArtifactRefused, SettingsError):
@@ -205,8 +205,8 @@ def _row_of(manifest: Manifest) -> Row:
     )
 
 
-def _ending_of(outcome: dict[str, Any]) -> Ending:
-    return Ending(
+def _ending_of(outcome: dict[str, Any]) -> RunOutcome:
+    return RunOutcome(
         version=outcome["version"],
         dag_id=outcome["dag_id"],
         run_id=outcome["run_id"],

@@ -9,9 +9,9 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from recsys_airflow.champion import CHAMPION
-from recsys_airflow.current import bucket, database
+from recsys_airflow.run_context import bucket, database
+from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.publish.channels import Follow, announcement
-from recsys_tasks.publish.manifest import Manifest
 from recsys_tasks.publish.postgres_export import tables_follow
 
 

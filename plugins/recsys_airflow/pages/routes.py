@@ -16,10 +16,11 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from recsys_airflow.current import database
 from recsys_airflow.pages import access, runs, views
 from recsys_airflow.pages.catalogue import catalogue, recommender, titles_with
 from recsys_airflow.pages.following import consumers_follow
+from recsys_airflow.run_context import database
+from recsys_tasks.artifacts import keys
 from recsys_tasks.errors import (
     ArtifactRefused,
     GateRejected,
@@ -30,7 +31,7 @@ from recsys_tasks.errors import (
     SettingsError,
     TransientError,
 )
-from recsys_tasks.publish import channels, keys
+from recsys_tasks.publish import channels
 from recsys_tasks.publish.channels import Pointer
 
 STATIC = {

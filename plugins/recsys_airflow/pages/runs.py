@@ -6,10 +6,10 @@ from airflow.models.dagrun import DagRun
 from sqlalchemy import select
 
 from recsys_airflow.settings_form import dataset_of
+from recsys_tasks.artifacts import keys
+from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.errors import NotFound
-from recsys_tasks.publish import keys
-from recsys_tasks.publish.object_store import ObjectStore
-from recsys_tasks.run import Run
+from recsys_tasks.pipeline.run import Run
 
 
 def run_of(session: Any, dag_id: str, run_id: str) -> Run:

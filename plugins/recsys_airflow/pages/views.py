@@ -10,12 +10,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from recsys_airflow.pages.catalogue import Row
+from recsys_tasks import report
+from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.errors import SettingsError
-from recsys_tasks.publish import report
 from recsys_tasks.publish.channels import Pointer
-from recsys_tasks.publish.manifest import Manifest
-from recsys_tasks.publish.report import plots, wording
-from recsys_tasks.publish.report.page import Rule, rule_of
+from recsys_tasks.report import formatting, plots
+from recsys_tasks.report.page import Rule, rule_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLES = Path(report.__file__).parent / "templates"
@@ -32,7 +32,7 @@ def quality_over_time(rows: Sequence[Row], champion: Pointer | None) -> str:
         name: [
             (row.moment, value)
             for row in dated
-            if row.moment and wording.is_number(value := getattr(row, field))
+            if row.moment and formatting.is_number(value := getattr(row, field))
         ]
         for name, field in (("model", "precision"), ("popular", "popular"))
     }
@@ -53,7 +53,9 @@ def files(manifest: Manifest) -> list[dict[str, str]]:
     return [
         {
             "name": name,
-            "size": wording.memory(facts.bytes / 1e6) if facts.bytes > 1e6 else _kilobytes(facts),
+            "size": formatting.memory(facts.bytes / 1e6)
+            if facts.bytes > 1e6
+            else _kilobytes(facts),
             "shape": " x ".join(str(length) for length in facts.shape or ()),
             "sha256": facts.sha256,
         }
@@ -80,7 +82,7 @@ def moment(written: str) -> str:
 
 def minute(moment: datetime | None) -> str:
     """A time to the minute."""
-    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else wording.NOTHING
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else formatting.NOTHING
 
 
 @cache
@@ -106,8 +108,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "measure": wording.measure,
-        "count": wording.count,
+        "measure": formatting.measure,
+        "count": formatting.count,
         "moment": moment,
         "minute": minute,
     }

@@ -1,11 +1,11 @@
 """The engines: what makes a model of interactions, each behind the same protocol."""
 
+from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.model.engines.blend import BlendEngine
 from recsys_tasks.model.engines.epochs import EpochEngine
 from recsys_tasks.model.engines.protocol import Engine
 from recsys_tasks.model.engines.ridge import RidgeSvdEngine
-from recsys_tasks.settings import TrainSettings
 
 
 def engine_for(settings: TrainSettings) -> Engine:

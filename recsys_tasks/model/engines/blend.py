@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Csr, Interactions
 from recsys_tasks.model.engines.epochs import EpochEngine
+from recsys_tasks.model.engines.history_map import SumPart
 from recsys_tasks.model.engines.protocol import Checkpoints, Fitted, Validate
 from recsys_tasks.model.engines.ridge import (
     RidgeSvdEngine,
@@ -23,11 +25,9 @@ from recsys_tasks.model.engines.ridge import (
     item_features,
     singular_facts,
 )
-from recsys_tasks.model.history_map import SumPart
+from recsys_tasks.model.engines.ridge_svd import RidgeSvd
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.representations import fold
-from recsys_tasks.model.ridge_svd import RidgeSvd
-from recsys_tasks.settings import TrainSettings
 
 log = logging.getLogger(__name__)
 

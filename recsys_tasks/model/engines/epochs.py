@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Arrays, Csr, Interactions
 from recsys_tasks.model.engines.protocol import Checkpoints, Epoch, Fitted, Scored, Validate
 from recsys_tasks.model.engines.warp import worker_for
 from recsys_tasks.model.parameters import Model
-from recsys_tasks.settings import TrainSettings
 
 log = logging.getLogger(__name__)
 

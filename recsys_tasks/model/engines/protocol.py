@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.matrices.interactions import Arrays, Csr, Interactions
-from recsys_tasks.model.history_map import SumPart
+from recsys_tasks.model.engines.history_map import SumPart
 from recsys_tasks.model.parameters import Model
-from recsys_tasks.settings import TrainSettings
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Csr, Interactions
 from recsys_tasks.model.engines.epochs import fingerprint_of
+from recsys_tasks.model.engines.history_map import SumPart
 from recsys_tasks.model.engines.protocol import Checkpoints, Fitted, Validate
-from recsys_tasks.model.history_map import SumPart
+from recsys_tasks.model.engines.ridge_svd import Passes, RidgeSvd, decompose, ridge_svd, scaled_gram
+from recsys_tasks.model.engines.subspace import columns_for
 from recsys_tasks.model.parameters import Model
-from recsys_tasks.model.ridge_svd import Passes, RidgeSvd, decompose, ridge_svd, scaled_gram
-from recsys_tasks.model.subspace import columns_for
-from recsys_tasks.settings import TrainSettings
 
 log = logging.getLogger(__name__)
 

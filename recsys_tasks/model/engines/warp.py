@@ -9,11 +9,11 @@ from typing import Protocol
 import numpy as np
 from lightfm import LightFM
 
+from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Csr, Interactions
+from recsys_tasks.model.engines.warp_engine import WarpEngine, WarpSettings, initial_parameters
 from recsys_tasks.model.parameters import Model
-from recsys_tasks.model.warp_engine import WarpEngine, WarpSettings, initial_parameters
-from recsys_tasks.settings import TrainSettings
 
 LIGHTFM_NAMES = {
     "user_embeddings": "user_embeddings",

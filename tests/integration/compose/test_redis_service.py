@@ -10,7 +10,7 @@ import psutil
 import pytest
 import yaml
 
-from recsys_tasks.local.ports import free_port
+from recsys_tasks.devstack.ports import free_port
 
 FILE = Path(__file__).parents[3] / "docker-compose.yaml"
 PASSWORD = "s3cret"

@@ -10,12 +10,12 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from recsys_tasks.connections import StoreAccess
-from recsys_tasks.data.addresses import localised, public_name
-from recsys_tasks.data.ingest import ingest
-from recsys_tasks.data.postgres import Database
+from recsys_tasks.config.connections import StoreAccess
+from recsys_tasks.config.settings import SourceSettings
+from recsys_tasks.data.db.postgres import Database
+from recsys_tasks.data.load.ingest import ingest
+from recsys_tasks.data.sources.addresses import localised, public_name
 from recsys_tasks.errors import InputRejected, SettingsError, SourceUnavailable
-from recsys_tasks.settings import SourceSettings
 
 pytestmark = pytest.mark.services
 DATASET = "mls"

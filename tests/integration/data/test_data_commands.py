@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from recsys_tasks.cli import main
-from recsys_tasks.data.postgres import Database
+from recsys_tasks.cli.main import main
+from recsys_tasks.data.db.postgres import Database
 
 pytestmark = pytest.mark.services
 

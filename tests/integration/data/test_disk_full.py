@@ -11,12 +11,12 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from recsys_tasks.data.ingest import ingest
-from recsys_tasks.data.postgres import Database
+from recsys_tasks.config.settings import SourceSettings
+from recsys_tasks.data.db.postgres import Database
+from recsys_tasks.data.load.ingest import ingest
+from recsys_tasks.devstack.folders import database_user
+from recsys_tasks.devstack.postgres import drop_database
 from recsys_tasks.errors import DatabaseUnavailable
-from recsys_tasks.local.folders import database_user
-from recsys_tasks.local.postgres import drop_database
-from recsys_tasks.settings import SourceSettings
 
 pytestmark = pytest.mark.services
 SMALL, LARGE = "20m", "80m"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from recsys_tasks.data.download import Checksum, Patience, download
-from recsys_tasks.data.published import fetch_archive
+from recsys_tasks.data.sources.download import Checksum, Patience, download
+from recsys_tasks.data.sources.grouplens import fetch_archive
 from recsys_tasks.errors import InputRejected, SourceUnavailable
 
 CONTENT = bytes(range(256)) * 4000

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recsys_tasks.data import load
-from recsys_tasks.data.csv_blocks import Block
-from recsys_tasks.data.ingest import ingest
-from recsys_tasks.data.load import TableLoad
-from recsys_tasks.data.postgres import Database
-from recsys_tasks.data.ratings_csv import RatingsReader
+from recsys_tasks.config.settings import SourceSettings
+from recsys_tasks.data.csv.blocks import Block
+from recsys_tasks.data.csv.ratings import RatingsReader
+from recsys_tasks.data.db.postgres import Database
+from recsys_tasks.data.load import merge
+from recsys_tasks.data.load.ingest import ingest
+from recsys_tasks.data.load.merge import TableLoad
 from recsys_tasks.data.tables import RatingTable
 from recsys_tasks.errors import InputRejected, PermanentError
-from recsys_tasks.settings import SourceSettings
 
 
 def source(folder: Path, **settings: object) -> SourceSettings:
@@ -84,7 +84,7 @@ def test_large_loads_take_the_same_rows_as_small_ones(
 ) -> None:
     """The bulk way of updating, forced on a small file, against the row-by-row way."""
     ingest(database, source(bad / "good"), "mls", "test")
-    monkeypatch.setattr(load, "BULK_ROWS", 1)
+    monkeypatch.setattr(merge, "BULK_ROWS", 1)
     newer = source(bad / "good", ratings=str(bad / "v13_no_five_star.ratings.csv"))
     ingest(database, newer, "mls", "test")
     keys = database.fetch(

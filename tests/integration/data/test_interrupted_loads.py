@@ -10,11 +10,11 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from recsys_tasks.data.ingest import ingest
-from recsys_tasks.data.postgres import Database, lock_key
-from recsys_tasks.data.ratings_csv import RatingsReader
+from recsys_tasks.config.settings import SourceSettings
+from recsys_tasks.data.csv.ratings import RatingsReader
+from recsys_tasks.data.db.postgres import Database, lock_key
+from recsys_tasks.data.load.ingest import ingest
 from recsys_tasks.errors import DatabaseUnavailable
-from recsys_tasks.settings import SourceSettings
 
 pytestmark = pytest.mark.services
 DATASET = "mls"

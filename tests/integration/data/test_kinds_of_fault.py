@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from recsys_tasks.data.ingest import ingest
-from recsys_tasks.data.postgres import Database
+from recsys_tasks.config.settings import SourceSettings
+from recsys_tasks.data.db.postgres import Database
+from recsys_tasks.data.load.ingest import ingest
 from recsys_tasks.errors import InputRejected
-from recsys_tasks.settings import SourceSettings
 
 pytestmark = pytest.mark.services
 DATASET = "mls"

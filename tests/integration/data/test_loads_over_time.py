@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from snapshots import write_snapshots
 
-from recsys_tasks.data.ingest import ingest
-from recsys_tasks.data.postgres import Database, TableReader
+from recsys_tasks.config.settings import SourceSettings
+from recsys_tasks.data.db.postgres import Database, TableReader
+from recsys_tasks.data.load.ingest import ingest
 from recsys_tasks.data.tables import LoadAccount, MovieTable
 from recsys_tasks.errors import InputRejected, SettingsError
-from recsys_tasks.settings import SourceSettings
 
 pytestmark = pytest.mark.services
 DATASET = "mls"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from recsys_tasks.data.ingest import ingest
-from recsys_tasks.data.postgres import Database
+from recsys_tasks.config.settings import SourceSettings
+from recsys_tasks.data.db.postgres import Database
+from recsys_tasks.data.load.ingest import ingest
 from recsys_tasks.data.tables import LoadAccount
 from recsys_tasks.errors import InputRejected
-from recsys_tasks.settings import SourceSettings
 
 DATASET = "mls"
 BAD = Path(__file__).parents[2] / "data/bad"

@@ -7,11 +7,11 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from recsys_tasks.data.ingest import ingest
-from recsys_tasks.data.postgres import Database
-from recsys_tasks.data.roles import LOADER, MIGRATOR, READER, ROLES
+from recsys_tasks.config.settings import SourceSettings
+from recsys_tasks.data.db.postgres import Database
+from recsys_tasks.data.db.roles import LOADER, MIGRATOR, READER, ROLES
+from recsys_tasks.data.load.ingest import ingest
 from recsys_tasks.errors import SettingsError
-from recsys_tasks.settings import SourceSettings
 
 pytestmark = pytest.mark.services
 DATASET = "mls"

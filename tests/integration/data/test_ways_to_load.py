@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from recsys_tasks.data import difference, load
-from recsys_tasks.data.ingest import Load, ingest
-from recsys_tasks.data.postgres import Database
-from recsys_tasks.settings import SourceSettings
+from recsys_tasks.config.settings import SourceSettings
+from recsys_tasks.data.db.postgres import Database
+from recsys_tasks.data.load import difference, merge
+from recsys_tasks.data.load.ingest import Load, ingest
 
 pytestmark = pytest.mark.services
 USERS, MOVIES, START = 400, 60, 1_000_000_000
@@ -97,7 +97,7 @@ def test_a_change_of_many_rows_does_not_wait_for_its_own_reading(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many rows take the reference off, which needs the table to itself."""
-    monkeypatch.setattr(load, "BULK_ROWS", 1)
+    monkeypatch.setattr(merge, "BULK_ROWS", 1)
     impatient = Database(f"{database.url}?options=-c%20lock_timeout%3D10s")
     day, following = snapshots(5)
     for name, table in (("day", day), ("following", following)):
@@ -112,7 +112,7 @@ def test_a_snapshot_that_changes_much_becomes_a_new_generation_with_the_same_row
     day, following = snapshots(6)
     ingest(database, write(tmp_path, "day", day), "mls", "test")
     monkeypatch.setattr(difference, "FEW_ROWS", 0)
-    monkeypatch.setattr(load, "FEW_ROWS", 0)
+    monkeypatch.setattr(merge, "FEW_ROWS", 0)
     source = write(tmp_path, "following", following)
     if not in_order:
         header, *rows = Path(source.ratings).read_text().splitlines()

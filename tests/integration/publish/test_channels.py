@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from tiny_version import DATASET, make_version, put_shell, unchecked
 
-from recsys_tasks.connections import StoreAccess
-from recsys_tasks.data.postgres import Database
+from recsys_tasks.artifacts import keys
+from recsys_tasks.artifacts.manifest import Manifest
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.config.connections import StoreAccess
+from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.errors import (
     ArtifactRefused,
     DatabaseUnavailable,
@@ -20,7 +23,6 @@ from recsys_tasks.errors import (
     SettingsError,
     StoreUnavailable,
 )
-from recsys_tasks.publish import keys
 from recsys_tasks.publish.channels import (
     Pointer,
     history,
@@ -30,8 +32,6 @@ from recsys_tasks.publish.channels import (
     read_pointer,
     rollback,
 )
-from recsys_tasks.publish.manifest import Manifest
-from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import publish, refusals
 
 pytestmark = pytest.mark.services

@@ -12,8 +12,8 @@ import pytest
 from fault_drill import Drill, drill
 from fault_proxy import KINDS, Fault
 
-from recsys_tasks.connections import StoreAccess
-from recsys_tasks.local.s3 import make_bucket
+from recsys_tasks.config.connections import StoreAccess
+from recsys_tasks.devstack.s3 import make_bucket
 
 pytestmark = [pytest.mark.services, pytest.mark.slow("kill drills")]
 

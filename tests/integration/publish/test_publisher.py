@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from tiny_version import DATASET, make_version, unchecked
 
-from recsys_tasks.connections import StoreAccess
+from recsys_tasks.artifacts import keys
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import ArtifactRefused, NotFound, PublishConflict
-from recsys_tasks.publish import keys
 from recsys_tasks.publish.channels import promote
-from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import publish, read_manifest, verify_in_fresh_process
+from recsys_tasks.publish.verify import verify
 from recsys_tasks.recommend.recommender import Recommender
-from recsys_tasks.recommend.verify import verify
 
 pytestmark = pytest.mark.services
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tiny_version import DATASET, make_version, put_shell, unchecked
 
-from recsys_tasks.connections import StoreAccess
+from recsys_tasks.artifacts import keys
+from recsys_tasks.artifacts.manifest import Manifest
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import PermanentError
-from recsys_tasks.publish import keys
 from recsys_tasks.publish.channels import promote
-from recsys_tasks.publish.manifest import Manifest
-from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import list_manifests
 from recsys_tasks.publish.retention import Retention, gc
 

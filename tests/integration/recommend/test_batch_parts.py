@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from tiny_version import DATASET, make_version
 
-from recsys_tasks.connections import StoreAccess
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.reader import open_version
+from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import ArtifactRefused
-from recsys_tasks.publish.object_store import ObjectStore
-from recsys_tasks.recommend.artifacts import open_version
 from recsys_tasks.recommend.batch_parts import PartFacts, put_part, seal_parts
 from recsys_tasks.recommend.recommender import Recommender
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from tiny_version import DATASET, make_version, unchecked
 
-from recsys_tasks.connections import StoreAccess
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.publish.channels import promote
-from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import access_variables, publish
 from recsys_tasks.recommend.recommender import Recommender
 

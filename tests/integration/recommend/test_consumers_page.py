@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from tiny_version import DATASET, make_version, unchecked
 
-from recsys_tasks.connections import StoreAccess
-from recsys_tasks.publish import keys
+from recsys_tasks.artifacts import keys
+from recsys_tasks.artifacts.manifest import Manifest
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.publish.channels import promote
-from recsys_tasks.publish.manifest import Manifest
-from recsys_tasks.publish.object_store import ObjectStore
 from recsys_tasks.publish.publisher import access_variables, publish
 from recsys_tasks.recommend.recommender import Recommender
 

@@ -13,16 +13,15 @@ import pytest
 from fault_proxy import FaultProxy
 from tiny_version import DATASET, load_and_ask, make_version, unchecked
 
-from recsys_tasks.connections import StoreAccess
+from recsys_tasks.artifacts import keys, reader
+from recsys_tasks.artifacts.manifest import REQUIRED, Manifest
+from recsys_tasks.artifacts.object_store import ObjectStore, Patience
+from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import ArtifactRefused, NotFound, StoreUnavailable
-from recsys_tasks.publish import keys
 from recsys_tasks.publish.channels import promote
-from recsys_tasks.publish.manifest import REQUIRED, Manifest
-from recsys_tasks.publish.object_store import ObjectStore, Patience
 from recsys_tasks.publish.publisher import publish, read_manifest
-from recsys_tasks.recommend import artifacts
+from recsys_tasks.publish.verify import verify
 from recsys_tasks.recommend.recommender import Recommender
-from recsys_tasks.recommend.verify import verify
 
 pytestmark = pytest.mark.services
 
@@ -213,7 +212,7 @@ def test_what_nobody_asked_the_cache_for_in_a_fortnight_is_removed(
     foreign = killed.with_name("notes.txt")
     for path in (killed, foreign):
         path.write_bytes(b"x")
-    long_ago = time.time() - artifacts.UNUSED.total_seconds() - 60
+    long_ago = time.time() - reader.UNUSED.total_seconds() - 60
     for path in (*first, killed, foreign):
         os.utime(path, (long_ago, long_ago))
     become_champion(NEW)
@@ -230,7 +229,7 @@ def test_a_version_in_use_stays_in_the_cache_however_old(
 ) -> None:
     become_champion(OLD)
     Recommender.load(store, DATASET, cache=tmp_path)
-    long_ago = time.time() - artifacts.UNUSED.total_seconds() - 60
+    long_ago = time.time() - reader.UNUSED.total_seconds() - 60
     files = {path for path in tmp_path.rglob("*") if path.is_file()}
     for path in files:
         os.utime(path, (long_ago, long_ago))

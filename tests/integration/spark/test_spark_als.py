@@ -14,17 +14,17 @@ import numpy as np
 import pytest
 from loopback_spark import Cluster, cluster
 
-from recsys_tasks.cli import main
-from recsys_tasks.data.postgres import Database
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.cli.main import main
+from recsys_tasks.config.settings import Settings, SparkSettings
+from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.errors import NotFound, SparkUnavailable
-from recsys_tasks.publish.object_store import ObjectStore
+from recsys_tasks.model.engines.spark.als import fit_als
+from recsys_tasks.model.engines.spark.session import session
+from recsys_tasks.pipeline.run import Run
+from recsys_tasks.pipeline.steps import ORDER, Steps
 from recsys_tasks.publish.publisher import access_variables, read_manifest
 from recsys_tasks.recommend.recommender import Recommender
-from recsys_tasks.run import Run
-from recsys_tasks.settings import Settings, SparkSettings
-from recsys_tasks.spark.als import fit_als
-from recsys_tasks.spark.session import session
-from recsys_tasks.steps import ORDER, Steps
 
 pytestmark = [pytest.mark.services, pytest.mark.slow("spark")]
 if find_spec("pyspark") is None or shutil.which("java") is None:

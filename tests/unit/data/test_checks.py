@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from recsys_tasks.config.settings import CheckSettings, PositiveSettings
 from recsys_tasks.data.checks import TableFacts, check_data, refuse_broken, table_facts
 from recsys_tasks.data.tables import MovieTable, RatingTable
 from recsys_tasks.errors import DataCheckFailed
-from recsys_tasks.matrices.gathering import Gathering
-from recsys_tasks.matrices.id_maps import IdMap
-from recsys_tasks.settings import CheckSettings, PositiveSettings
+from recsys_tasks.matrices.ids import IdMap
+from recsys_tasks.matrices.interactions_builder import InteractionsBuilder
 
 NOW = 1_800_000_000
 
@@ -21,7 +21,7 @@ def facts_of(users: list[int], movies: list[int], stars: list[float]) -> TableFa
         np.full(len(users), NOW - 86_400, np.int64),
     )
     catalogue = MovieTable(np.array([7, 8, 9], np.int64), ("a", "b", "c"), (("Drama",),) * 3)
-    gathering = Gathering(IdMap(catalogue.movie_id), PositiveSettings())
+    gathering = InteractionsBuilder(IdMap(catalogue.movie_id), PositiveSettings())
     gathering.take(ratings)
     return table_facts(gathering.finish().tally, threshold=5.0)
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_tasks.data.csv_blocks import Block, read_blocks
-from recsys_tasks.data.csv_header import read_header
-from recsys_tasks.data.movies_csv import Movie, MoviesReader, shows
-from recsys_tasks.data.ratings_csv import RatingsReader
-from recsys_tasks.data.rejections import Aside
+from recsys_tasks.config.settings import SourceSettings
+from recsys_tasks.data.csv.blocks import Block, read_blocks
+from recsys_tasks.data.csv.header import read_header
+from recsys_tasks.data.csv.movies import Movie, MoviesReader, shows
+from recsys_tasks.data.csv.ratings import RatingsReader
+from recsys_tasks.data.load.rejected_rows import RejectedRow
 from recsys_tasks.errors import InputRejected
-from recsys_tasks.settings import SourceSettings
 
 MOVIELENS = SourceSettings()
 LATEST = 1_900_000_000
@@ -56,12 +56,12 @@ def _chained(first: Block, others: Iterator[Block]) -> Iterator[Block]:
 
 def read_ratings(
     content: bytes, source: SourceSettings = MOVIELENS, size: int = 1 << 22
-) -> tuple[list[tuple[int, ...]], list[Aside]]:
+) -> tuple[list[tuple[int, ...]], list[RejectedRow]]:
     """Good rows as (user, movie, half stars, time, line), and the rows set aside."""
     header, blocks = blocks_of(content, "ratings", source, size)
     reader = RatingsReader(header, source, CATALOGUE, LATEST)
     good: list[tuple[int, ...]] = []
-    aside: list[Aside] = []
+    aside: list[RejectedRow] = []
     for block in blocks:
         table, odd, _ = reader.read(block)
         columns = (table.user_id, table.movie_id, table.half_stars, table.rated_at, table.line)

@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 
-from recsys_tasks.data import difference
-from recsys_tasks.data.difference import Difference, TooDifferentError
-from recsys_tasks.data.ratings_csv import Ratings
+from recsys_tasks.data.csv.ratings import Ratings
+from recsys_tasks.data.load import difference
+from recsys_tasks.data.load.difference import Difference, TooDifferentError
 from recsys_tasks.data.tables import RatingTable
 
 USERS, MOVIES = 1000, 20

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from recsys_tasks.data.addresses import localised
-from recsys_tasks.data.archive import find_members
-from recsys_tasks.data.csv_blocks import read_blocks
-from recsys_tasks.data.csv_header import read_header
-from recsys_tasks.data.movies_csv import Movie, MoviesReader
-from recsys_tasks.data.rejections import Aside
-from recsys_tasks.data.source_files import SourceFile, check_file
+from recsys_tasks.config.settings import SourceSettings
+from recsys_tasks.data.csv.blocks import read_blocks
+from recsys_tasks.data.csv.header import read_header
+from recsys_tasks.data.csv.movies import Movie, MoviesReader
+from recsys_tasks.data.load.rejected_rows import RejectedRow
+from recsys_tasks.data.sources.addresses import localised
+from recsys_tasks.data.sources.archive import find_members
+from recsys_tasks.data.sources.source_files import SourceFile, check_file
 from recsys_tasks.errors import InputRejected
-from recsys_tasks.settings import SourceSettings
 
 MOVIES = b"movieId,title,genres\r\n1,One,Drama\r\n"
 RATINGS = b"userId,movieId,rating,timestamp\r\n1,1,4.0,1200000000\r\n"
@@ -134,7 +134,7 @@ def test_an_address_that_leads_nowhere_is_refused_in_one_short_line(
     assert len(message) < 400
 
 
-def read_movie(row: str) -> Movie | Aside:
+def read_movie(row: str) -> Movie | RejectedRow:
     content = b"movieId,title,genres\n" + row.encode()
     block = next(read_blocks(io.BytesIO(content), "movies.csv", '"'))
     source = SourceSettings()
@@ -146,7 +146,7 @@ def read_movie(row: str) -> Movie | Aside:
 @pytest.mark.parametrize("title", [" ", "\u3000", "\u200b", "\ufeff\u2060", "\x01\x7f"])
 def test_a_title_of_which_nothing_shows_is_blank(title: str) -> None:
     row = read_movie(f"1,{title},Drama")
-    assert isinstance(row, Aside)
+    assert isinstance(row, RejectedRow)
     assert row.reason == "title is blank"
 
 

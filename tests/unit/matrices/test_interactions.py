@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lightfm.data import Dataset
 
+from recsys_tasks.config.settings import PositiveSettings
 from recsys_tasks.data.tables import MovieTable, RatingTable
 from recsys_tasks.errors import NotFound
-from recsys_tasks.matrices.id_maps import IdMap
+from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import (
     Interactions,
     ItemFeatures,
@@ -17,7 +18,6 @@ from recsys_tasks.matrices.interactions import (
     build_item_features,
     build_seen,
 )
-from recsys_tasks.settings import PositiveSettings
 
 ARTICLE = PositiveSettings(threshold=5.0, liked_weight=0.0)
 

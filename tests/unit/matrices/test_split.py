@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lightfm.cross_validation import random_train_test_split
 
+from recsys_tasks.config.settings import PositiveSettings, SplitSettings
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices import split as splits
-from recsys_tasks.matrices.id_maps import IdMap
+from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import Interactions, build_id_maps, build_interactions
 from recsys_tasks.matrices.split import Split, pair_hash
-from recsys_tasks.settings import PositiveSettings, SplitSettings
 
 
 def ids_of(interactions):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from lightfm import LightFM
 
+from recsys_tasks.config.settings import PositiveSettings, SplitSettings, TrainSettings
 from recsys_tasks.matrices.interactions import (
     Csr,
     build_id_maps,
@@ -17,7 +18,6 @@ from recsys_tasks.matrices.interactions import (
 from recsys_tasks.matrices.split import Split, split
 from recsys_tasks.model.fit import fit
 from recsys_tasks.model.parameters import Model
-from recsys_tasks.settings import PositiveSettings, SplitSettings, TrainSettings
 
 
 @dataclass(frozen=True)

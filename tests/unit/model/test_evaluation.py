@@ -8,15 +8,15 @@ import pytest
 import scipy.sparse as sp
 from lightfm import evaluation as reference
 
+from recsys_tasks.config.settings import EvaluateSettings
 from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.evaluation import metrics
+from recsys_tasks.evaluation.baselines import popular, popular_order, random_order
+from recsys_tasks.evaluation.evaluate import evaluate_all, validator
+from recsys_tasks.evaluation.ranking import NOBODY, Parts, rank
 from recsys_tasks.matrices.interactions import Interactions
 from recsys_tasks.matrices.split import Split
-from recsys_tasks.model import metrics
-from recsys_tasks.model.baselines import popular, popular_order, random_order
-from recsys_tasks.model.evaluation import evaluate_all, validator
-from recsys_tasks.model.ranking import NOBODY, Parts, rank
 from recsys_tasks.model.representations import Embeddings, embedding_facts, fold
-from recsys_tasks.settings import EvaluateSettings
 
 SETTINGS = EvaluateSettings(ks=(5, 10))
 
@@ -61,10 +61,10 @@ def test_every_metric_that_lightfm_has_equals_lightfms(fitted, ranking, view, pa
 
 def test_as_served_equals_lightfm_told_to_leave_out_everything_rated(fitted, ranking):
     test = fitted.split.test.csr()
-    unserved = fitted.seen.astype(np.float32) - test
-    unserved.eliminate_zeros()
+    seen_not_tested = fitted.seen.astype(np.float32) - test
+    seen_not_tested.eliminate_zeros()
     theirs = reference.precision_at_k(
-        fitted.lightfm, test, unserved, k=5, item_features=fitted.features
+        fitted.lightfm, test, seen_not_tested, k=5, item_features=fitted.features
     )
     ours = metrics.precision_at_k(ranking.views["test_served"], 5)
     assert ours.mean() == pytest.approx(theirs.mean(), abs=1e-5)

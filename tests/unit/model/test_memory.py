@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from recsys_tasks.config.settings import EvaluateSettings, TrainSettings
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.model.memory import estimate_memory
-from recsys_tasks.settings import EvaluateSettings, TrainSettings
 
 MEASURE = """
 import re
@@ -20,10 +20,10 @@ import numpy as np
 from recsys_tasks.data.tables import MovieTable, RatingTable
 from recsys_tasks.matrices.interactions import *
 from recsys_tasks.matrices.split import split
-from recsys_tasks.model.evaluation import evaluate_all, validator
+from recsys_tasks.evaluation.evaluate import evaluate_all, validator
 from recsys_tasks.model.fit import fit
 from recsys_tasks.model.representations import fold
-from recsys_tasks.settings import *
+from recsys_tasks.config.settings import *
 
 generator = np.random.default_rng(0)
 cells = np.unique(generator.integers(0, 9000, 300_000) * 4000 + generator.integers(0, 4000, 300_000))

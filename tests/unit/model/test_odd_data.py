@@ -5,8 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.tables import MovieTable, RatingTable
 from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.evaluation.evaluate import evaluate_all
+from recsys_tasks.evaluation.gate import judge
 from recsys_tasks.matrices.interactions import (
     build_id_maps,
     build_interactions,
@@ -14,11 +17,8 @@ from recsys_tasks.matrices.interactions import (
     build_seen,
 )
 from recsys_tasks.matrices.split import split
-from recsys_tasks.model.evaluation import evaluate_all
 from recsys_tasks.model.fit import fit
-from recsys_tasks.model.quality_gate import judge
 from recsys_tasks.model.representations import embedding_facts, fold
-from recsys_tasks.settings import Settings
 
 
 def judged(stars, genres=None, user_ids=None, movie_ids=None, **overrides):

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from recsys_tasks.matrices.id_maps import IdMap
+from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.model.fit import fit
 from recsys_tasks.model.warm_start import NamedModel, carry_over
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recsys_tasks.artifacts.manifest import SearchPoint
 from recsys_tasks.errors import ArtifactRefused
 from recsys_tasks.publish.index import (
     TREES,
@@ -18,7 +19,6 @@ from recsys_tasks.publish.index import (
     index_query,
     index_rows,
 )
-from recsys_tasks.publish.manifest import SearchPoint
 
 
 def embeddings(seed: int, n_users: int, n_items: int, c: int) -> tuple[np.ndarray, np.ndarray]:

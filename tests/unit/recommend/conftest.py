@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from tiny_version import make_version
 
-from recsys_tasks.publish.manifest import Manifest
-from recsys_tasks.recommend.artifacts import Artifacts, open_version
+from recsys_tasks.artifacts.manifest import Manifest
+from recsys_tasks.artifacts.reader import Artifacts, open_version
 from recsys_tasks.recommend.recommender import Recommender
 
 Bend = Callable[[Path], None]

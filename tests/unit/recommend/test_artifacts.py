@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recsys_tasks.artifacts import reader as artifacts_module
+from recsys_tasks.artifacts.manifest import FileFacts, Manifest
+from recsys_tasks.artifacts.reader import open_version, rows_of
 from recsys_tasks.errors import ArtifactRefused
-from recsys_tasks.publish.manifest import FileFacts, Manifest
-from recsys_tasks.recommend import artifacts as artifacts_module
-from recsys_tasks.recommend.artifacts import open_version, rows_of
 
 
 def bend_array(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:

@@ -39,7 +39,7 @@ def test_the_answer_is_that_of_a_full_scan_with_ties_by_row(data: st.DataObject)
     items = data.draw(arrays(np.float32, (n, c), elements=elements))
     query = data.draw(arrays(np.float32, c, elements=elements))
     k = data.draw(st.integers(1, n + 2))
-    barred = np.flatnonzero(data.draw(arrays(np.bool_, n)))
+    excluded = np.flatnonzero(data.draw(arrays(np.bool_, n)))
     mask = data.draw(st.none() | arrays(np.bool_, n))
     rows = np.flatnonzero(
         data.draw(arrays(np.bool_, n, elements=st.sampled_from([True] * 9 + [False])))
@@ -48,8 +48,8 @@ def test_the_answer_is_that_of_a_full_scan_with_ties_by_row(data: st.DataObject)
     users = data.draw(st.none() | arrays(np.float32, (2, c), elements=elements))
 
     search = ExactSearch(items, rows, users)
-    found = search.best(query, k, barred, None if mask is None else mask.__getitem__)
-    may = np.isin(np.arange(n), rows) & ~np.isin(np.arange(n), barred)
+    found = search.best(query, k, excluded, None if mask is None else mask.__getitem__)
+    may = np.isin(np.arange(n), rows) & ~np.isin(np.arange(n), excluded)
     expected = by_full_scan(items, query, k, may if mask is None else may & mask)
     assert (found.rows.tolist(), found.scores.tolist()) == expected
 

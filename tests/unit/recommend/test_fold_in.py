@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recsys_tasks.recommend.artifacts import Artifacts
+from recsys_tasks.artifacts.reader import Artifacts
 from recsys_tasks.recommend.fold_in import FoldIn
 
 

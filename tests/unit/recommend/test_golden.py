@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from tiny_version import make_version
 
+from recsys_tasks.artifacts.reader import Artifacts, open_version
 from recsys_tasks.errors import ArtifactRefused
-from recsys_tasks.recommend.artifacts import Artifacts, open_version
-from recsys_tasks.recommend.golden import replay
+from recsys_tasks.publish.golden import replay
 from recsys_tasks.recommend.recommender import Recommender
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from recsys_tasks.artifacts.reader import Artifacts
 from recsys_tasks.errors import NotFound, SettingsError
-from recsys_tasks.recommend.artifacts import Artifacts
 from recsys_tasks.recommend.recommender import Recommendations, Recommender
 from recsys_tasks.recommend.search import Filter
 

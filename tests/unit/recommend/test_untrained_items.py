@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
-from recsys_tasks.model.metrics import auc
-from recsys_tasks.model.ranking import Parts, rank
+from recsys_tasks.artifacts.reader import Artifacts
+from recsys_tasks.evaluation.metrics import auc
+from recsys_tasks.evaluation.ranking import Parts, rank
 from recsys_tasks.model.representations import Embeddings
-from recsys_tasks.recommend.artifacts import Artifacts
 from recsys_tasks.recommend.recommender import Recommender
 
 K = 10

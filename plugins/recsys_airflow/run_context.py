@@ -1,0 +1,100 @@
+"""The steps of the run whose task is executing now, over the two connections that Airflow holds."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow.sdk import Connection, get_current_context
+
+from recsys_airflow.bridge import FAILURE
+from recsys_airflow.settings_form import dataset_of, settings_of
+from recsys_tasks.errors import SettingsError
+
+if TYPE_CHECKING:
+    from recsys_tasks.artifacts.object_store import ObjectStore
+    from recsys_tasks.data.db.postgres import Database
+    from recsys_tasks.pipeline.run import Run
+    from recsys_tasks.pipeline.steps import Steps
+
+CHATTY = ("alembic", "matplotlib")
+"""Libraries whose lines at INFO a reader of a task's log cannot act on."""
+
+
+def steps() -> "Steps":
+    """``Steps`` for the current task's run: its settings from the conf, its version from the run."""
+    from recsys_tasks.data.source_policy import SourcePolicy
+    from recsys_tasks.pipeline.steps import Steps
+    from recsys_tasks.pipeline.tuning import with_tuned
+
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    run, store = current_run(), bucket()
+    settings = with_tuned(settings_of(get_current_context()["dag_run"].conf), store, run)
+    return Steps(settings, run, database(), store, log_group, SourcePolicy.of_deployer())
+
+
+def current_run() -> "Run":
+    """The names of the current task's run."""
+    from recsys_tasks.pipeline.run import Run
+
+    dag_run = get_current_context()["dag_run"]
+    return Run(dataset_of(dag_run.conf), dag_run.dag_id, dag_run.run_id, dag_run.run_after)
+
+
+def write_report() -> dict[str, Any]:
+    """Writes the current run's report, also of one whose conf is refused; returns what it came to."""
+    from recsys_tasks.pipeline import outcome
+    from recsys_tasks.pipeline.run import RunFiles
+
+    try:
+        made = steps()
+    except SettingsError as error:
+        run, conf = current_run(), get_current_context()["dag_run"].conf or {}
+        facts = outcome.report_of_refusal(run, conf, str(error))
+        return outcome.write_report(RunFiles(bucket(), run), facts)
+    return made.report(failure_left_by)
+
+
+def failure_left_by(task_id: str) -> str | None:
+    """The sentence with which a task of the current run failed, or one of its shards, where it left one."""
+    pulled = get_current_context()["ti"].xcom_pull(task_ids=task_id, key=FAILURE)
+    every = [pulled] if isinstance(pulled, str) else list(pulled or ())
+    return next((str(sentence) for sentence in every if sentence), None)
+
+
+def database() -> "Database":
+    """The Postgres of the connection ``recsys_db``."""
+    from recsys_tasks.data.db.postgres import Database
+
+    found = Connection.get("recsys_db")
+    user, password = quote(found.login or "", safe=""), quote(found.password or "", safe="")
+    place = f"{found.host}:{found.port or 5432}/{found.schema}"
+    return Database(f"postgresql://{user}:{password}@{place}")
+
+
+def bucket() -> "ObjectStore":
+    """The bucket of the connection ``recsys_s3``: keys as login and password, the rest in extra."""
+    from recsys_tasks.artifacts.object_store import ObjectStore
+    from recsys_tasks.config.connections import StoreAccess
+
+    found = Connection.get("recsys_s3")
+    extra = found.extra_dejson
+    access = StoreAccess(
+        endpoint=extra["endpoint_url"],
+        bucket=extra.get("bucket", "recsys"),
+        access_key=found.login or "",
+        secret_key=found.password or "",
+    )
+    return ObjectStore(access)
+
+
+@contextmanager
+def log_group(title: str) -> Iterator[None]:
+    """Folds what is logged inside, in Airflow's log view."""
+    print(f"::group::{title}")
+    try:
+        yield
+    finally:
+        print("::endgroup::")

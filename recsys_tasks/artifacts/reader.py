@@ -1,0 +1,348 @@
+"""A version's files, checked one by one and opened; what is not exactly as declared is refused.
+
+Files land in a cache under their sha256, where several processes share one memory-mapped copy, and
+are hashed at every load. annoy checks nothing of what it maps, so its file is compared with the
+manifest, and this build's layout with the one that wrote it, before annoy sees it.
+"""
+
+import logging
+import os
+import re
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from annoy import AnnoyIndex
+from numpy.typing import NDArray
+
+from recsys_tasks.artifacts import canonical_json, keys
+from recsys_tasks.artifacts.annoy_file import check_annoy_file
+from recsys_tasks.artifacts.arrays import read_npy, read_npz
+from recsys_tasks.artifacts.manifest import FileFacts, IndexFacts, Manifest
+from recsys_tasks.artifacts.object_store import ObjectStore, file_sha256
+from recsys_tasks.errors import ArtifactRefused, NotFound
+from recsys_tasks.publish.index import annoy_format, index_queries, index_rows, spread
+from recsys_tasks.recommend.exact_search import ExactSearch
+
+log = logging.getLogger(__name__)
+
+READ = (
+    "user_embeddings.npy",
+    "item_embeddings.npy",
+    "user_ids.npy",
+    "item_ids.npy",
+    "user_counts.npy",
+    "items.ann",
+    "items.jsonl",
+    "seen.npz",
+    "features.npz",
+    "popular.json",
+    "golden.json",
+)
+"""The files that answers need; reports and plots are left in the bucket."""
+
+SAMPLE = 1000
+"""Trained users who tell exact search how users weigh the columns."""
+
+UNUSED = timedelta(days=14)
+"""How long a file stays in the cache after a version last asked for it."""
+
+CACHED = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{64}\..+")
+"""Names of files that are this cache's, whole or half downloaded."""
+
+MAX_LISTING = 1 << 30
+"""Bytes of ``items.jsonl`` beyond which it is refused: it is read into memory."""
+
+
+@dataclass(frozen=True)
+class Movie:
+    """One item as a person knows it, with its number of training positives."""
+
+    movie_id: int
+    title: str
+    genres: tuple[str, ...]
+    positives: int
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """One version, open and checked; shapes and dtypes as in DESIGN's table of files."""
+
+    dataset: str
+    version: str
+    index_facts: IndexFacts
+    user_ids: NDArray[np.int64]
+    user_embeddings: NDArray[np.float32]
+    user_counts: NDArray[np.int32]
+    item_ids: NDArray[np.int64]
+    item_embeddings: NDArray[np.float32]
+    seen_indptr: NDArray[np.int64]
+    seen_indices: NDArray[np.int32]
+    feature_names: NDArray[np.str_]
+    feature_embeddings: NDArray[np.float32]
+    movies: tuple[Movie, ...]
+    popular: NDArray[np.int64]
+    """Rows of the popular list, most popular first."""
+
+    index: AnnoyIndex
+
+    @cached_property
+    def is_trained(self) -> NDArray[np.bool_]:
+        """Which items have a vector or a bias: a row of zeros was never trained, and is no answer."""
+        rows = np.delete(self.item_embeddings, -2, axis=1)
+        return np.asarray(rows.any(axis=1))
+
+    @cached_property
+    def exact_search(self) -> ExactSearch:
+        """Exact search among the trained items, made when it is first asked for."""
+        users = spread(np.flatnonzero(self.user_counts > 0), SAMPLE)
+        return ExactSearch(
+            index_rows(self.item_embeddings, "dot"),
+            np.flatnonzero(self.is_trained),
+            index_queries(self.user_embeddings[users], "dot"),
+        )
+
+
+def default_cache() -> Path:
+    """``recsys`` in the user's cache folder."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "recsys"
+
+
+def fetch(
+    store: ObjectStore, manifest: Manifest, cache: Path, names: tuple[str, ...] = READ
+) -> dict[str, Path]:
+    """Files of a version, downloaded into the cache unless they are there, every one hashed.
+
+    What no version has asked the cache for within ``UNUSED`` is removed from it; a process that has such
+    a file mapped keeps reading it.
+
+    Args:
+        store: the bucket.
+        manifest: of the version.
+        cache: folder of the content-addressed cache; made if it is missing.
+        names: which of the manifest's files.
+
+    Returns:
+        the path of each file by its name.
+
+    Raises:
+        ArtifactRefused: a file is missing in the bucket or is not what the manifest says.
+        StoreUnavailable: the store stayed away.
+    """
+    prefix = keys.version(manifest.dataset, manifest.version)
+    paths = {name: _cached(store, prefix, name, manifest.files[name], cache) for name in names}
+    _prune(cache)
+    return paths
+
+
+def open_version(manifest: Manifest, paths: Mapping[str, Path]) -> Artifacts:
+    """Fetched files as arrays and an index.
+
+    Raises:
+        ArtifactRefused: a file differs from the manifest in dtype or shape, files contradict each
+            other, or this annoy cannot read the index.
+    """
+    for name, facts in manifest.files.items():
+        if name in paths and facts.shape is not None:
+            _compare(name, facts, paths[name])
+    return open_files(manifest.dataset, manifest.version, manifest.index, paths)
+
+
+def open_files(
+    dataset: str, version: str, facts: IndexFacts, paths: Mapping[str, Path]
+) -> Artifacts:
+    """As ``open_version``, for files that no manifest names yet."""
+    user_ids = read_npy(paths["user_ids.npy"], "user_ids.npy", "<i8")
+    users = read_npy(paths["user_embeddings.npy"], "user_embeddings.npy", "<f4")
+    counts = read_npy(paths["user_counts.npy"], "user_counts.npy", "<i4")
+    item_ids = read_npy(paths["item_ids.npy"], "item_ids.npy", "<i8")
+    items = read_npy(paths["item_embeddings.npy"], "item_embeddings.npy", "<f4")
+    seen = read_npz(paths["seen.npz"], "seen.npz", {"indptr": "<i8", "indices": "<i4"})
+    features = read_npz(
+        paths["features.npz"], "features.npz", {"names": "U", "embeddings": "<f4", "biases": "<f4"}
+    )
+    _check_ids("user_ids.npy", user_ids)
+    _check_ids("item_ids.npy", item_ids)
+    _check_embeddings("user_embeddings.npy", users, len(user_ids), one=-1)
+    _check_embeddings("item_embeddings.npy", items, len(item_ids), one=-2)
+    _check_width("item_embeddings.npy", items.shape[1], users.shape[1])
+    _check_counts(counts, len(user_ids))
+    _check_seen(seen["indptr"], seen["indices"], len(user_ids), len(item_ids))
+    _check_features(features, users.shape[1] - 2)
+    movies = _read_movies(paths["items.jsonl"], item_ids)
+    opened = Artifacts(
+        dataset=dataset,
+        version=version,
+        index_facts=facts,
+        user_ids=user_ids,
+        user_embeddings=users,
+        user_counts=counts,
+        item_ids=item_ids,
+        item_embeddings=items,
+        seen_indptr=seen["indptr"],
+        seen_indices=seen["indices"],
+        feature_names=features["names"],
+        feature_embeddings=features["embeddings"],
+        movies=movies,
+        popular=_read_popular(paths["popular.json"], item_ids),
+        index=_open_index(paths["items.ann"], facts, items),
+    )
+    if facts.search == "exact":
+        opened.exact_search  # noqa: B018 (made now: the first question need not wait for it)
+    return opened
+
+
+def rows_of(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The row of each wanted id among ascending ids; -1 for one that is not there."""
+    rows = np.searchsorted(ids, wanted)
+    found = np.minimum(rows, len(ids) - 1)
+    return np.where((rows < len(ids)) & (ids[found] == wanted), found, -1)
+
+
+def row_of(ids: NDArray[np.int64], wanted: int) -> int:
+    """As ``rows_of``, for one id."""
+    row = int(ids.searchsorted(wanted))
+    return row if row < len(ids) and int(ids[row]) == wanted else -1
+
+
+def _cached(store: ObjectStore, prefix: str, name: str, facts: FileFacts, cache: Path) -> Path:
+    folder = cache / facts.sha256[:2]
+    path = folder / facts.sha256
+    with suppress(OSError):  # not there yet, or another account's
+        os.utime(path)
+    if path.is_file() and path.stat().st_size == facts.bytes and file_sha256(path) == facts.sha256:
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        store.download_file(prefix + name, path, facts.sha256, facts.bytes)
+    except ArtifactRefused as error:
+        raise ArtifactRefused(name, error.reason) from None
+    except NotFound:
+        raise ArtifactRefused(name, "is missing, though the manifest names it") from None
+    return path
+
+
+def _prune(cache: Path) -> None:
+    """Removes files, also of downloads that were killed, which nobody has asked for since ``UNUSED``."""
+    before = time.time() - UNUSED.total_seconds()
+    for path in cache.glob("[0-9a-f][0-9a-f]/*"):
+        with suppress(OSError):
+            if CACHED.fullmatch(path.name) and path.stat().st_mtime < before:
+                path.unlink()
+
+
+def _compare(name: str, facts: FileFacts, path: Path) -> None:
+    array = read_npy(path, name, np.dtype(facts.dtype).str)
+    if list(array.shape) != facts.shape:
+        raise ArtifactRefused(name, f"shape {list(array.shape)}, the manifest says {facts.shape}")
+
+
+def _check_ids(name: str, ids: NDArray[Any]) -> None:
+    if ids.ndim != 1 or len(ids) == 0 or not (np.diff(ids) > 0).all():
+        raise ArtifactRefused(name, "not a list of ascending, unique ids")
+
+
+def _check_embeddings(name: str, rows: NDArray[Any], length: int, one: int) -> None:
+    if rows.ndim != 2 or rows.shape[0] != length or rows.shape[1] < 3:
+        raise ArtifactRefused(name, f"shape {rows.shape} does not fit {length} ids")
+    if not np.isfinite(rows).all():
+        raise ArtifactRefused(name, "holds NaN or infinity")
+    if not (rows[:, one] == 1).all():
+        raise ArtifactRefused(name, f"column {one} is not 1 throughout")
+
+
+def _check_width(name: str, found: int, expected: int) -> None:
+    if found != expected:
+        raise ArtifactRefused(name, f"{found} columns, expected {expected}")
+
+
+def _check_counts(counts: NDArray[Any], length: int) -> None:
+    if counts.shape != (length,) or not (counts >= 0).all():
+        raise ArtifactRefused("user_counts.npy", f"not {length} counts from 0 upwards")
+
+
+def _check_seen(indptr: NDArray[Any], indices: NDArray[Any], users: int, items: int) -> None:
+    sound = (
+        indptr.shape == (users + 1,)
+        and indices.ndim == 1
+        and indptr[0] == 0
+        and indptr[-1] == len(indices)
+        and bool((np.diff(indptr) >= 0).all())
+        and bool((indices >= 0).all() and (indices < items).all())
+    )
+    if not sound:
+        raise ArtifactRefused("seen.npz", f"not a CSR of {users} users by {items} items")
+
+
+def _check_features(features: Mapping[str, NDArray[Any]], components: int) -> None:
+    names, rows, biases = features["names"], features["embeddings"], features["biases"]
+    fits = names.ndim == 1 and rows.shape == (len(names), components)
+    if not fits or biases.shape != names.shape:
+        raise ArtifactRefused("features.npz", f"not {components} components for each name")
+    if not (np.isfinite(rows).all() and np.isfinite(biases).all()):
+        raise ArtifactRefused("features.npz", "holds NaN or infinity")
+
+
+def _read_movies(path: Path, item_ids: NDArray[np.int64]) -> tuple[Movie, ...]:
+    if path.stat().st_size > MAX_LISTING:
+        raise ArtifactRefused("items.jsonl", f"larger than {MAX_LISTING} bytes")
+    movies = tuple(_movie(line) for line in path.read_bytes().splitlines())
+    if [movie.movie_id for movie in movies] != item_ids.tolist():
+        raise ArtifactRefused("items.jsonl", "does not list the ids of item_ids.npy in their order")
+    return movies
+
+
+def _movie(line: bytes) -> Movie:
+    match canonical_json.from_bytes(line, "items.jsonl"):
+        case {
+            "movie_id": int(movie_id),
+            "title": str(title),
+            "genres": list(genres),
+            "positives": int(positives),
+        } if all(isinstance(genre, str) for genre in genres):
+            return Movie(movie_id, title, tuple(genres), positives)
+        case other:
+            raise ArtifactRefused("items.jsonl", f"a line is not a movie: {str(other)[:80]}")
+
+
+def _read_popular(path: Path, item_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    if path.stat().st_size > canonical_json.MAX_BYTES:
+        raise ArtifactRefused("popular.json", f"larger than {canonical_json.MAX_BYTES} bytes")
+    try:
+        ids = [line["movie_id"] for line in canonical_json.from_bytes(path.read_bytes(), path.name)]
+        rows = rows_of(item_ids, np.array(ids, np.int64))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise ArtifactRefused("popular.json", "not a list of movies") from None
+    if not (rows >= 0).all():
+        raise ArtifactRefused("popular.json", "names a movie that is not in item_ids.npy")
+    return rows
+
+
+def _open_index(path: Path, facts: IndexFacts, items: NDArray[np.float32]) -> AnnoyIndex:
+    rows = index_rows(np.asarray(items), facts.metric)
+    if (facts.metric == "angular") != (facts.transform == "extra_dimension"):
+        raise ArtifactRefused("items.ann", f"{facts.metric} with {facts.transform} is not known")
+    _check_width("items.ann", facts.width, rows.shape[1])
+    if annoy_format(facts.metric, facts.width) != facts.format:
+        raise ArtifactRefused(
+            "items.ann", "written by an annoy whose files this build of annoy cannot read"
+        )
+    check_annoy_file(path, facts.metric, facts.width, len(rows), facts.trees)
+    index = AnnoyIndex(facts.width, facts.metric)
+    try:
+        index.load(str(path))
+    except OSError as error:
+        raise ArtifactRefused("items.ann", f"annoy cannot map it: {error}") from None
+    if index.get_n_items() != len(rows):
+        raise ArtifactRefused("items.ann", f"{index.get_n_items()} items, expected {len(rows)}")
+    for row in {0, len(rows) // 2, len(rows) - 1}:
+        if not np.allclose(index.get_item_vector(row), rows[row], rtol=1e-5, atol=1e-6):
+            raise ArtifactRefused("items.ann", f"row {row} is not that of item_embeddings.npy")
+    return index

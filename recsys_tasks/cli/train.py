@@ -1,0 +1,147 @@
+"""``recsys train``: the whole flow without Airflow, the same steps in the same order."""
+
+import logging
+from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from recsys_tasks.cli import Answer, Subcommands, add_command, add_settings_file, settings_file_of
+from recsys_tasks.redaction import redacted_tree
+
+if TYPE_CHECKING:
+    from recsys_tasks.config.settings import Settings
+    from recsys_tasks.pipeline.run import Run
+    from recsys_tasks.pipeline.steps import Steps
+
+log = logging.getLogger(__name__)
+
+EXAMPLES = """
+Runs the steps of the DAG one after the other: migrate, ingest, fit_dataset, split, train, evaluate,
+gate, export_embeddings, build_index, publish, verify, promote, report. Without a source it trains
+on what the dataset's tables hold. A rejected model exits with 3 and leaves the champion alone.
+
+  recsys train --dataset mls
+  recsys train --preset quick --set source.movies=movies.csv --set source.ratings=ratings.csv
+  recsys train --set train.epochs=40 --set gate.min_precision=0.1
+  recsys train --run-id manual__2026-11-24T03:00:00+00:00
+                                  finish a run that broke off: same version, resumed training
+  recsys train --list-settings    every setting and its value
+"""
+
+
+def add_commands(commands: Subcommands) -> None:
+    """Adds ``train``."""
+    parser = add_command(
+        commands, "train", train, "run the whole flow here, without Airflow", EXAMPLES
+    )
+    add_settings_options(parser)
+    add_run_options(parser)
+    parser.add_argument("--list-settings", action="store_true", help="print all settings and stop")
+
+
+def add_settings_options(parser: ArgumentParser) -> None:
+    """Options of a command that works with a run's settings."""
+    parser.add_argument(
+        "--preset", default="nightly", help="nightly (default), article, quick or spark"
+    )
+    add_settings_file(parser)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="assignments",
+        metavar="SECTION.FIELD=VALUE",
+        help="one setting; may be repeated, wins over the file and the preset",
+    )
+
+
+def add_run_options(parser: ArgumentParser) -> None:
+    """Options of a command that is a run."""
+    parser.add_argument("--run-id", help="name of the run (default: manual__ and the time)")
+    parser.add_argument("--run-after", metavar="TIME", help="UTC time that the version begins with")
+
+
+def settings_from(arguments: Namespace) -> "Settings":
+    """The settings that the options ask for.
+
+    Raises:
+        SettingsError: an unknown preset or field, or a value out of bounds.
+    """
+    from recsys_tasks.config.settings import Settings, parse_assignments
+
+    overrides = {"dataset": arguments.dataset, **parse_assignments(arguments.assignments)}
+    return Settings.load(arguments.preset, settings_file_of(arguments), overrides)
+
+
+def steps_for(
+    settings: "Settings", flow: str, run_id: str | None = None, run_after: str | None = None
+) -> "Steps":
+    """The steps of a run of ``flow`` over the services that the environment names."""
+    from recsys_tasks.artifacts.object_store import ObjectStore
+    from recsys_tasks.config.connections import Connections
+    from recsys_tasks.data.db.postgres import Database
+    from recsys_tasks.pipeline.steps import Steps
+    from recsys_tasks.pipeline.tuning import with_tuned
+
+    found = Connections.find()
+    store = ObjectStore(found.store())
+    run = _named_run(settings.dataset, flow, run_id, run_after)
+    tuned = with_tuned(settings, store, run)
+    return Steps(tuned, run, Database(found.database_url()), store)
+
+
+def train(arguments: Namespace) -> Answer:
+    """Runs the steps; the report is written whatever happens."""
+    settings = settings_from(arguments)
+    if arguments.list_settings:
+        return _listing(settings)
+    return _run(steps_for(settings, "recsys_cli", arguments.run_id, arguments.run_after))
+
+
+def _run(steps: "Steps") -> Answer:
+    from recsys_tasks.errors import GateRejected, PublishConflict
+    from recsys_tasks.pipeline.steps import ORDER
+
+    outcome = {"dataset": steps.run.dataset, "version": steps.run.version}
+    try:
+        for name in ORDER:
+            getattr(steps, name)()
+    except GateRejected as error:
+        log.error("%s", error)
+        return Answer(outcome | {"accepted": False, "promoted": False}, f"rejected: {error}", 3)
+    except PublishConflict as error:
+        log.error("%s", error)
+        return Answer(outcome | {"accepted": True, "promoted": False}, f"not promoted: {error}", 3)
+    finally:
+        steps.report()
+    text = f"version {steps.run.version} of {steps.run.dataset} is the champion"
+    return Answer(outcome | {"accepted": True, "promoted": True}, text)
+
+
+def _named_run(dataset: str, flow: str, run_id: str | None, run_after: str | None) -> "Run":
+    """A run by its name and moment: the same two give the same version, whenever they are given.
+
+    A run without a name is called after the microsecond in which it begins.
+
+    Raises:
+        SettingsError: a name of one's own without its moment, or a moment that is none.
+    """
+    from recsys_tasks.errors import SettingsError
+    from recsys_tasks.pipeline.run import Run
+
+    if run_id is None:
+        run_id = f"manual__{datetime.now(UTC).isoformat(timespec='microseconds')}"
+    try:
+        moment = datetime.fromisoformat(run_after or run_id.removeprefix("manual__"))
+    except ValueError:
+        raise SettingsError(
+            f"the run {run_id!r} needs --run-after, a time such as 2026-11-24T03:00:00Z: the "
+            "version is made from both, so that running it again finishes the same version"
+        ) from None
+    log.info("run %s", run_id)
+    return Run(dataset, flow, run_id, moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _listing(settings: "Settings") -> Answer:
+    flat = redacted_tree(settings.flat())
+    return Answer(flat, "\n".join(f"{name} = {value!r}" for name, value in flat.items()))

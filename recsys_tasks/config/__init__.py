@@ -1,0 +1,1 @@
+"""What a run is told: settings and connections in, refused where they contradict each other."""

@@ -1,0 +1,192 @@
+"""Which settings cannot hold together: the one place for every rule over several fields.
+
+A rule is a function of the settings that gives a sentence for what it refuses, and nothing for the
+rest. ``Settings`` asks them all when it is made, so that no run begins that has to fail later.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from recsys_tasks.config.settings import Settings
+
+Found = str | None
+"""What is wrong, by the settings' names; None: nothing."""
+
+WIDELY_LIKED = 4.0
+"""The default of positives.liked_from. Below a lower threshold it means: no weaker positives."""
+
+
+PENALTIES = {"spark-als": "spark.regularisation", "ridge-svd": "train.ridge_svd.ridge"}
+"""The engines that have no epochs, and the setting that each has in the place of a penalty."""
+
+
+def contradictions(settings: "Settings") -> tuple[str, ...]:
+    """A sentence for each contradiction, in the order of ``RULES``."""
+    return tuple(found for rule in RULES if (found := rule(settings)))
+
+
+def archive_beside_files(settings: "Settings") -> Found:
+    """An archive holds both files."""
+    source = settings.source
+    if source.archive and (source.movies or source.ratings):
+        return "source.archive stands instead of source.movies and source.ratings: give one or the other"
+    return None
+
+
+def weaker_above_full_positives(settings: "Settings") -> Found:
+    """Weaker positives lie below the full ones."""
+    wanted = settings.positives
+    asked_for = wanted.liked_weight > 0 and wanted.liked_from != WIDELY_LIKED
+    if asked_for and wanted.liked_from > wanted.threshold:
+        return (
+            f"positives.liked_from {wanted.liked_from:g} is above positives.threshold "
+            f"{wanted.threshold:g}: no rating is a weaker positive; lower it, or set "
+            "positives.liked_weight to 0"
+        )
+    return None
+
+
+def data_floor_above_ceiling(settings: "Settings") -> Found:
+    """A floor of the data checks lies at or below its ceiling."""
+    wanted = settings.checks
+    pairs = [("positive_share", wanted.min_positive_share, wanted.max_positive_share)]
+    if wanted.max_of_champion > 0:  # 0: no ceiling
+        pairs.append(("of_champion", wanted.min_of_champion, wanted.max_of_champion))
+    for name, floor, ceiling in pairs:
+        if floor > ceiling:
+            return f"checks.min_{name} {floor:g} is above checks.max_{name} {ceiling:g}: no data passes"
+    return None
+
+
+def engine_without_the_loss(settings: "Settings") -> Found:
+    """The engine recsys knows WARP without penalties; engines without epochs have no loss to choose."""
+    wanted = settings.train
+    if wanted.loss == "warp" and not wanted.item_alpha and not wanted.user_alpha:
+        return None
+    if wanted.engine == "recsys":
+        return (
+            "train.engine recsys has train.loss warp only, and no item_alpha and user_alpha: "
+            "choose train.engine lightfm, or auto"
+        )
+    if penalty := PENALTIES.get(wanted.engine):
+        return (
+            f"train.engine {wanted.engine} has no train.loss, item_alpha and user_alpha (see "
+            f"{penalty}): leave them at their defaults"
+        )
+    return None
+
+
+def warm_start_that_leaks(settings: "Settings") -> Found:
+    """Only the split random keeps a pair in its part from night to night."""
+    if settings.train.warm_start and settings.split.method != "random":
+        return (
+            f"train.warm_start needs split.method random, not {settings.split.method}: with another one "
+            "the champion may have been trained on what the next run tests"
+        )
+    return None
+
+
+def going_on_without_state(settings: "Settings") -> Found:
+    """Engines without epochs always begin from nothing."""
+    if settings.train.engine in PENALTIES and settings.train.warm_start:
+        return f"train.engine {settings.train.engine} has no train.warm_start: turn it off"
+    return None
+
+
+def weights_for_kos(settings: "Settings") -> Found:
+    """k-OS WARP takes no sample weights."""
+    if settings.train.loss == "warp-kos" and 0 < settings.positives.liked_weight < 1:
+        return (
+            "train.loss warp-kos takes no sample weights: set positives.liked_weight to 0 or 1, not "
+            f"{settings.positives.liked_weight:g}"
+        )
+    return None
+
+
+def grid_above_bound(settings: "Settings") -> Found:
+    """A grid is tried whole."""
+    space = settings.tune
+    if space.method != "grid":
+        return None
+    lists = (
+        space.components,
+        space.learning_rate,
+        space.max_sampled,
+        space.item_alpha,
+        space.user_alpha,
+        space.genres,
+    )
+    points = prod(map(len, lists))
+    if points > space.trials:
+        return (
+            f"tune.method grid has {points} points and tune.trials allows {space.trials}: shorten a "
+            "list, raise the bound, or search at random"
+        )
+    return None
+
+
+def rank_above_width(settings: "Settings") -> Found:
+    """Vectors have no more effective dimensions than components."""
+    floor, width = settings.gate.min_effective_rank, settings.train.width
+    if floor > width:
+        return f"gate.min_effective_rank {floor:g} is above the vectors' {width} components: no model passes"
+    return None
+
+
+def index_below_gate(settings: "Settings") -> Found:
+    """The index aims at what the gate demands, at least."""
+    index, floor = settings.index, settings.gate.min_index_recall
+    if index.search_k == 0 and index.min_recall < floor:
+        return (
+            f"index.min_recall {index.min_recall:g} is below gate.min_index_recall {floor:g}: the "
+            "index would be built to fail; raise the one or lower the other"
+        )
+    return None
+
+
+def rules_that_exclude_each_other(settings: "Settings") -> Found:
+    """A floor of one metric lies at or below its ceiling, among the gate's own rules and the others."""
+    for floor, ceiling in product(_floors(settings), _ceilings(settings)):
+        (name, metric, low), (other, same, high) = floor, ceiling
+        if metric == same and low > high:
+            return f"{name} asks for at least {low:g} and {other} for at most {high:g}: no model passes"
+    return None
+
+
+Bound = tuple[str, tuple[str, str], float]
+"""A name, the metric with its slice, the bound."""
+
+
+def _floors(settings: "Settings") -> Iterator[Bound]:
+    served = ("test_served.precision_at_5", "")
+    yield "gate.min_precision", served, settings.gate.min_precision
+    yield from _rules(settings, "at_least")
+
+
+def _ceilings(settings: "Settings") -> Iterator[Bound]:
+    yield from _rules(settings, "at_most")
+
+
+def _rules(settings: "Settings", comparison: str) -> Iterator[Bound]:
+    for rule in settings.gate.rules:
+        if rule.comparison == comparison:
+            yield f"gate.rules {rule.name}", (rule.metric, rule.slice), rule.bound
+
+
+RULES: tuple[Callable[["Settings"], Found], ...] = (
+    archive_beside_files,
+    weaker_above_full_positives,
+    data_floor_above_ceiling,
+    engine_without_the_loss,
+    going_on_without_state,
+    warm_start_that_leaks,
+    weights_for_kos,
+    grid_above_bound,
+    rank_above_width,
+    index_below_gate,
+    rules_that_exclude_each_other,
+)
+"""Every rule; a new one needs its line in the test's table."""

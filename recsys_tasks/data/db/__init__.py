@@ -1,0 +1,1 @@
+"""Postgres: connections, migrations, roles, and the tables read into arrays."""

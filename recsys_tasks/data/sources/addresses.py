@@ -1,0 +1,128 @@
+"""Where an input file may be: a path here, a web server, or an S3 bucket; each ends as a local file."""
+
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from urllib.parse import ParseResult, unquote, urlparse
+
+from recsys_tasks.config.connections import Connections, StoreAccess
+from recsys_tasks.data.source_policy import SourcePolicy
+from recsys_tasks.data.sources.download import download
+from recsys_tasks.errors import InputRejected, SourceUnavailable
+from recsys_tasks.redaction import redacted
+
+ADDRESS = "a path, or an http(s):// or s3:// address"
+
+ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "403", "AccessDenied"}
+"""Answers of an S3 store that no retry changes."""
+
+FindStore = Callable[[], StoreAccess]
+
+
+def find_store() -> StoreAccess:
+    """The bucket's access of this environment."""
+    return Connections.find().store()
+
+
+def localised(
+    address: str,
+    folder: Path,
+    store: FindStore = find_store,
+    policy: SourcePolicy | None = None,
+) -> Path:
+    """The file at an address, on this machine.
+
+    Args:
+        address: a path, ``http://``, ``https://`` or ``s3://bucket/key``.
+        folder: where a file from elsewhere is put.
+        store: gives the S3 endpoint and keys; asked for an ``s3://`` address only.
+        policy: where files may come from; None: from anywhere.
+
+    Raises:
+        InputRejected: there is no such file, this is no address, or the policy bars it.
+        SourceUnavailable: its server is away.
+    """
+    parts = _parts(address)
+    if parts.scheme in ("http", "https"):
+        opener = policy.opener().open if policy else None
+        return download(address, folder / _file_name(parts.path), opener=opener)
+    if parts.scheme == "s3":
+        target, access = folder / _file_name(parts.path), store()
+        bucket = parts.netloc.rpartition("@")[2]
+        if policy:
+            policy.check_bucket(bucket, access.bucket, address)
+        _from_s3(public_name(address), bucket, parts.path.lstrip("/"), target, access)
+        return target
+    if policy:
+        policy.check_file(address)
+    return _plain_file(address)
+
+
+def _parts(address: str) -> ParseResult:
+    try:
+        parts = urlparse(address)
+        has_port = parts.port is None or parts.port >= 0
+    except ValueError:
+        has_port = False  # urllib's message quotes what stands there: part of a password, perhaps
+    if not has_port:
+        raise InputRejected(
+            redacted(address)[:200],
+            "this is no address",
+            ADDRESS,
+            "In a password write / as %2F, @ as %40 and : as %3A",
+        )
+    if parts.scheme in ("http", "https", "s3") and not parts.hostname:
+        raise InputRejected(redacted(address)[:200], "the address names no host", ADDRESS)
+    return parts
+
+
+def _plain_file(address: str) -> Path:
+    path = Path(address)
+    try:
+        if path.is_file():
+            return path
+        found = "this is no plain file" if path.exists() else "no such file"
+    except OSError as error:
+        found = f"it cannot be read: {error.strerror}"
+    except ValueError:
+        found = "this is no path"
+    raise InputRejected(redacted(address)[:200], found, ADDRESS)
+
+
+def public_name(address: str) -> str:
+    """An address as it may stand in a log or a table: without password and query."""
+    return redacted(address)
+
+
+def _file_name(path: str) -> str:
+    return PurePosixPath(unquote(path)).name or "download"
+
+
+def _from_s3(address: str, bucket: str, key: str, target: Path, access: StoreAccess) -> None:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    client = boto3.client(
+        "s3",
+        endpoint_url=access.endpoint,
+        aws_access_key_id=access.access_key,
+        aws_secret_access_key=access.secret_key,
+        region_name="us-east-1",
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            connect_timeout=10,
+            read_timeout=30,
+            retries={"total_max_attempts": 5, "mode": "standard"},
+        ),
+    )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        client.download_file(bucket, key, str(target))
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in ABSENT:
+            raise InputRejected(address, f"the store answers {code}", "an object") from None
+        raise SourceUnavailable(f"{address}: {error}") from None
+    except BotoCoreError as error:
+        raise SourceUnavailable(f"{address}: {error}") from None

@@ -1,0 +1,99 @@
+"""The embedded object store: ``nanio``, an S3 server that keeps objects as files in a folder."""
+
+import os
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+
+from recsys_tasks.config.connections import StoreAccess
+from recsys_tasks.devstack.ports import LOOPBACK, answers, free_port, is_free
+from recsys_tasks.devstack.process import Child, start_child, wait_until
+from recsys_tasks.errors import SettingsError, StoreUnavailable
+
+REGION = "us-east-1"
+START_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running server and the keys to one bucket on it."""
+
+    child: Child
+    access: StoreAccess
+
+    def stop(self) -> None:
+        """Ends the server; what was stored stays."""
+        self.child.stop()
+
+
+def start_s3(
+    home: Path, access_key: str, secret_key: str, bucket: str, port: int | None = None
+) -> S3Server:
+    """Starts the server over ``home/objects`` and returns when it answers and has the bucket.
+
+    Args:
+        home: the stack's state folder.
+        bucket: made if it is not there.
+        port: loopback port; None picks a free one.
+
+    Raises:
+        SettingsError: the package is not installed.
+        StoreUnavailable: the port is taken, the disk is full or the server did not come up.
+    """
+    if find_spec("nanio") is None:
+        raise SettingsError("the embedded S3 server is not installed: install recsys-tasks[local]")
+    chosen = free_port() if port is None else port
+    if not is_free(chosen):
+        raise StoreUnavailable(f"the S3 server cannot start: port {chosen} is taken")
+    access = StoreAccess(f"http://{LOOPBACK}:{chosen}", bucket, access_key, secret_key)
+    child = _launch(home, access, chosen)
+    if not wait_until(lambda: answers(chosen), child, START_SECONDS):
+        child.stop()
+        raise StoreUnavailable(
+            f"the S3 server did not start; its log {child.log} ends:\n{child.last_words()}"
+        )
+    make_bucket(access)
+    return S3Server(child, access)
+
+
+def make_bucket(access: StoreAccess) -> None:
+    """Makes the bucket; one that is there already stays as it is."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=access.endpoint,
+        region_name=REGION,
+        aws_access_key_id=access.access_key,
+        aws_secret_access_key=access.secret_key,
+        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
+    )
+    names = {bucket.get("Name") for bucket in client.list_buckets()["Buckets"]}
+    if access.bucket not in names:
+        client.create_bucket(Bucket=access.bucket)
+    client.close()
+
+
+def _launch(home: Path, access: StoreAccess, port: int) -> Child:
+    environ = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("NANIO_")},
+        "NANIO_ACCESS_KEY": access.access_key,
+        "NANIO_SECRET_KEY": access.secret_key,
+    }
+    command = [
+        *(sys.executable, "-P", "-m", "nanio", "serve", "--data-dir", str(home / "objects")),
+        *("--host", LOOPBACK, "--port", str(port), "--no-access-log", "--log-level", "warning"),
+    ]
+    try:
+        _make_private(home / "objects")
+        return start_child("the S3 server", command, home / "s3.log", environ)
+    except OSError as error:
+        raise StoreUnavailable(f"{home} cannot be written: {error}") from None
+
+
+def _make_private(folder: Path) -> None:
+    """A folder that only its owner may enter, whoever else may enter the one around it."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)  # one that was made before, or under another umask

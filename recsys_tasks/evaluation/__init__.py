@@ -1,0 +1,1 @@
+"""A model and held-back interactions in, ranks, metrics and a verdict out; pure."""

@@ -1,0 +1,328 @@
+"""A model and its baselines on one held-back part: the numbers that the gate and the report read.
+
+Views of the test part, always named: ``test_served``, what a consumer shows who leaves out
+everything the user has rated; ``test``, training interactions left out, weaker positives among them
+(lightfm's ``train_interactions``); ``test_unmasked``, nothing left out (the article's). ``train`` ranks
+the training positives with nothing left out. Averages are over the users with a positive in the
+view, trained or not.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys_tasks.config.settings import EvaluateSettings
+from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.evaluation import metrics
+from recsys_tasks.evaluation.baselines import popular, random_order
+from recsys_tasks.evaluation.ease import ease_bytes, fit_ease
+from recsys_tasks.evaluation.intervals import paired
+from recsys_tasks.evaluation.ranking import (
+    WHOLE,
+    Counts,
+    Parts,
+    Ranking,
+    Scorer,
+    Shard,
+    count,
+    rank,
+)
+from recsys_tasks.evaluation.slices import slice_masks, slice_metrics
+from recsys_tasks.matrices.interactions import Arrays, Csr, Interactions
+from recsys_tasks.matrices.split import Split
+from recsys_tasks.model.engines.protocol import Scored, Validate
+from recsys_tasks.model.parameters import Model
+from recsys_tasks.model.representations import Embeddings, fold
+
+log = logging.getLogger(__name__)
+
+COMPARED = ("precision_at_5", "recall_at_10", "ndcg_at_10", "mrr", "auc")
+"""Metrics, as served, that get a paired interval against each baseline."""
+
+MODEL = "model"
+NAMES = {
+    MODEL: "the model",
+    "popular": "the popular list",
+    "random": "random order",
+    "ease": "EASE",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What was measured.
+
+    Args:
+        metrics: the manifest's ``metrics``: a dict a view, ``slices``, ``baselines`` with the same,
+            ``intervals`` and ``findings`` of the comparison with them; JSON, no NaN.
+        per_user: float32, one value a user of the test part, by ``<view>.<metric>`` for the model and
+            ``<baseline>.<view>.<metric>`` for a baseline; ``users`` holds their rows, int32.
+    """
+
+    metrics: dict[str, Any]
+    per_user: Arrays
+
+
+def evaluate_all(
+    embeddings: Embeddings,
+    split: Split,
+    seen: Csr,
+    settings: EvaluateSettings,
+    counted: Mapping[str, Counts] | None = None,
+) -> Evaluation:
+    """Every metric in every view, for the model, the popular list, random order and perhaps EASE.
+
+    Args:
+        embeddings: the model, trained on train (and validation) of ``split``.
+        split: its validation part, where there is one, counts as trained on: what is known of a
+            user is left out of the user's list.
+        seen: CSR ``(n_users, n_items)``, everything rated at any rating.
+        settings: lengths of lists, block size, seed.
+        counted: what ``count_shard`` gave for the same arguments, of all shards, joined; None:
+            counted here.
+
+    Raises:
+        TrainingRefused: the embeddings hold NaN or infinities.
+    """
+    question = EvaluationTask.of_test(split, seen)
+    found: dict[str, Any] = {}
+    per_user: dict[str, Arrays] = {}
+    for name, make in _scorers(embeddings, question.train, settings):
+        counts = counted[name] if counted else question.count(make(), settings)
+        found[name], per_user[name] = measure(counts.ranking(question.parts), question, settings)
+        log.info("%s %s", NAMES[name], _in_a_line(found[name]["test_served"]))
+    model, ours = found.pop(MODEL), per_user.pop(MODEL)
+    intervals = {name: _compared(ours, theirs, settings) for name, theirs in per_user.items()}
+    whole = {**model, "baselines": found, "intervals": intervals}
+    whole["findings"] = findings(whole)
+    users = np.flatnonzero(np.diff(question.parts.test.indptr)).astype(np.int32)
+    of_baselines = {
+        f"{name}.{key}": values
+        for name, theirs in per_user.items()
+        for key, values in theirs.items()
+    }
+    return Evaluation(whole, {**ours, **of_baselines, "users": users})
+
+
+def count_shard(
+    embeddings: Embeddings, split: Split, seen: Csr, settings: EvaluateSettings, shard: Shard
+) -> dict[str, Counts]:
+    """The costly part of ``evaluate_all`` for a shard of the users: counts by scorer.
+
+    EASE is fitted anew for each shard: it is allowed only where that takes seconds.
+
+    Args:
+        embeddings, split, seen, settings: as for ``evaluate_all``.
+        shard: which of the users.
+
+    Raises:
+        TrainingRefused: the embeddings hold NaN or infinities.
+    """
+    question = EvaluationTask.of_test(split, seen)
+    return {
+        name: question.count(make(), settings, shard)
+        for name, make in _scorers(embeddings, question.train, settings)
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationTask:
+    """What is asked of every scorer alike."""
+
+    parts: Parts
+    masks: dict[str, NDArray[np.bool_]]
+    train: Interactions
+
+    @classmethod
+    def of(
+        cls, train: Interactions, test: Interactions, seen: Csr, unknown: Interactions | None = None
+    ) -> "EvaluationTask":
+        """The question whether what was trained on ``train`` finds ``test``; see ``Parts.of``."""
+        parts = Parts.of(train, test, seen, unknown)
+        return cls(parts, slice_masks(parts, train, test), train)
+
+    @classmethod
+    def of_test(cls, split: Split, seen: Csr) -> "EvaluationTask":
+        """The question of a run's evaluation: does what it trained on find the test part?"""
+        return cls.of(split.train_and_validation(), split.test, seen)
+
+    def count(self, scorer: Scorer, settings: EvaluateSettings, shard: Shard = WHOLE) -> Counts:
+        """What a scorer's ranks are made of, for a shard of the users."""
+        block = block_rows(settings, self.train.shape[1])
+        length = max(lengths(settings))
+        return count(scorer, self.parts, length, block, settings.threads, shard)
+
+
+def measure_scorer(
+    scorer: Scorer, question: EvaluationTask, settings: EvaluateSettings
+) -> tuple[dict[str, Any], Arrays]:
+    """``measure`` of what a scorer makes of the question."""
+    ranking = question.count(scorer, settings).ranking(question.parts)
+    return measure(ranking, question, settings)
+
+
+def measure(
+    ranking: Ranking, question: EvaluationTask, settings: EvaluateSettings
+) -> tuple[dict[str, Any], Arrays]:
+    """One scorer's views and slices as the manifest holds them, and its values for each test user."""
+    per_user = {
+        name: metrics.measure(view, lengths(settings)) for name, view in ranking.views.items()
+    }
+    summaries: dict[str, Any] = {name: _summary(values) for name, values in per_user.items()}
+    summaries["test_served"] |= _of_lists(ranking, question.train, settings)
+    summaries["slices"] = slice_metrics(ranking, question.parts, question.masks)
+    return summaries, {
+        f"{view}.{metric}": values.astype(np.float32)
+        for view, by_metric in per_user.items()
+        if view != "train"
+        for metric, values in by_metric.items()
+    }
+
+
+def findings(found: Mapping[str, Any]) -> list[str]:
+    """What the comparison with the baselines says, a sentence each, with its numbers."""
+    said = []
+    for name, intervals in found["intervals"].items():
+        gap = intervals.get("precision_at_5")
+        if gap is None or name == "random":
+            continue
+        ours = found["test_served"]["precision_at_5"]
+        theirs = found["baselines"][name]["test_served"]["precision_at_5"]
+        verb = (
+            "beats"
+            if gap["low"] > 0
+            else "falls short of"
+            if gap["high"] < 0
+            else "cannot be told from"
+        )
+        said.append(
+            f"The model {verb} {NAMES[name]}: precision@5 as served {ours:.4f} against "
+            f"{theirs:.4f}, a difference of {gap['difference']:+.4f} "
+            f"(95 % interval {gap['low']:+.4f} to {gap['high']:+.4f}, {gap['users']} users)."
+        )
+    return said
+
+
+def validator(
+    split: Split,
+    features: Csr,
+    seen: Csr,
+    settings: EvaluateSettings,
+    metric: str = "ndcg_at_10",
+) -> Validate:
+    """Scores a model as served on the validation part; knows nothing of the test part.
+
+    The test part's items stay in the lists as if the user had never met them. From the same scores comes
+    the metric on the training positives of the same users, with nothing left out, as in the view ``train``.
+
+    Args:
+        split, features, seen, settings: as for ``evaluate_all``.
+        metric: one of ``TrainSettings.validate_on``.
+
+    Raises:
+        ValueError: the split has no validation part.
+    """
+    if split.validation is None:
+        raise ValueError("the split has no validation part")
+    asked = _some_users(split.validation, settings.validation_users)
+    learnt = split.train.take(np.isin(split.train.row, asked.row)).positives()
+    nothing = split.train.take(np.arange(0))
+    parts = replace(Parts.of(nothing, asked, seen, unknown=split.test), train=learnt.csr())
+    block = block_rows(settings, split.train.shape[1])
+
+    def validate(model: Model) -> Scored:
+        views = rank(fold(model, features), parts, 0, block, settings.threads).views
+        means = {
+            name: float(metrics.measure(views[name], (5, 10))[metric].mean())
+            for name in ("test_served", "train")
+            if len(views[name].users)
+        }
+        return Scored(means["test_served"], means.get("train"))
+
+    return validate
+
+
+def _some_users(interactions: Interactions, at_most: int) -> Interactions:
+    """The interactions of evenly spaced users, where there are more than ``at_most`` users."""
+    users = np.unique(interactions.row)
+    step = max(1, -(-len(users) // at_most))
+    return interactions.take(np.isin(interactions.row, users[::step]))
+
+
+def lengths(settings: EvaluateSettings) -> tuple[int, ...]:
+    """Lengths of the list that are measured: those asked for, and 5 and 10."""
+    return tuple(sorted({5, 10, *settings.ks}))
+
+
+def block_rows(settings: EvaluateSettings, n_items: int) -> int:
+    """Users whose scores fit into a block."""
+    return max(1, settings.block_megabytes * 1_000_000 // (4 * max(n_items, 1)))
+
+
+def _scorers(
+    embeddings: Embeddings, train: Interactions, settings: EvaluateSettings
+) -> Iterator[tuple[str, Callable[[], Scorer]]]:
+    """The model, then the baselines, each with what makes it, so that one is in memory at a time."""
+    if not (np.isfinite(embeddings.users).all() and np.isfinite(embeddings.items).all()):
+        raise TrainingRefused("the embeddings hold NaN or infinite values: nothing can be ranked")
+    yield MODEL, lambda: embeddings
+    yield "popular", lambda: popular(train)
+    yield "random", lambda: random_order(train.shape, settings.seed)
+    needed = ease_bytes(train) / 1e6
+    if needed <= settings.ease_megabytes:
+        yield "ease", lambda: fit_ease(train, settings.ease_l2)
+    else:
+        log.info("no EASE: it takes %.0f MB, more than evaluate.ease_megabytes", needed)
+
+
+def _compared(ours: Arrays, theirs: Arrays, settings: EvaluateSettings) -> dict[str, Any]:
+    """Paired intervals of the model over a baseline, as served."""
+    if not len(ours["test_served.auc"]):
+        return {}
+    return {
+        metric: paired(
+            ours[f"test_served.{metric}"], theirs[f"test_served.{metric}"], settings.seed
+        ).document()
+        for metric in COMPARED
+    }
+
+
+def _summary(per_user: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
+    """Mean and standard error of each metric; of no users: nothing but their number."""
+    n_users = len(per_user["auc"])
+    if not n_users:
+        return {"users": 0}
+    means = {name: float(values.mean()) for name, values in per_user.items()}
+    spare = min(1, n_users - 1)
+    errors = {
+        name: float(values.std(ddof=spare) / np.sqrt(n_users)) for name, values in per_user.items()
+    }
+    return {**means, "users": n_users, "standard_errors": errors}
+
+
+def _in_a_line(served: Mapping[str, Any]) -> str:
+    named = [f"{name} {served[name]:.4f}" for name in COMPARED if name in served]
+    return f"as served over {served['users']} users: {', '.join(named)}"
+
+
+def _of_lists(
+    ranking: Ranking, train: Interactions, settings: EvaluateSettings
+) -> dict[str, float]:
+    """What the lists are like as a whole: coverage, concentration, novelty."""
+    n_items = train.shape[1]
+    if not len(ranking.lists):
+        return {}
+    positives = train.positives()
+    counts = np.bincount(positives.col, minlength=n_items)
+    n_users = max(len(np.unique(positives.row)), 1)
+    found: dict[str, float] = {}
+    for k in lengths(settings):
+        lists = ranking.lists[:, :k]
+        found[f"coverage_at_{k}"] = metrics.coverage(lists, n_items)
+        found[f"gini_at_{k}"] = metrics.exposure_gini(lists, n_items)
+        found[f"novelty_at_{k}"] = float(metrics.novelty(lists, counts, n_users).mean())
+    return found

@@ -1,0 +1,112 @@
+"""The search for settings: which ones are tried, and what each is worth on the validation part.
+
+Nothing here sees the test part but to keep its items in the lists, as if nobody had met them.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from recsys_tasks.config.settings import Settings, TrainSettings, TuneSettings
+from recsys_tasks.errors import SettingsError
+from recsys_tasks.evaluation.evaluate import validator
+from recsys_tasks.matrices.interactions import Csr
+from recsys_tasks.matrices.split import Split
+from recsys_tasks.model.fit import fit
+
+Overrides = dict[str, Any]
+"""Settings that a trial changes, as ``{"train.components": 32}``."""
+
+SEARCHED = (
+    "components",
+    "learning_rate",
+    "max_sampled",
+    "item_alpha",
+    "user_alpha",
+    "genres",
+)
+"""Fields of ``TrainSettings`` that have a list of values in ``TuneSettings``."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One set of settings and what it was worth."""
+
+    overrides: Overrides
+    score: float
+    """the best epoch's validation metric, ``train.validate_on`` as served"""
+    epochs: int
+    """the epoch it was reached in"""
+    seconds: float
+    """time of all its epochs"""
+
+
+def trials(space: TuneSettings) -> tuple[Overrides, ...]:
+    """The settings to try, in a stated order.
+
+    ``grid``: every combination. ``random``: ``space.trials`` different ones, drawn with ``space.seed``;
+    all of them where there are no more than that.
+
+    Raises:
+        SettingsError: a grid larger than ``space.trials``; the message gives its size.
+    """
+    values = [getattr(space, name) for name in SEARCHED]
+    grid = [
+        {f"train.{name}": value for name, value in zip(SEARCHED, point, strict=True)}
+        for point in itertools.product(*values)
+    ]
+    if space.method == "random" and len(grid) > space.trials:
+        chosen = np.random.default_rng(space.seed).choice(len(grid), space.trials, replace=False)
+        return tuple(grid[place] for place in sorted(chosen.tolist()))
+    if len(grid) > space.trials:
+        raise SettingsError(
+            f"the grid has {len(grid)} points and tune.trials allows {space.trials}: "
+            "shorten a list, raise the bound, or search at random"
+        )
+    return tuple(grid)
+
+
+def try_out(
+    settings: Settings,
+    overrides: Overrides,
+    split: Split,
+    features: Callable[[TrainSettings], Csr],
+    seen: Csr,
+) -> Trial:
+    """Fits with these settings and gives the best epoch's score on the validation part.
+
+    Args:
+        settings: of the run; the overrides win.
+        overrides: a value for each searched field.
+        split: with a validation part.
+        features: makes the CSR ``(n_items, n_features)`` that a run with these settings trains on.
+        seen: CSR ``(n_users, n_items)``, everything rated at any rating.
+
+    Raises:
+        SettingsError: the split has no validation part to choose by.
+    """
+    if split.validation is None:
+        raise SettingsError("a search needs split.validation_fraction above 0 to choose by")
+    tried = Settings.load(overrides=settings.flat() | overrides)
+    wanted = tried.train
+    made = features(wanted)
+    validate = validator(split, made, seen, tried.evaluate, wanted.validate_on)
+    fitted = fit(split.train, made, wanted, validate)
+    scores = [epoch.validation or 0.0 for epoch in fitted.history]
+    seconds = sum(epoch.seconds for epoch in fitted.history)
+    return Trial(overrides, max(scores), int(np.argmax(scores)) + 1, seconds)
+
+
+def winner(tried: list[Trial]) -> Trial:
+    """The trial with the highest score, the earlier one among equals; NaN never wins.
+
+    Raises:
+        SettingsError: no trial has a score.
+    """
+    scored = [trial for trial in tried if trial.score == trial.score]
+    if not scored:
+        raise SettingsError("no trial of the search has a score")
+    return max(scored, key=lambda trial: trial.score)

@@ -1,0 +1,1 @@
+"""Settings and connections in, a published version out: the run, its files, its steps and its outcome."""

@@ -1,0 +1,206 @@
+"""The facts of a run's report, from whatever its steps left before it ended, and their writing."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from recsys_tasks.errors import NotFound
+from recsys_tasks.pipeline.run import Run, RunFiles
+from recsys_tasks.pipeline.run_champion import RunChampion
+from recsys_tasks.pipeline.step_list import APPROVAL, STEPS, StepSpec
+from recsys_tasks.pipeline.step_log import StepRecord
+from recsys_tasks.pipeline.version_facts import library_versions
+from recsys_tasks.redaction import redacted_tree
+from recsys_tasks.report import render_report
+
+log = logging.getLogger(__name__)
+
+UNKNOWN_FAILURE = "did not finish and left no reason; see the log of the first red task"
+"""Said of a step that was killed, ran out of time, waits for a person or met a bug."""
+
+FailureLookup = Callable[[str], str | None]
+"""What is known of a task's failure from elsewhere than its note, if anything."""
+
+
+def nothing(task: str) -> None:
+    """Nobody heard of it."""
+
+
+MODEL_METRICS = ("precision_at_5", "recall_at_10", "ndcg_at_10")
+
+MADE = ("data", "checks", "metrics", "gate", "index")
+"""Sections of the report that a step leaves whole, in a file of that name."""
+
+
+def report_of_version(run_champion: RunChampion) -> dict[str, Any]:
+    """What a version's own report says: without times, a function of the version alone."""
+    files = run_champion.data.files
+    training = _maybe(files, "training.json") or {"history": []}
+    history = [
+        {name: epoch.get(name) for name in ("epoch", "validation", "train")}
+        for epoch in training["history"]
+    ]
+    made = {name: _maybe(files, f"{name}.json") for name in MADE}
+    return _without_gaps(
+        {
+            **made,
+            **(_maybe(files, "examples.json") or {}),
+            **(run_champion.beside(made["data"]) if made["metrics"] else {}),
+            "libraries": library_versions(),
+            "run": _names(files.run),
+            "history": history,
+            "settings": redacted_tree(run_champion.settings.flat()),
+        }
+    )
+
+
+def report_of_run(
+    run_champion: RunChampion, notes: Sequence[StepRecord], heard: FailureLookup = nothing
+) -> dict[str, Any]:
+    """What a run's report says: the version's, with the time, memory and fate of each step.
+
+    What a step made in an earlier try, and has not made again, is left out.
+
+    Args:
+        rivalry: of the run.
+        notes: what the steps left of their running.
+        heard: asked about the tasks of a step that left no note: what failed may be the store itself, or a
+            person said no.
+    """
+    files = run_champion.data.files
+    training = _maybe(files, "training.json") or {"history": []}
+    known = report_of_version(run_champion) | _without_gaps(
+        {
+            "history": training["history"],
+            "index_seconds": _maybe(files, "index_seconds.json"),
+            "index_found": _maybe(files, "index_found.json"),
+            "timings": list(notes),
+            "failures": failures_of(notes, heard),
+        }
+    )
+    stale = _stale(notes)
+    return {name: value for name, value in known.items() if name not in stale}
+
+
+def report_of_refusal(run: Run, conf: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    """What the report of a run says whose conf was refused, so that no step could begin.
+
+    Args:
+        conf: as it was given.
+        reason: why it was refused, in words.
+    """
+    failure = {"step": "settings", "failure": reason}
+    return {"run": _names(run), "failures": [failure], "settings": dict(conf)}
+
+
+def write_report(files: RunFiles, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Writes a run's report and its outcome; returns the report's key with ``outcome_of`` it."""
+    facts = redacted_tree(facts)
+    key = files.put_bytes("report.html", render_report(facts).encode())
+    outcome = outcome_of(facts)
+    files.put_json("outcome.json", outcome)
+    log.info("report: wrote %s; %s %s", key, outcome["verdict"], outcome["reason"])
+    return {"report": key, **outcome}
+
+
+def outcome_of(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run came to, small enough for a list of runs, a note and an operator's gauges.
+
+    Args:
+        facts: what ``report_of_run`` or ``report_of_refusal`` returned.
+
+    Returns:
+        the run's names; ``verdict`` (accepted, rejected, failed) and ``reason``, empty if it was
+        accepted; ``metrics`` as served, ``rows`` and sizes, ``seconds`` and ``peak_mb`` by step:
+        whatever of them is known.
+    """
+    failures = facts.get("failures") or ()
+    refused = (facts.get("gate") or {}).get("accepted") is False or any(
+        failure["step"] == APPROVAL for failure in failures
+    )
+    timings = facts.get("timings") or ()
+    return {
+        **facts["run"],
+        "verdict": "rejected" if refused else "failed" if failures else "accepted",
+        "reason": "; ".join(f"{each['step']}: {each['failure']}" for each in failures),
+        "metrics": _headline(facts),
+        "rows": _rows(facts.get("data") or {}),
+        "seconds": {note["step"]: note["seconds"] for note in timings},
+        "peak_mb": {note["step"]: note["peak_mb"] for note in timings},
+    }
+
+
+def failures_of(
+    notes: Sequence[StepRecord], heard: FailureLookup = nothing
+) -> list[dict[str, str]]:
+    """What failed, in order, and what began and left no note: after a failure none begins.
+
+    Returns:
+        ``step``, the task that failed: the step, or one that belongs to it; and ``failure``, in words.
+    """
+    found, failures, before_failed = {note["step"]: note for note in notes}, [], False
+    for step in STEPS:
+        note = found.get(step.name)
+        if note is not None:
+            task, failure = note.get("task", step.name), note["failure"]
+        else:
+            task, failure = ("", "") if before_failed else _unnoted(step, heard)
+        if failure:
+            failures.append({"step": task, "failure": failure})
+        before_failed = note is None or bool(failure)
+    return failures
+
+
+def _unnoted(step: StepSpec, heard: FailureLookup) -> tuple[str, str]:
+    """The task of a step without a note that is known to have failed, and of what."""
+    for task in step.task_ids:
+        if told := heard(task):
+            return task, told
+    return step.name, UNKNOWN_FAILURE
+
+
+def _stale(notes: Sequence[StepRecord]) -> set[str]:
+    """Names of the facts whose step has not made them in the run's latest course."""
+    failed = {note["step"]: bool(note["failure"]) for note in notes}
+    return {
+        name
+        for step in STEPS
+        if failed.get(step.name, True) and not (step.judges and step.name in failed)
+        for name in step.makes
+    }
+
+
+def _headline(facts: Mapping[str, Any]) -> dict[str, float]:
+    metrics = facts.get("metrics") or {}
+    served = metrics.get("test_served") or {}
+    popular = ((metrics.get("baselines") or {}).get("popular") or {}).get("test_served") or {}
+    index = facts.get("index") or {}
+    serves = index.get("exact") if index.get("search") == "exact" else index
+    known = {name: served.get(name) for name in MODEL_METRICS} | {
+        "popular_precision_at_5": popular.get("precision_at_5"),
+        "index_recall_at_10": (serves or {}).get("recall_at_10"),
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _rows(data: Mapping[str, Any]) -> dict[str, int]:
+    """Rows of the files that were loaded and set aside, and the sizes of what was trained on."""
+    files = data.get("files") or ()
+    sums = {name: sum(file.get(name) or 0 for file in files) for name in ("loaded", "rejected")}
+    sizes = {name: data[name] for name in ("users", "items", "ratings") if name in data}
+    return sums | sizes if data else {}
+
+
+def _names(run: Run) -> dict[str, str]:
+    return run.document() | {"dataset": run.dataset, "version": run.version}
+
+
+def _maybe(files: RunFiles, name: str) -> Any:
+    try:
+        return files.get_json(name)
+    except NotFound:
+        return None
+
+
+def _without_gaps(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if value}

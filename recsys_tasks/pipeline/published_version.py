@@ -1,0 +1,171 @@
+"""The champion as tonight's run meets it: what the gate compares with, what a warm start goes on from."""
+
+import logging
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from recsys_tasks.artifacts.arrays import read_npy, read_npz
+from recsys_tasks.artifacts.manifest import Manifest
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.reader import fetch
+from recsys_tasks.errors import ArtifactRefused
+from recsys_tasks.evaluation.paired import ScoredVersion
+from recsys_tasks.matrices.ids import IdMap
+from recsys_tasks.matrices.interactions import Arrays, Csr
+from recsys_tasks.matrices.split import Split
+from recsys_tasks.model.parameters import Model
+from recsys_tasks.model.representations import Embeddings
+from recsys_tasks.model.warm_start import NamedModel
+from recsys_tasks.pipeline.run import Run, RunFiles
+from recsys_tasks.publish.publisher import read_manifest
+
+log = logging.getLogger(__name__)
+
+BEFORE_REFIT = "model_before_refit.npz"
+"""File of a run: its model before the validation part was trained on, for the next warm start."""
+
+ROWS = {
+    "user_ids.npy": "<i8",
+    "item_ids.npy": "<i8",
+    "user_embeddings.npy": "<f4",
+    "item_embeddings.npy": "<f4",
+}
+IDS = {"user_ids.npy": "<i8"}
+SEEN = {"indptr": "<i8", "indices": "<i4"}
+FEATURES = {"names": "U", "embeddings": "<f4", "biases": "<f4"}
+
+
+@dataclass(frozen=True)
+class PublishedVersion:
+    """A published version, and what its run left behind as long as that has not expired.
+
+    Args:
+        store: the bucket.
+        manifest: of the version.
+    """
+
+    store: ObjectStore
+    manifest: Manifest
+
+    @classmethod
+    def of(cls, store: ObjectStore, dataset: str, version: str) -> "PublishedVersion":
+        """The version, by its manifest.
+
+        Raises:
+            NotFound: there is no such version.
+            ArtifactRefused: its manifest is not acceptable, of another schema for instance.
+        """
+        return cls(store, read_manifest(store, dataset, version))
+
+    @property
+    def warm_starts(self) -> int:
+        """How many warm starts in a row led to this version since the last full training."""
+        return int(self.manifest.model.model_dump().get("warm_starts", 0))
+
+    def contender(self) -> ScoredVersion:
+        """The version as something that scores.
+
+        Raises:
+            ArtifactRefused: a file is missing or not what the manifest says.
+        """
+        rows = self._published(ROWS)
+        return ScoredVersion(
+            IdMap(rows["user_ids.npy"]),
+            IdMap(rows["item_ids.npy"]),
+            Embeddings(rows["user_embeddings.npy"], rows["item_embeddings.npy"]),
+        )
+
+    def trained(self) -> Csr:
+        """What the version may have been trained on, in its rows.
+
+        Exactly, while its run's files are there; everything that its users had rated, after that.
+        """
+        files = self._run_files()
+        if files.has("split.npz"):
+            return Split.from_arrays(files.get_arrays("split.npz")).train_and_validation().csr()
+        seen = self._archive("seen.npz", SEEN)
+        n_users, n_items = (
+            len(self._published(ROWS)[name]) for name in ("user_ids.npy", "item_ids.npy")
+        )
+        ones = np.ones(len(seen["indices"]), dtype=np.int8)
+        return sp.csr_matrix((ones, seen["indices"], seen["indptr"]), shape=(n_users, n_items))
+
+    def named_model(self) -> NamedModel:
+        """The version's parameters by id, with Adagrad's state while its run's files are there.
+
+        Raises:
+            ArtifactRefused: a file is missing or not what the manifest says, or the model is of an
+                engine whose vectors are no start for WARP.
+        """
+        self._refuse_without_state()
+        rows, features = self._published(ROWS), self._archive("features.npz", FEATURES)
+        files = self._run_files()
+        if files.has("model.npz"):
+            model = Model.from_arrays(files.get_arrays("model.npz"))
+        else:
+            log.info("the champion's run has expired: going on without its Adagrad state")
+            model = _without_state(rows["user_embeddings.npy"], features)
+        return NamedModel(model, IdMap(rows["user_ids.npy"]), tuple(features["names"].tolist()))
+
+    def model_before_refit(self) -> NamedModel:
+        """The version's parameters as they were before its validation part was trained on, by id.
+
+        Raises:
+            ArtifactRefused: as ``named_model``, or the version's run has not kept them.
+        """
+        facts = self.manifest.model.model_dump()
+        validated = self.manifest.split.model_dump().get("validation_fraction", 0) > 0
+        if not (validated and facts.get("refit")):
+            return self.named_model()
+        self._refuse_without_state()
+        files = self._run_files()
+        if not files.has(BEFORE_REFIT):
+            raise ArtifactRefused(
+                BEFORE_REFIT,
+                "the champion's run did not keep it, or has expired; its published model was "
+                "trained on what this run validates",
+            )
+        model = Model.from_arrays(files.get_arrays(BEFORE_REFIT))
+        rows, features = self._published(IDS), self._archive("features.npz", FEATURES)
+        return NamedModel(model, IdMap(rows["user_ids.npy"]), tuple(features["names"].tolist()))
+
+    def _refuse_without_state(self) -> None:
+        engine = self.manifest.model.model_dump().get("engine")
+        if engine in ("spark-als", "ridge-svd"):
+            raise ArtifactRefused("model.npz", f"made by {engine}, no start for another engine")
+
+    def _run_files(self) -> RunFiles:
+        run = self.manifest.run
+        moment = datetime.fromisoformat(run.run_after)
+        return RunFiles(self.store, Run(self.manifest.dataset, run.dag_id, run.run_id, moment))
+
+    def _published(self, dtypes: dict[str, str]) -> Arrays:
+        with tempfile.TemporaryDirectory(prefix="recsys-") as home:
+            paths = fetch(self.store, self.manifest, Path(home), tuple(dtypes))
+            return {name: np.array(read_npy(paths[name], name, dtypes[name])) for name in dtypes}
+
+    def _archive(self, name: str, dtypes: dict[str, str]) -> Arrays:
+        with tempfile.TemporaryDirectory(prefix="recsys-") as home:
+            path = fetch(self.store, self.manifest, Path(home), (name,))[name]
+            return {key: np.array(array) for key, array in read_npz(path, name, dtypes).items()}
+
+
+def _without_state(users: NDArray[np.float32], features: Arrays) -> Model:
+    """A model from published vectors, Adagrad's sums as at the beginning."""
+    vectors, biases = users[:, :-2].copy(), users[:, -2].copy()
+    return Model(
+        user_embeddings=vectors,
+        user_biases=biases,
+        feature_embeddings=features["embeddings"],
+        feature_biases=features["biases"],
+        user_embedding_gradients=np.ones_like(vectors),
+        user_bias_gradients=np.ones_like(biases),
+        feature_embedding_gradients=np.ones_like(features["embeddings"]),
+        feature_bias_gradients=np.ones_like(features["biases"]),
+    )

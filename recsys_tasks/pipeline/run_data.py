@@ -1,0 +1,122 @@
+"""What the steps of a run leave for each other, read back as what it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from recsys_tasks.config.settings import TrainSettings
+from recsys_tasks.data.tables import MovieTable
+from recsys_tasks.evaluation.paired import ScoredVersion
+from recsys_tasks.evaluation.ranking import Counts, Shard
+from recsys_tasks.matrices.ids import IdMap
+from recsys_tasks.matrices.interactions import (
+    Csr,
+    Interactions,
+    ItemFeatures,
+    build_item_features,
+    seen_csr,
+)
+from recsys_tasks.matrices.split import Split
+from recsys_tasks.model.parameters import Model
+from recsys_tasks.model.representations import Embeddings
+from recsys_tasks.pipeline.run import RunFiles
+from recsys_tasks.report.examples import Titles
+
+SEEN = {"indptr": "<i8", "indices": "<i4"}
+"""The arrays of ``seen.npz``."""
+
+COUNTED = tuple(field.name for field in fields(Counts))
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The run's matrices and model, each read anew when it is asked for.
+
+    Args:
+        files: of the run.
+        refit: whether the model was fitted on train and validation together.
+    """
+
+    files: RunFiles
+    refit: bool
+
+    def users(self) -> IdMap:
+        """Users in the order of their rows."""
+        return IdMap(self.files.get_arrays("ids.npz")["users"])
+
+    def items(self) -> IdMap:
+        """Items in the order of their rows."""
+        return IdMap(self.files.get_arrays("ids.npz")["items"])
+
+    def titles(self) -> Titles:
+        """Titles and genres in the order of the items' rows."""
+        movies = self.files.get_json("movies.json")
+        return Titles(movies["titles"], movies["genres"])
+
+    def interactions(self) -> Interactions:
+        """Everything that counts as positive, before it is divided."""
+        return Interactions.from_arrays(self.files.get_arrays("interactions.npz"))
+
+    def features(self) -> ItemFeatures:
+        """The item features and their names."""
+        return ItemFeatures.from_arrays(self.files.get_arrays("features.npz"))
+
+    def features_for(self, settings: TrainSettings) -> Csr:
+        """The item features that a run with these settings trains on, CSR ``(n_items, n_features)``."""
+        titles = self.titles()
+        genres = tuple(tuple(tags) for tags in titles.genres)
+        movies = MovieTable(self.items().ids, tuple(titles.titles), genres)
+        return build_item_features(movies, settings.genres, settings.genre_weight_used).matrix
+
+    def seen(self) -> Csr:
+        """Everything that a user has rated, whatever the rating; its indices stay on disk."""
+        return seen_csr(**self.files.map_arrays("seen.npz", SEEN), n_items=len(self.items()))
+
+    def split(self) -> Split:
+        """Train, validation and test."""
+        return Split.from_arrays(self.files.get_arrays("split.npz"))
+
+    def model(self) -> Model:
+        """The fitted parameters."""
+        return Model.from_arrays(self.files.get_arrays("model.npz"))
+
+    def trained_on(self) -> Interactions:
+        """What the model was fitted on."""
+        parts = self.split()
+        return parts.train_and_validation() if self.refit else parts.train
+
+    def contender(self, embeddings: Embeddings) -> ScoredVersion:
+        """The candidate as something that scores, by id."""
+        return ScoredVersion(self.users(), self.items(), embeddings)
+
+    def keep_counts(self, shard: Shard, counted: Mapping[str, Counts]) -> str:
+        """Leaves what was counted for a shard of the users, by scorer, for ``counts``; its key."""
+        arrays = {
+            f"{scorer}.{name}": array
+            for scorer, counts in counted.items()
+            for name, array in vars(counts).items()
+        }
+        return self.files.put_arrays(_counts_name(shard), arrays)
+
+    def counts(self, shards: int) -> dict[str, Counts]:
+        """What was counted for everyone, by scorer.
+
+        Raises:
+            NotFound: a shard is missing.
+        """
+        every = [
+            self.files.get_arrays(_counts_name(Shard(number, shards))) for number in range(shards)
+        ]
+        scorers = {name.partition(".")[0] for name in every[0]}
+        return {
+            scorer: Counts.join(
+                [
+                    Counts(**{name: arrays[f"{scorer}.{name}"] for name in COUNTED})
+                    for arrays in every
+                ]
+            )
+            for scorer in sorted(scorers)
+        }
+
+
+def _counts_name(shard: Shard) -> str:
+    return f"evaluation/{shard.number:05d}-of-{shard.of:05d}.npz"

@@ -1,0 +1,498 @@
+"""The thirteen steps of a run, in order: what Airflow's tasks and ``recsys train`` both call.
+
+A step reads what it needs from the object store, computes, writes its results under the run's
+prefix, and returns a small reference. Any step may run again, in another process or on another
+machine: the same run writes the same keys and, with one thread, the same bytes.
+"""
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, cast
+
+import numpy as np
+
+from recsys_tasks.artifacts import canonical_json, keys
+from recsys_tasks.artifacts.manifest import REQUIRED, IndexFacts
+from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.config.settings import Settings
+from recsys_tasks.data.checks import TableFacts, check_data, refuse_broken
+from recsys_tasks.data.db.postgres import Database
+from recsys_tasks.data.load.ingest import ingest
+from recsys_tasks.data.source_policy import SourcePolicy
+from recsys_tasks.errors import DataCheckFailed, GateRejected, RecsysError, TrainingRefused
+from recsys_tasks.evaluation.evaluate import MODEL, count_shard, evaluate_all, validator
+from recsys_tasks.evaluation.gate import IndexFound, Verdict, judge, with_index
+from recsys_tasks.evaluation.ranking import Shard
+from recsys_tasks.matrices.interactions import Csr, Interactions, build_item_features
+from recsys_tasks.matrices.split import Split, split
+from recsys_tasks.model.engines.choice import engine_of
+from recsys_tasks.model.engines.history_map import SumPart, fit_history_map
+from recsys_tasks.model.engines.protocol import Fitted
+from recsys_tasks.model.memory import estimate_memory
+from recsys_tasks.model.representations import embedding_facts, fold
+from recsys_tasks.pipeline.dataset import read_dataset
+from recsys_tasks.pipeline.machine import available_memory
+from recsys_tasks.pipeline.outcome import (
+    FailureLookup,
+    nothing,
+    report_of_run,
+    report_of_version,
+    write_report,
+)
+from recsys_tasks.pipeline.published_version import BEFORE_REFIT
+from recsys_tasks.pipeline.run import Checkpoint, Run, RunFiles
+from recsys_tasks.pipeline.run_champion import RunChampion
+from recsys_tasks.pipeline.run_data import RunData
+from recsys_tasks.pipeline.step_list import ORDER as ORDER
+from recsys_tasks.pipeline.step_list import SHARDS
+from recsys_tasks.pipeline.step_log import StepLog, peak_mb, shard_task
+from recsys_tasks.pipeline.version_facts import data_facts, lineage, manifest_sections
+from recsys_tasks.publish import channels, golden, publisher
+from recsys_tasks.publish.index import build_index
+from recsys_tasks.publish.postgres_export import tables_follow
+from recsys_tasks.publish.version_files import Features, Items, Users, write_version
+from recsys_tasks.report import render_report
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+
+Reference = dict[str, Any]
+"""What a step returns: keys, names and a few numbers."""
+
+EXPORTED = tuple(name for name in REQUIRED if name != golden.NAME)
+"""Files of a version that earlier steps leave for ``publish``."""
+
+
+Step = Callable[Concatenate["Steps", P], Reference]
+
+
+def recorded(step: Step[P]) -> Step[P]:
+    """A step that says in the log what it does and made, and leaves its time, memory and fate."""
+    name, purpose = step.__name__, (step.__doc__ or "").partition("\n")[0]
+
+    @wraps(step)
+    def run(self: "Steps", /, *arguments: P.args, **keywords: P.kwargs) -> Reference:
+        began, notes = time.monotonic(), self.notes
+        task = name if name != SHARDS else shard_task(*arguments, **keywords)  # type: ignore[arg-type]  # its own two
+        log.info("%s: %s %s, version %s", task, purpose, self.run.dataset, self.run.version)
+        notes.begin(task)
+        try:
+            made = step(self, *arguments, **keywords)
+        except MemoryError as error:
+            refused = TrainingRefused(f"{name}: out of memory at {peak_mb()} MB ({error})")
+            notes.end(task, time.monotonic() - began, failure=str(refused))
+            raise refused from error
+        except RecsysError as error:
+            notes.end(task, time.monotonic() - began, failure=str(error))
+            raise
+        notes.end(task, seconds := time.monotonic() - began)
+        log.info("%s: done in %.1f s; %s", task, seconds, _in_words(made))
+        return made
+
+    return run
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The work of one run, over a database and a bucket.
+
+    Args:
+        settings: of the run.
+        run: its names.
+        database: where the tables are.
+        store: where everything that passes between steps lies, and where versions are published.
+        fold: folds the log lines written inside it, given a title.
+        sources: where input files may come from; None: from anywhere.
+    """
+
+    settings: Settings
+    run: Run
+    database: Database
+    store: ObjectStore
+    fold: Callable[[str], AbstractContextManager[Any]] = nullcontext
+    sources: SourcePolicy | None = None
+
+    @property
+    def files(self) -> RunFiles:
+        """The run's own files in the bucket."""
+        return RunFiles(self.store, self.run)
+
+    @property
+    def data(self) -> RunData:
+        """What earlier steps left."""
+        return RunData(self.files, self.settings.train.refit)
+
+    @property
+    def notes(self) -> StepLog:
+        """What each step left of its time, memory and fate."""
+        return StepLog(self.store, self.files.key("steps/"))
+
+    @property
+    def run_champion(self) -> RunChampion:
+        """The candidate beside the champion."""
+        return RunChampion(self.store, self.data, self.settings)
+
+    @recorded
+    def migrate(self) -> Reference:
+        """Makes or upgrades the dataset's schema."""
+        return {"schema": self.run.dataset, "revision": self.database.migrate(self.run.dataset)}
+
+    @recorded
+    def ingest(self) -> Reference:
+        """Loads the two files; without a source, what the tables hold is used."""
+        source = self.settings.source
+        if not (source.archive or source.movies or source.ratings):
+            log.info("no source is set: using what the tables hold")
+            self.files.put_json("ingest.json", {"files": [], "rejections": []})
+            return {"files": 0}
+        account = ingest(
+            self.database,
+            source,
+            self.run.dataset,
+            self.run.run_id,
+            lambda: self.store.access,
+            self.sources,
+        )
+        self.files.put_json("ingest.json", asdict(account))
+        return {
+            file.role: "already loaded"
+            if file.already_loaded
+            else f"{file.read} read, {file.loaded} loaded, {file.rejected} rejected, "
+            f"{file.duplicate} duplicate"
+            for file in account.files
+        }
+
+    @recorded
+    def fit_dataset(self) -> Reference:
+        """Turns the tables into id maps, interactions, seen items and item features."""
+        dataset, wanted = self.run.dataset, self.settings
+        with tempfile.TemporaryDirectory(prefix="recsys-") as home:
+            found = read_dataset(self.database, dataset, wanted, Path(home))
+            movies, gathered = found.movies, found.gathered
+            if not gathered.tally.ratings:
+                reason = f"the tables of {dataset} hold no ratings: load files with recsys ingest"
+                raise DataCheckFailed((reason,))
+            interactions = gathered.interactions
+            features = build_item_features(
+                movies, wanted.train.genres, wanted.train.genre_weight_used
+            )
+            facts = data_facts(gathered.tally, interactions, features, movies.title, wanted)
+            facts["files"] = lineage(found.files)
+            self._check(facts)
+            ids = {"users": gathered.users.ids, "items": found.items.ids}
+            self.files.put_arrays("ids.npz", ids)
+            self.files.put_arrays("interactions.npz", interactions.to_arrays())
+            self.files.put_file("seen.npz", found.seen)
+            self.files.put_arrays("features.npz", features.to_arrays())
+            self.files.put_json("movies.json", {"titles": movies.title, "genres": movies.genres})
+        return {name: facts[name] for name in ("users", "items", "ratings", "positives")}
+
+    @recorded
+    def split(self) -> Reference:
+        """Divides the interactions into train, validation and test."""
+        data = self.data
+        parts = split(data.interactions(), self.settings.split, data.users(), data.items())
+        self.files.put_arrays("split.npz", parts.to_arrays())
+        held = parts.validation
+        return {
+            "train": len(parts.train),
+            "validation": 0 if held is None else len(held),
+            "test": len(parts.test),
+        }
+
+    @recorded
+    def train(self) -> Reference:
+        """Fits the model, resuming from a checkpoint that an earlier try left."""
+        data = self.data
+        parts, features, seen = data.split(), data.features().matrix, data.seen()
+        wanted = self.settings.train
+        self._refuse_without_memory(parts, features.shape[1], seen.nnz)
+        validate = (
+            validator(parts, features, seen, self.settings.evaluate, wanted.validate_on)
+            if parts.validation is not None
+            else None
+        )
+        start, engine = self.run_champion.start(), engine_of(self.settings)
+        refits = parts.validation is not None and wanted.refit
+        history: list[dict[str, Any]] = []
+        fitted_on = parts.train
+        if engine.chooses or not refits:
+            with self.fold("epochs"):
+                kept = Checkpoint(self.files, "checkpoint.npz")
+                fitted = engine.fit(parts.train, features, validate, kept, start.fit)
+            history = _history(fitted)
+            engine = engine_of(self.settings.model_copy(update={"train": fitted.chosen}))
+            if refits and wanted.warm_start:
+                self.files.put_arrays(BEFORE_REFIT, fitted.model.to_arrays())
+        if refits:
+            fitted_on = parts.train_and_validation()
+            log.info("fitting on train and validation")
+            with self.fold("epochs of the refit"):
+                kept = Checkpoint(self.files, "refit_checkpoint.npz")
+                fitted = engine.fit(fitted_on, features, checkpoints=kept, start=start.refit)
+        self._keep_model(fitted, fitted_on, features)
+        facts = {"epochs": fitted.epochs, "history": history, "warm_starts": start.warm_starts}
+        width = {"components": fitted.model.user_embeddings.shape[1]}
+        self.files.put_json("training.json", facts | {"model": width | dict(fitted.facts)})
+        return {"model": self.files.key("model.npz"), "epochs": fitted.epochs}
+
+    @recorded
+    def evaluate_users(self, number: int, of: int) -> Reference:
+        """Ranks the test positives of one shard of the users, by every scorer, for ``evaluate``."""
+        shard = Shard(number, of)
+        embeddings = fold(self.data.model(), self.data.features().matrix)
+        counted = count_shard(
+            embeddings, self.data.split(), self.data.seen(), self.settings.evaluate, shard
+        )
+        counted |= self.run_champion.count(embeddings, shard)
+        self.data.keep_counts(shard, counted)
+        return {"shard": number, "of": of, "positives": len(counted[MODEL].test)}
+
+    @recorded
+    def evaluate(self, shards: int = 1) -> Reference:
+        """Measures the model and its baselines in every view, and compares it with the champion.
+
+        Args:
+            shards: how many ``evaluate_users`` has ranked the users in; 1: ranked here.
+        """
+        counted = self.data.counts(shards) if shards > 1 else None
+        embeddings = fold(self.data.model(), self.data.features().matrix)
+        evaluation = evaluate_all(
+            embeddings, self.data.split(), self.data.seen(), self.settings.evaluate, counted
+        )
+        compared = self.run_champion.comparison(embeddings, counted)
+        self.files.put_json("metrics.json", evaluation.metrics | {"champion": compared})
+        self.files.put_json("embedding_facts.json", embedding_facts(embeddings))
+        self.files.put_arrays("per_user.npz", evaluation.per_user)
+        self.files.put_json("examples.json", self.run_champion.examples(embeddings))
+        served = evaluation.metrics["test_served"]
+        popular = evaluation.metrics["baselines"]["popular"]["test_served"]
+        return {
+            "precision_at_5 as served": served.get("precision_at_5"),
+            "of the popular list": popular.get("precision_at_5"),
+        }
+
+    @recorded
+    def gate(self) -> Reference:
+        """Holds the candidate against the gate's rules.
+
+        Raises:
+            GateRejected: a rule failed; the verdict is written all the same.
+        """
+        verdict = judge(
+            self.files.get_json("metrics.json"),
+            self.files.get_json("embedding_facts.json"),
+            self.settings.gate,
+        )
+        return {"accepted": True, "rules": self._held(verdict)}
+
+    @recorded
+    def export_embeddings(self) -> Reference:
+        """Writes the version's files but the index: vectors, id maps, items, seen, popular list."""
+        ids, model, features = (
+            self.files.get_arrays("ids.npz"),
+            self.data.model(),
+            self.data.features(),
+        )
+        embeddings, seen, train = (
+            fold(model, features.matrix),
+            self.data.seen(),
+            self.data.trained_on(),
+        )
+        movies = self.files.get_json("movies.json")
+        users = Users(
+            ids=ids["users"],
+            embeddings=embeddings.users,
+            counts=np.bincount(train.row, minlength=train.shape[0]).astype(np.int32),
+            seen_indptr=seen.indptr.astype(np.int64),
+            seen_indices=seen.indices.astype(np.int32, copy=False),
+        )
+        items = Items(
+            ids=ids["items"],
+            embeddings=embeddings.items,
+            counts=np.bincount(train.col[train.is_positive], minlength=train.shape[1]).astype(
+                np.int32
+            ),
+            titles=movies["titles"],
+            genres=movies["genres"],
+        )
+        parts = Features(features.names, model.feature_embeddings, model.feature_biases)
+        with self._exchange() as folder:
+            write_version(folder, users, items, parts)
+        return {"users": list(embeddings.users.shape), "items": list(embeddings.items.shape)}
+
+    @recorded
+    def build_index(self) -> Reference:
+        """Builds the annoy index, chooses annoy or exact search to serve, and judges its recall and time.
+
+        Raises:
+            GateRejected: what serves finds too few of what a scan of all items does, or takes longer.
+        """
+        wanted, gate = self.settings.index.model_dump(), self.settings.gate
+        wanted["min_recall"] = max(wanted["min_recall"], gate.min_index_recall)
+        wanted["large"] = gate.index_latency_from
+        with self._exchange(
+            "item_embeddings.npy", "user_embeddings.npy", "user_counts.npy"
+        ) as here:
+            users = np.load(here / "user_embeddings.npy", allow_pickle=False)
+            counts = np.load(here / "user_counts.npy", allow_pickle=False)
+            items = np.load(here / "item_embeddings.npy", allow_pickle=False)
+            built = build_index(here / "items.ann", items, users[counts > 0], **wanted)
+        self.files.put_json("index.json", built.facts.model_dump(mode="json"))
+        self.files.put_json("index_seconds.json", list(built.seconds_per_query))
+        found = IndexFound(len(items), built.facts.served_recall, built.times_scan)
+        self.files.put_json("index_found.json", asdict(found))
+        judged = Verdict.of(self.files.get_json("gate.json"))
+        self._held(with_index(judged, found, self.settings.gate))
+        return {"search": built.facts.search, "recall_at_10": built.facts.served_recall}
+
+    @recorded
+    def publish(self) -> Reference:
+        """Seals the files with a manifest and brings the version into being."""
+        with self._exchange(*EXPORTED) as folder:
+            index = self.files.get_json("index.json")
+            golden.write_golden(folder, IndexFacts.model_validate(index))
+            metrics = self.files.get_json("metrics.json")
+            (folder / "metrics.json").write_bytes(canonical_json.to_bytes(metrics))
+            page = render_report(report_of_version(self.run_champion))
+            (folder / "report.html").write_text(page, encoding="utf-8")
+            sections = manifest_sections(self.files, self.settings, index, metrics)
+            manifest = publisher.seal(folder, sections)
+            digest = publisher.publish(
+                self.store, self.run.dataset, self.run.version, folder, manifest
+            )
+        return {
+            "manifest": keys.manifest(self.run.dataset, self.run.version),
+            "sha256": digest,
+            "files": len(manifest.files),
+        }
+
+    @recorded
+    def verify(self) -> Reference:
+        """Has a fresh process load the published version and replay its golden queries."""
+        publisher.verify_version(self.store, self.run.dataset, self.run.version)
+        return {"verified": keys.version(self.run.dataset, self.run.version)}
+
+    @recorded
+    def promote(self) -> Reference:
+        """Moves the champion's pointer to this version, and the tables of embeddings with it.
+
+        Raises:
+            PublishConflict: the champion is another one than this version was compared with.
+        """
+        dataset, version = self.run.dataset, self.run.version
+        by = f"{self.run.dag_id}/{self.run.run_id}"
+        lock = self.database.advisory_lock(channels.lock_name(dataset))
+        tables = tables_follow(self.database, self.store, self.settings.publish.write_postgres)
+        channels.promote_run(self.store, lock, dataset, version, by, follow=tables)
+        return channels.announcement(publisher.read_manifest(self.store, dataset, version))
+
+    def report(self, heard: FailureLookup = nothing) -> Reference:
+        """Writes what a person reads about the run, with whatever the steps left; returns what it came to.
+
+        Args:
+            heard: asked about the tasks of a step that left no note of its failure.
+        """
+        facts = report_of_run(self.run_champion, self.notes.read(), heard)
+        return write_report(self.files, facts)
+
+    def _keep_model(self, fitted: Fitted, train: Interactions, features: Csr) -> None:
+        """Writes the parameters, and what makes a vector of a history that the fit has not seen."""
+        embeddings, history = fold(fitted.model, features), train.weights().tocsr()
+        vectors = embeddings.users[:, :-2], embeddings.items[:, :-2]
+        sums = fitted.sums or SumPart.nothing(embeddings.n_items)
+        history_map = fit_history_map(sums, history, *vectors)
+        self.files.put_arrays("fold_in.npz", history_map.to_arrays())
+        self.files.put_arrays("model.npz", fitted.model.to_arrays())
+
+    def _held(self, verdict: Verdict) -> int:
+        """Keeps a verdict, and returns how many rules it has.
+
+        Raises:
+            GateRejected: a rule failed; the verdict is kept all the same.
+        """
+        self.files.put_json("gate.json", verdict.document())
+        for rule in verdict.rules:
+            log.info("%s %s: %s", "pass" if rule.passed else "FAIL", rule.name, rule.reason)
+        if not verdict.accepted:
+            raise GateRejected(verdict.reasons())
+        return len(verdict.rules)
+
+    def _check(self, facts: dict[str, Any]) -> None:
+        """Holds the tables against their bounds and the champion's sizes, and keeps what was found.
+
+        Raises:
+            DataCheckFailed: a bound is broken; the facts are written all the same, for the report.
+        """
+        champion, now = self.run_champion.manifest(), int(self.run.run_after.timestamp())
+        results = check_data(
+            cast(TableFacts, facts), champion and champion["data"], self.settings.checks, now
+        )
+        self.files.put_json("data.json", facts)
+        self.files.put_json("checks.json", [asdict(result) for result in results])
+        for result in results:
+            log.info("%s %s", "pass" if result.passed else "FAIL", result.reason)
+        if not facts["positives"]:
+            raise DataCheckFailed(
+                (
+                    f"there are no positive interactions: none of {facts['ratings']} ratings "
+                    f"reaches {self.settings.positives.threshold:g} stars",
+                )
+            )
+        refuse_broken(results)
+
+    def _refuse_without_memory(self, parts: Split, n_features: int, n_ratings: int) -> None:
+        """Refuses a training that the machine cannot carry, before it takes anything down."""
+        wanted = self.settings.train
+        estimate = estimate_memory(
+            parts.train.shape,
+            n_features,
+            len(parts.train_and_validation()) + len(parts.test),
+            n_ratings,
+            wanted,
+            self.settings.evaluate,
+            self.settings.spark,
+        )
+        free = wanted.memory_megabytes * 1_000_000 or available_memory()
+        log.info(
+            "needs about %.0f MB of memory, %.0f MB are free", estimate.total / 1e6, free / 1e6
+        )
+        estimate.refuse_beyond(free)
+
+    @contextmanager
+    def _exchange(self, *names: str) -> Iterator[Path]:
+        """A folder with some of the version's files; what is new in it afterwards is uploaded."""
+        with tempfile.TemporaryDirectory(prefix="recsys-") as home:
+            folder = Path(home)
+            for name in names:
+                self.store.download_file(self.files.key(f"files/{name}"), folder / name)
+            yield folder
+            for path in sorted(folder.iterdir()):
+                if path.name not in names:
+                    self.store.upload_file(path, self.files.key(f"files/{path.name}"))
+
+
+def _history(fitted: Fitted) -> list[dict[str, Any]]:
+    return [
+        {
+            "epoch": epoch.number,
+            "seconds": round(epoch.seconds, 3),
+            "validation": epoch.validation,
+            "train": epoch.train,
+        }
+        for epoch in fitted.history
+    ]
+
+
+def _in_words(made: Reference) -> str:
+    return ", ".join(
+        f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in made.items()
+    )

@@ -1,0 +1,118 @@
+"""What a manifest says about how a version came about: data, settings, code and libraries."""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.synthetic.catalogue import MARK
+from recsys_tasks.config.settings import Settings
+from recsys_tasks.data.checks import table_facts
+from recsys_tasks.data.tables import FileAccount, RatingTally
+from recsys_tasks.matrices.interactions import Interactions, ItemFeatures
+from recsys_tasks.matrices.split import split_facts
+from recsys_tasks.pipeline.run import RunFiles
+
+log = logging.getLogger(__name__)
+
+LIBRARIES = ("annoy", "lightfm-next", "numpy", "scipy")
+"""What a version's numbers depend on, beside Python and this project."""
+
+
+def data_facts(
+    tally: RatingTally,
+    interactions: Interactions,
+    features: ItemFeatures,
+    titles: Iterable[str],
+    settings: Settings,
+) -> dict[str, Any]:
+    """The manifest's ``data`` without its files: sizes and shares of what is trained on."""
+    return {
+        **table_facts(tally, settings.positives.threshold),
+        "weaker_positives": int((~interactions.is_positive).sum()),
+        "users_with_positives": len(np.unique(interactions.row[interactions.is_positive])),
+        "oldest_rating": tally.oldest,
+        "histogram": tally.histogram(),
+        "features": {
+            "rows": features.matrix.shape[0],
+            "columns": features.matrix.shape[1],
+            "elements": features.matrix.nnz,
+        },
+        "as_of": settings.positives.as_of,
+        "synthetic_movies": sum(title.startswith(MARK) for title in titles),
+    }
+
+
+def lineage(files: Iterable[FileAccount]) -> list[dict[str, Any]]:
+    """The manifest's ``data.files``: what was loaded behind the rows that are trained on."""
+    return [
+        {
+            "role": file.role,
+            "name": file.name,
+            "sha256": file.sha256,
+            "loaded": file.loaded,
+            "rejected": file.rejected,
+        }
+        for file in files
+    ]
+
+
+def manifest_sections(
+    files: RunFiles, settings: Settings, index: dict[str, Any], metrics: dict[str, Any]
+) -> dict[str, Any]:
+    """All sections of a manifest but ``files``, as JSON values; the same run gives the same."""
+    training = files.get_json("training.json")
+    return {
+        "dataset": files.run.dataset,
+        "version": files.run.version,
+        "run": files.run.document(),
+        "code": {"revision": code_revision()},
+        "libraries": library_versions(),
+        "model": {
+            **settings.train.model_dump(mode="json"),
+            "engine": settings.train.engine_used,
+            "epochs": training["epochs"],
+            "warm_starts": training["warm_starts"],
+            "reproducible": settings.train.threads == 1,
+            **training["model"],
+        },
+        "index": index,
+        "split": split_facts(settings.split),
+        "metrics": metrics,
+        "gate": files.get_json("gate.json"),
+        "data": files.get_json("data.json")
+        | {"positives_settings": settings.positives.model_dump(mode="json")},
+    }
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of Python, this project and the libraries that a version's numbers depend on."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    found = {name: metadata.version(name) for name in (*LIBRARIES, "recsys-tasks")}
+    return {"python": python, **found}
+
+
+def code_revision() -> str:
+    """``RECSYS_REVISION``, else the checkout's commit, else the installed version.
+
+    Never an error: hours of training must not be lost to a git that is missing or refuses.
+    """
+    if given := os.environ.get("RECSYS_REVISION"):
+        return given
+    checkout = Path(__file__).parents[1]
+    if not (checkout / ".git").exists():
+        return metadata.version("recsys-tasks")
+    # The owner of a mounted checkout is seldom the one who runs it.
+    trusted = ["-c", f"safe.directory={checkout}"]
+    command = ["git", *trusted, "-C", str(checkout), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError) as error:
+        log.warning("the manifest names the version instead of the commit: %s", error)
+        return f"{metadata.version('recsys-tasks')}, commit unknown"

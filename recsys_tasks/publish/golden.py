@@ -1,0 +1,122 @@
+"""Golden queries: questions with their answers, part of a version, asked again by whoever verifies it.
+
+They are answered from the files before publishing and compared after, on any machine and by any
+later reader. So they ask only what the files alone decide: exact scores of trained users, the
+popular list, cosines. Scores may differ by rounding, and two items that rounding cannot tell apart
+may change places. annoy may be searched harder or less hard than it was; most of what it found must
+be found again.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recsys_tasks.artifacts import canonical_json
+from recsys_tasks.artifacts.manifest import IndexFacts
+from recsys_tasks.artifacts.reader import READ, Artifacts, open_files
+from recsys_tasks.errors import ArtifactRefused
+from recsys_tasks.recommend.recommender import Recommendations, Recommender
+
+NAME = "golden.json"
+K = 10
+TOLERANCE = 1e-4
+"""Scores are sums of some hundred float32 products; another order of adding moves them by less."""
+
+FOUND_AGAIN = 0.7
+"""Share of what the index found that a later search of it must find again."""
+
+
+def write_golden(folder: Path, facts: IndexFacts) -> None:
+    """Asks the files of a version some questions and writes the answers beside them.
+
+    Args:
+        folder: every file of the version but the golden queries and the manifest.
+        facts: how the index was built, as the manifest will say.
+
+    Raises:
+        ArtifactRefused: the files do not open as a version.
+    """
+    paths = {name: folder / name for name in READ if name != NAME}
+    recommender = Recommender(open_files("", "", facts, paths))
+    answers = [
+        {"ask": question, **_plain(_ask(recommender, question))}
+        for question in _questions(recommender.artifacts)
+    ]
+    (folder / NAME).write_bytes(canonical_json.to_bytes(answers))
+
+
+def replay(recommender: Recommender, path: Path) -> int:
+    """Asks the golden queries again.
+
+    Returns:
+        how many there were.
+
+    Raises:
+        ArtifactRefused: an answer differs, or the file is not one of golden queries.
+    """
+    expected = canonical_json.from_bytes(path.read_bytes(), NAME)
+    if not isinstance(expected, list) or not expected:
+        raise ArtifactRefused(NAME, "holds no queries")
+    served_exactly = recommender.artifacts.index_facts.search == "exact"
+    for answer in expected:
+        try:
+            found = _plain(_ask(recommender, answer["ask"]))
+            same = _same(found, answer, exact=answer["ask"]["exact"] or served_exactly)
+        except (KeyError, TypeError, ValueError):
+            raise ArtifactRefused(NAME, f"not a query: {str(answer)[:80]}") from None
+        if not same:
+            raise ArtifactRefused(NAME, f"{answer['ask']} is answered otherwise: {found}")
+    return len(expected)
+
+
+def _questions(artifacts: Artifacts) -> list[dict[str, Any]]:
+    """Trained users, exactly and as they are served; a stranger; some movies."""
+    trained = np.flatnonzero(artifacts.user_counts > 0)
+    asked = [int(artifacts.user_ids[user]) for user in _spread(trained, 5)]
+    stranger = int(artifacts.user_ids[-1]) + 1
+    popular = artifacts.popular[artifacts.is_trained[artifacts.popular]]
+    movies = [int(artifacts.item_ids[row]) for row in _spread(popular, 3)]
+    return [
+        *({"about": "user", "id": user, "exact": True} for user in asked),
+        *({"about": "user", "id": user, "exact": False} for user in asked),
+        {"about": "user", "id": stranger, "exact": True},
+        *({"about": "movie", "id": movie, "exact": True} for movie in movies),
+    ]
+
+
+def _spread(rows: Any, n: int) -> list[int]:
+    return [
+        int(rows[i]) for i in np.unique(np.linspace(0, len(rows) - 1, n).astype(int)) if len(rows)
+    ]
+
+
+def _ask(recommender: Recommender, question: Mapping[str, Any]) -> Recommendations:
+    number, exact = int(question["id"]), bool(question["exact"])
+    ask: dict[str, Callable[[], Recommendations]] = {
+        "user": lambda: recommender.recommend(number, K, exact=exact),
+        "movie": lambda: recommender.similar(number, K),
+    }
+    return ask[question["about"]]()
+
+
+def _plain(answer: Recommendations) -> dict[str, Any]:
+    return {
+        "tier": answer.tier,
+        "movie_ids": [item.movie_id for item in answer.items],
+        "scores": [round(item.score, 6) for item in answer.items],
+    }
+
+
+def _same(found: Mapping[str, Any], expected: Mapping[str, Any], exact: bool) -> bool:
+    if found["tier"] != expected["tier"]:
+        return False
+    if len(found["movie_ids"]) != len(expected["movie_ids"]):
+        return False
+    again = len({*found["movie_ids"]} & {*expected["movie_ids"]})
+    if not exact:
+        return again >= FOUND_AGAIN * len(expected["movie_ids"])
+    return again >= len(expected["movie_ids"]) - 1 and np.allclose(
+        found["scores"], expected["scores"], rtol=TOLERANCE, atol=TOLERANCE
+    )

@@ -1,0 +1,168 @@
+"""A judged model's arrays as the files of a version, which need numpy and json to be read.
+
+Every file is a function of its content: the same arrays give the same bytes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys_tasks.artifacts import canonical_json
+from recsys_tasks.artifacts.manifest import FileFacts
+from recsys_tasks.artifacts.object_store import file_sha256
+from recsys_tasks.errors import ArtifactRefused
+
+POPULAR_LENGTH = 1000
+"""Items in the popular list: enough to fill a page for someone who has seen hundreds of them."""
+
+
+@dataclass(frozen=True)
+class Users:
+    """Every user of a version.
+
+    Args:
+        ids: int64 ``(n_users,)``, ascending and unique.
+        embeddings: float32 ``(n_users, components + 2)``, rows [vector, bias, 1].
+        counts: int32 ``(n_users,)``, training positives; 0 means that the vector is untrained.
+        seen_indptr: int64 ``(n_users + 1,)`` and
+        seen_indices: int32 ``(n_seen,)``, CSR of the items that each has rated, ascending in a row.
+    """
+
+    ids: NDArray[np.int64]
+    embeddings: NDArray[np.float32]
+    counts: NDArray[np.int32]
+    seen_indptr: NDArray[np.int64]
+    seen_indices: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Items:
+    """Every item of a version.
+
+    Args:
+        ids: int64 ``(n_items,)``, ascending and unique.
+        embeddings: float32 ``(n_items, components + 2)``, rows [vector, 1, bias].
+        counts: int32 ``(n_items,)``, training positives.
+        titles: one for each item.
+        genres: the genres of each item.
+    """
+
+    ids: NDArray[np.int64]
+    embeddings: NDArray[np.float32]
+    counts: NDArray[np.int32]
+    titles: Sequence[str]
+    genres: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Features:
+    """What an item is made of in the model, for items that it has never met.
+
+    Args:
+        names: ``movie:<id>`` and ``genre:<name>``, in the model's order.
+        embeddings: float32 ``(n_features, components)``.
+        biases: float32 ``(n_features,)``.
+    """
+
+    names: Sequence[str]
+    embeddings: NDArray[np.float32]
+    biases: NDArray[np.float32]
+
+
+def write_version(folder: Path, users: Users, items: Items, features: Features) -> None:
+    """Writes all files of a version but the index, the golden queries and the manifest.
+
+    Args:
+        folder: an existing folder, empty or with an earlier try's files.
+        users: rows of ``user_embeddings.npy``, ``user_ids.npy``, ``user_counts.npy``, ``seen.npz``.
+        items: rows of ``item_embeddings.npy``, ``item_ids.npy``, ``items.jsonl``, ``popular.json``.
+        features: ``features.npz``.
+
+    Raises:
+        ArtifactRefused: NaN or infinity in an embedding, ids out of order, lengths that differ.
+    """
+    _check(users, items, features)
+    _save(folder / "user_embeddings.npy", users.embeddings, np.float32)
+    _save(folder / "user_ids.npy", users.ids, np.int64)
+    _save(folder / "user_counts.npy", users.counts, np.int32)
+    _save(folder / "item_embeddings.npy", items.embeddings, np.float32)
+    _save(folder / "item_ids.npy", items.ids, np.int64)
+    _save_many(
+        folder / "seen.npz",
+        indptr=users.seen_indptr.astype(np.int64),
+        indices=users.seen_indices.astype(np.int32, copy=False),
+    )
+    _save_many(
+        folder / "features.npz",
+        names=np.asarray(features.names, dtype=np.str_),
+        embeddings=features.embeddings.astype(np.float32),
+        biases=features.biases.astype(np.float32),
+    )
+    lines = [canonical_json.to_bytes(line) for line in item_lines(items)]
+    (folder / "items.jsonl").write_bytes(b"".join(lines))
+    (folder / "popular.json").write_bytes(canonical_json.to_bytes(popular_list(items)))
+
+
+def item_lines(items: Items) -> list[dict[str, Any]]:
+    """What ``items.jsonl`` says of each item, in row order."""
+    return [
+        {"movie_id": int(movie), "title": title, "genres": list(genres), "positives": int(count)}
+        for movie, title, genres, count in zip(
+            items.ids, items.titles, items.genres, items.counts, strict=True
+        )
+    ]
+
+
+def popular_list(items: Items) -> list[dict[str, int]]:
+    """The items with most training positives, most first, the lower id first among equals."""
+    order = np.lexsort((items.ids, -items.counts.astype(np.int64)))[:POPULAR_LENGTH]
+    return [{"movie_id": int(items.ids[i]), "positives": int(items.counts[i])} for i in order]
+
+
+def describe(path: Path) -> FileFacts:
+    """What the manifest says of a file; dtype and shape where it is one array."""
+    dtype: str | None = None
+    shape: list[int] | None = None
+    if path.suffix == ".npy":
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        dtype, shape = str(array.dtype), list(array.shape)
+    return FileFacts(sha256=file_sha256(path), bytes=path.stat().st_size, dtype=dtype, shape=shape)
+
+
+def _check(users: Users, items: Items, features: Features) -> None:
+    n_users, n_items = len(users.ids), len(items.ids)
+    _same_length("user_counts.npy", users.counts, n_users)
+    _same_length("user_embeddings.npy", users.embeddings, n_users)
+    _same_length("seen.npz", users.seen_indptr, n_users + 1)
+    _same_length("item_embeddings.npy", items.embeddings, n_items)
+    _same_length("features.npz", features.embeddings, len(features.names))
+    if users.embeddings.shape[1] != items.embeddings.shape[1]:
+        raise ArtifactRefused("item_embeddings.npy", "another width than the users' embeddings")
+    for name, array in (
+        ("user_embeddings.npy", users.embeddings),
+        ("item_embeddings.npy", items.embeddings),
+        ("features.npz", features.embeddings),
+        ("features.npz", features.biases),
+    ):
+        if not np.isfinite(array).all():
+            raise ArtifactRefused(name, "holds NaN or infinity")
+    for name, ids in (("user_ids.npy", users.ids), ("item_ids.npy", items.ids)):
+        if not (np.diff(ids) > 0).all():
+            raise ArtifactRefused(name, "ids are not ascending and unique")
+
+
+def _same_length(name: str, rows: NDArray[Any], expected: int) -> None:
+    if len(rows) != expected:
+        raise ArtifactRefused(name, f"{len(rows)} rows, expected {expected}")
+
+
+def _save(path: Path, array: NDArray[Any], dtype: type) -> None:
+    np.save(path, np.ascontiguousarray(array, dtype=dtype), allow_pickle=False)
+
+
+def _save_many(path: Path, **arrays: NDArray[Any]) -> None:
+    np.savez(path, allow_pickle=False, **arrays)

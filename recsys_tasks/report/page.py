@@ -1,0 +1,199 @@
+"""The page itself: the verdict, the sections that the facts allow, and the template they go into."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from recsys_tasks.report import formatting
+from recsys_tasks.report.sections import data, quality, training
+
+ORDER = (
+    quality.quality,
+    quality.differences,
+    quality.slices,
+    quality.coverage,
+    quality.views,
+    training.training,
+    training.index,
+    data.data,
+    data.activity,
+    data.changes,
+)
+"""Sections above the example users, in order."""
+
+AFTER = (data.neighbours, training.timings, training.settings, training.lineage)
+"""Sections below them."""
+
+JUDGES = ("gate", "build_index")
+"""Steps whose failure the rules tell better, where a rule is not met."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The first thing that the page says."""
+
+    word: str
+    tone: str
+    """good, bad or open: the style that it is shown in"""
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of the gate, with the places of its bar in per cent of the bar's full width."""
+
+    name: str
+    value: str
+    bound: str
+    passed: bool
+    reason: str
+    start: float
+    filled: float
+    mark: float
+
+
+@dataclass(frozen=True)
+class Film:
+    """A line of a list."""
+
+    title: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """One user: lists of films by the list's heading."""
+
+    user: str
+    lists: dict[str, tuple[Film, ...]]
+
+
+def render_report(facts: Mapping[str, Any]) -> str:
+    """One HTML page of whatever is known of a run; needs no network and runs no script.
+
+    The same facts give the same text. Whatever is missing is left out, so an early failure has its
+    page too.
+
+    Args:
+        facts: a JSON-able dict. Every key may be missing:
+            ``run``: dataset, version, dag_id, run_id, run_after;
+            ``gate``, ``metrics``, ``index``, ``data``, ``code``, ``libraries``: as in the manifest;
+            ``metrics`` with standard_errors, intervals, slices, findings and the comparison with the
+            champion, as ``model.evaluation`` and ``model.champion`` make them; a rule may have a ``reason``;
+            ``index_seconds``: seconds of a query at each point of the index's curve;
+            ``index_found``: times_scan, a query's time in times of a scan of all items;
+            ``activity``: users and items by their number of ratings, and top_tenth;
+            ``champion``: its version and metrics;
+            ``history``: a dict an epoch: epoch, seconds, validation and train
+            (``train.validate_on``);
+            ``examples``: dicts with user_id and the lists liked, recommended, champion, each of
+            dicts with title, genres and score or rating;
+            ``neighbours``: dicts with title, before, now; ``changes``: dicts with name, before, now;
+            ``timings``: a dict a step: step, seconds, peak_mb, failure;
+            ``failures``: dicts with step and failure, in words, in the steps' order;
+            ``settings``: nested or flat.
+    """
+    run = facts.get("run") or {}
+    return _template().render(
+        dataset=run.get("dataset", ""),
+        version=run.get("version", ""),
+        verdict=judge(facts),
+        rules=sorted(map(rule_of, _rules(facts)), key=lambda rule: rule.passed),
+        above=[section for make in ORDER if (section := make(facts))],
+        examples=[example_of(example) for example in facts.get("examples") or []],
+        below=[section for make in AFTER if (section := make(facts))],
+    )
+
+
+def judge(facts: Mapping[str, Any]) -> Verdict:
+    """What became of the run, in a word, and why: what failed, in order."""
+    gate, failures = facts.get("gate") or {}, facts.get("failures") or []
+    if gate.get("accepted") is False:
+        others = [failure for failure in failures if failure.get("step") not in JUDGES]
+        return Verdict("Rejected", "bad", (*_reasons(facts), *map(_named, others)))
+    if failures:
+        first, *others = failures
+        judged = "Accepted, then failed" if gate else "Failed"
+        reasons = (str(first.get("failure")), *map(_named, others))
+        return Verdict(f"{judged} at {first.get('step')}", "bad", reasons)
+    if gate:
+        return Verdict("Accepted", "good", ("Every rule of the gate is met.",))
+    return Verdict("Not judged", "open", ("The run did not come to the gate.",))
+
+
+def rule_of(rule: Mapping[str, Any]) -> Rule:
+    """A rule with its bar, which goes from zero to the value; the mark is at the bound."""
+    value, bound = rule.get("value"), rule.get("bound")
+    known = [number for number in (value, bound) if formatting.is_number(number)]
+    place = _scale(known)
+    zero, end = place(0.0), place(value if formatting.is_number(value) else 0.0)
+    return Rule(
+        name=formatting.rule(str(rule.get("name", ""))),
+        value=formatting.measure(value),
+        bound=formatting.measure(bound),
+        passed=bool(rule.get("passed")),
+        reason=str(rule.get("reason", "")),
+        start=min(zero, end),
+        filled=round(abs(end - zero), 1),
+        mark=place(bound if formatting.is_number(bound) else 0.0),
+    )
+
+
+def example_of(example: Mapping[str, Any]) -> Example:
+    """The lists of one user that are there, under the words for them."""
+    headings = {
+        "liked": "rated highest",
+        "recommended": "recommended now",
+        "champion": "by the champion",
+    }
+    lists = {
+        heading: tuple(film_of(film) for film in example[name])
+        for name, heading in headings.items()
+        if example.get(name)
+    }
+    return Example(str(example.get("user_id", "")), lists)
+
+
+def film_of(film: Mapping[str, Any]) -> Film:
+    """A title with its genres, and the stars where it is a rating."""
+    genres = ", ".join(str(genre) for genre in film.get("genres") or [])
+    stars = f"{film['rating']:g} stars" if formatting.is_number(film.get("rating")) else ""
+    return Film(str(film.get("title", "")), "; ".join(part for part in (stars, genres) if part))
+
+
+def _rules(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return (facts.get("gate") or {}).get("rules") or []
+
+
+def _reasons(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    failed = [rule for rule in _rules(facts) if not rule.get("passed")]
+    return tuple(
+        str(rule.get("reason") or formatting.rule(str(rule.get("name")))) for rule in failed
+    )
+
+
+def _named(failure: Mapping[str, Any]) -> str:
+    return f"{failure.get('step')}: {failure.get('failure')}"
+
+
+def _scale(numbers: Sequence[float]) -> Callable[[float], float]:
+    """From a number to its place in per cent of a bar that holds zero, the numbers and some air."""
+    low, high = 1.2 * min(0.0, *numbers, 0.0), 1.2 * max(0.0, *numbers, 0.0)
+    width = high - low or 1.0
+    return lambda number: round(100 * (number - low) / width, 1)
+
+
+@cache
+def _template() -> Template:
+    """Everything that goes into the page is escaped, but the plots, which are made here."""
+    environment = Environment(
+        loader=PackageLoader("recsys_tasks.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html")

@@ -1,0 +1,76 @@
+"""What the doctor says of what it finds."""
+
+import pytest
+
+from recsys_tasks.config.connections import Connections
+from recsys_tasks.devstack import doctor
+from recsys_tasks.pipeline.cost_model import Size, predict
+
+
+def test_too_little_memory_is_a_warning_with_both_numbers(monkeypatch):
+    monkeypatch.setattr(doctor, "available_memory", lambda: 1_000_000_000)
+    needed = max(cost.megabytes for cost in predict(Size.like_movielens(25_000_095))) / 1000
+    finding = doctor.check_memory(25_000_095)
+    assert (finding.state, finding.found) == (
+        "warning",
+        f"1.0 GB free; 25,000,095 ratings need about {needed:.1f} GB",
+    )
+
+
+def test_time_beyond_what_was_measured_is_called_extrapolated():
+    assert "extrapolated" in doctor.check_time(10**9).found
+    assert "extrapolated" not in doctor.check_time(10**6).found
+
+
+def test_a_missing_compiler_is_named(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler -O3")
+    finding = doctor.check_compiler()
+    assert (finding.state, finding.found) == ("missing", "no no-such-compiler")
+
+
+def test_a_database_that_refuses_is_missing_and_one_not_set_is_a_warning():
+    (refused,) = doctor.check_database(
+        Connections({"RECSYS_DB_URL": "postgresql://a:b@127.0.0.1:1/c"})
+    )
+    (unset,) = doctor.check_database(Connections({}))
+    assert (refused.state, unset.state) == ("missing", "warning")
+
+
+@pytest.mark.parametrize(
+    ("placement", "found"),
+    [
+        ('{"trian": {"queue": "train"}}', "trian (is train meant?)"),
+        ('{"zzz": {}, "train": {}}', "zzz"),
+        ("{", "it is not JSON"),
+    ],
+)
+def test_a_placement_with_a_typo_is_a_warning_that_names_it(placement, found, monkeypatch):
+    monkeypatch.setenv("RECSYS_PLACEMENT", placement)
+    (finding,) = doctor.check_placement(doctor.project_folder() / "dags")
+    assert finding.state == "warning"
+    assert finding.found.endswith(found)
+
+
+def test_a_placement_of_tasks_that_exist_is_well_and_none_is_not_spoken_of(monkeypatch):
+    dags = doctor.project_folder() / "dags"
+    monkeypatch.delenv("RECSYS_PLACEMENT", raising=False)
+    assert list(doctor.check_placement(dags)) == []
+    monkeypatch.setenv("RECSYS_PLACEMENT", '{"train": {"queue": "train"}, "attempt": {}}')
+    assert [finding.state for finding in doctor.check_placement(dags)] == ["ok"]
+
+
+@pytest.mark.services
+def test_the_embedded_store_ignores_conditions_and_keeps_no_probe(bucket):
+    from recsys_tasks.artifacts.object_store import ObjectStore
+
+    connections = Connections(
+        {
+            "RECSYS_S3_ENDPOINT": bucket.endpoint,
+            "RECSYS_S3_BUCKET": bucket.bucket,
+            "AWS_ACCESS_KEY_ID": bucket.access_key,
+            "AWS_SECRET_ACCESS_KEY": bucket.secret_key,
+        }
+    )
+    states = {finding.name: finding.state for finding in doctor.check_store(connections)}
+    assert states == {"S3": "ok", "S3 If-None-Match": "warning", "S3 If-Match": "warning"}
+    assert ObjectStore(bucket).list("") == ()

@@ -1,0 +1,174 @@
+"""Every engine keeps the one protocol, and a blend is the sum of its halves."""
+
+import numpy as np
+import pytest
+
+from recsys_tasks.config.settings import EvaluateSettings, Settings, TrainSettings
+from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.model.engines.blend import mean_spread
+from recsys_tasks.model.engines.history_map import SumPart, fit_history_map
+from recsys_tasks.model.engines.protocol import Scored
+from recsys_tasks.model.fit import fit
+from recsys_tasks.model.memory import estimate_memory
+from recsys_tasks.model.representations import fold
+
+
+class Shelves:
+    """Keeps checkpoints in memory, one for each part; breaks off after some saves."""
+
+    def __init__(self, kept=None, name="", dies_after=None):
+        self.kept = {} if kept is None else kept
+        self.name, self.dies_after = name, dies_after
+
+    def part(self, name):
+        return Shelves(self.kept, name, self.dies_after)
+
+    def save(self, epoch, arrays):
+        self.kept[self.name] = {key: np.copy(array) for key, array in arrays.items()}
+        if (self.name, epoch) == self.dies_after:
+            raise KeyboardInterrupt
+
+    def load(self):
+        return self.kept.get(self.name)
+
+
+def settings_for(engine, **changes):
+    narrow = {"train.ridge_svd.components": 24, "train.components": 8, "train.epochs": 2}
+    overrides = {"train.engine": engine, "train.patience": 0, **narrow, **changes}
+    return Settings.load(overrides=overrides).train
+
+
+def embeddings_of(case, engine, **changes):
+    found = fit(case.split.train, case.features, settings_for(engine, **changes))
+    return found, fold(found.model, case.features)
+
+
+def same(one, other):
+    theirs = other.to_arrays()
+    return all(array.tobytes() == theirs[name].tobytes() for name, array in one.to_arrays().items())
+
+
+@pytest.mark.parametrize("engine", ["lightfm", "recsys", "ridge-svd", "blend"])
+def test_every_engine_makes_a_model_that_repeats_itself(fitted, engine):
+    found, embeddings = embeddings_of(fitted, engine)
+
+    assert found.model.is_finite()
+    assert embeddings.users.shape[1] == settings_for(engine).width + 2
+    assert same(found.model, fit(fitted.split.train, fitted.features, found.chosen).model)
+
+
+@pytest.mark.parametrize("engine", ["lightfm", "recsys", "ridge-svd", "blend"])
+def test_every_engine_scores_what_it_made_on_the_validation_part(fitted, engine):
+    asked = []
+
+    def validate(model):
+        asked.append(model.user_embeddings.shape[1])
+        return Scored(0.5)
+
+    found = fit(fitted.split.train, fitted.features, settings_for(engine), validate)
+
+    assert asked[-1] == found.model.user_embeddings.shape[1]
+
+
+@pytest.mark.parametrize("engine", ["recsys", "ridge-svd", "blend"])
+def test_every_engine_refuses_to_train_on_nothing(fitted, engine):
+    nothing = fitted.split.train.take(np.arange(0))
+
+    with pytest.raises(TrainingRefused, match="no positive interactions"):
+        fit(nothing, fitted.features, settings_for(engine))
+
+
+@pytest.mark.parametrize(
+    ("engine", "dies_after"),
+    [("ridge-svd", ("", 3)), ("blend", ("warp", 1)), ("blend", ("ridge", 5))],
+)
+def test_a_retry_resumes_and_ends_in_the_same_bytes(fitted, engine, dies_after):
+    wanted, shelves = settings_for(engine), Shelves(dies_after=dies_after)
+    whole = fit(fitted.split.train, fitted.features, wanted)
+    with pytest.raises(KeyboardInterrupt):
+        fit(fitted.split.train, fitted.features, wanted, checkpoints=shelves)
+
+    again = Shelves(shelves.kept)
+    assert same(fit(fitted.split.train, fitted.features, wanted, None, again).model, whole.model)
+
+
+def test_a_checkpoint_of_other_settings_is_not_resumed_from(fitted):
+    shelves = Shelves()
+    fit(fitted.split.train, fitted.features, settings_for("ridge-svd"), None, shelves)
+    other = settings_for("ridge-svd", **{"train.ridge_svd.ridge": 50.0})
+
+    resumed = fit(fitted.split.train, fitted.features, other, None, shelves)
+
+    assert same(resumed.model, fit(fitted.split.train, fitted.features, other).model)
+
+
+@pytest.mark.parametrize("name", ["fingerprint", "number", "block"])
+def test_a_damaged_checkpoint_of_passes_begins_the_fit_anew(fitted, name):
+    wanted, shelves = settings_for("ridge-svd"), Shelves()
+    whole = fit(fitted.split.train, fitted.features, wanted, None, shelves)
+    del shelves.kept[""][name]
+
+    again = fit(fitted.split.train, fitted.features, wanted, None, shelves)
+
+    assert same(again.model, whole.model)
+
+
+def test_a_blends_scores_are_warps_and_ridge_svds_at_warps_spread(fitted):
+    found, blended = embeddings_of(fitted, "blend", **{"train.blend.warp_weight": 2.0})
+    _, warp = embeddings_of(fitted, "recsys")
+    _, ridge = embeddings_of(fitted, "ridge-svd")
+    users = np.unique(fitted.split.train.row).astype(np.int32)
+
+    rest = blended.scores(users) - warp.scores(users)
+
+    np.testing.assert_allclose(
+        rest, found.facts["ridge_scale"] * ridge.scores(users), rtol=1e-3, atol=1e-3
+    )
+    spreads = rest.std(axis=1).mean(), warp.scores(users).std(axis=1).mean()
+    assert spreads[1] / spreads[0] == pytest.approx(2.0, rel=1e-3)
+
+
+def test_the_spread_of_scores_is_that_of_the_scores_themselves():
+    random = np.random.default_rng(0)
+    users, items = random.normal(1, 2, (50, 6)), random.normal(-1, 3, (80, 6))
+
+    found = mean_spread(users.astype(np.float32), items.astype(np.float32))
+
+    assert found == pytest.approx((users @ items.T).std(axis=1).mean(), rel=1e-5)
+
+
+def test_a_blend_carries_warps_half_on_to_a_later_fit(fitted):
+    blended, _ = embeddings_of(fitted, "blend")
+    warp, _ = embeddings_of(fitted, "recsys")
+
+    assert same(blended.model.with_state(), warp.model)
+
+
+def test_a_history_makes_the_vector_that_the_trained_user_has(fitted):
+    found, embeddings = embeddings_of(fitted, "ridge-svd")
+    history = fitted.split.train.weights().tocsr()
+    vectors = embeddings.users[:, :-2], embeddings.items[:, :-2]
+    history_map = fit_history_map(found.sums, history, *vectors)
+
+    np.testing.assert_allclose(history_map.users(history, vectors[1]), vectors[0], atol=1e-4)
+
+
+def test_a_mean_of_items_leads_near_the_vectors_that_warp_trained(fitted):
+    _, embeddings = embeddings_of(fitted, "recsys", **{"train.epochs": 10})
+    history = fitted.split.train.weights().tocsr()
+    users, items = embeddings.users[:, :-2], embeddings.items[:, :-2]
+    nothing = SumPart.nothing(embeddings.n_items)
+
+    found = fit_history_map(nothing, history, users, items).users(history, items)
+
+    trained = np.diff(history.indptr) > 4
+    left = ((found - users)[trained] ** 2).sum()
+    assert left < 0.5 * ((users - users[trained].mean(axis=0))[trained] ** 2).sum()
+
+
+def test_a_refusal_for_memory_names_the_components_of_ridge_svd():
+    wide = TrainSettings(engine="ridge-svd", ridge_svd={"components": 2048})
+    estimate = estimate_memory((10**6, 10**6), 10**6, 10**7, 10**8, wide, EvaluateSettings())
+
+    with pytest.raises(TrainingRefused, match=r"train\.ridge_svd\.components"):
+        estimate.refuse_beyond(8_000_000_000)

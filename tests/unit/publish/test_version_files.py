@@ -1,0 +1,80 @@
+"""Files are functions of their content, and nonsense is not written."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_version import make_features, make_items, make_users
+
+from recsys_tasks.errors import ArtifactRefused
+from recsys_tasks.publish.version_files import Features, Items, Users, popular_list, write_version
+
+RNG = np.random.default_rng(1)
+ITEMS = make_items(RNG, 30, 4)
+USERS = make_users(RNG, 12, 30, 4)
+FEATURES = make_features(RNG, ITEMS, 4)
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_version(tmp_path / name, USERS, ITEMS, FEATURES)
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert len(files) == 9
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_every_array_opens_without_pickle_in_the_promised_dtype(tmp_path: Path) -> None:
+    write_version(tmp_path, USERS, ITEMS, FEATURES)
+    promised = {
+        "user_embeddings.npy": "float32",
+        "item_embeddings.npy": "float32",
+        "user_ids.npy": "int64",
+        "item_ids.npy": "int64",
+        "user_counts.npy": "int32",
+    }
+    for name, dtype in promised.items():
+        assert np.load(tmp_path / name, allow_pickle=False).dtype == dtype
+    with np.load(tmp_path / "features.npz", allow_pickle=False) as features:
+        assert features["names"].tolist() == list(FEATURES.names)
+
+
+def test_the_popular_list_is_ordered_by_positives_then_by_id() -> None:
+    items = replace(ITEMS, counts=np.array([3] * 10 + [9] * 10 + [0] * 10, np.int32))
+    listed = [entry["movie_id"] for entry in popular_list(items)]
+    assert listed == [*items.ids[10:20], *items.ids[:10], *items.ids[20:]]
+
+
+def bent(users: Users, items: Items, features: Features, how: str) -> tuple[Users, Items, Features]:
+    nan = np.full_like(items.embeddings, np.nan)
+    return {
+        "nan items": (users, replace(items, embeddings=nan), features),
+        "inf users": (replace(users, embeddings=users.embeddings * np.inf), items, features),
+        "nan features": (users, items, replace(features, biases=features.biases * np.nan)),
+        "unsorted ids": (replace(users, ids=users.ids[::-1]), items, features),
+        "ids twice": (users, replace(items, ids=items.ids * 0), features),
+        "short counts": (replace(users, counts=users.counts[1:]), items, features),
+        "other width": (users, replace(items, embeddings=items.embeddings[:, 1:]), features),
+    }[how]
+
+
+@pytest.mark.parametrize(
+    ("how", "name"),
+    [
+        ("nan items", "item_embeddings.npy"),
+        ("inf users", "user_embeddings.npy"),
+        ("nan features", "features.npz"),
+        ("unsorted ids", "user_ids.npy"),
+        ("ids twice", "item_ids.npy"),
+        ("short counts", "user_counts.npy"),
+        ("other width", "item_embeddings.npy"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_nonsense_is_refused_before_a_file_is_written(tmp_path: Path, how: str, name: str) -> None:
+    with pytest.raises(ArtifactRefused) as refused:
+        write_version(tmp_path, *bent(USERS, ITEMS, FEATURES, how))
+    assert refused.value.name == name
+    assert list(tmp_path.iterdir()) == []

@@ -39,7 +39,7 @@ browser: $(READY)  ## the pages in chromium, which must be installed; writes the
 	SCREENSHOTS=docs/images .venv/bin/python -m pytest tests/browser
 
 bench: $(READY)  ## this project against the article's code
-	@.venv/bin/recsys bench
+	@.venv/bin/python -m benchmarks compare
 
 requirements.txt: uv.lock  ## export the lock for pip users and for the image, without the sample's package
 	@{ echo "# Exported from uv.lock by \`make requirements.txt\`: for pip users and the image. Never edit it."; \

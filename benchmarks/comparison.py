@@ -70,7 +70,7 @@ class Step:
     two_threads: tuple[Cost, Cost] | None = None
 
     def document(self) -> dict[str, Any]:
-        """The step as ``recsys bench --json`` prints it."""
+        """The step as ``python -m benchmarks compare --json`` prints it."""
         two = {"two_threads": _sides(*self.two_threads)} if self.two_threads else {}
         return {
             "name": self.name,

@@ -21,7 +21,7 @@ _ROWS_AT_ONCE = 1_000_000
 _README = """\
 SYNTHETIC ratings. Nobody gave them and the movies do not exist.
 
-Made by `recsys generate --scale {scale} --seed {seed}`: {users:,} users, {movies:,} movies,
+Made by `python -m benchmarks generate --scale {scale} --seed {seed}`: {users:,} users, {movies:,} movies,
 {ratings:,} ratings in the columns of MovieLens. Their counts, histogram, activity, popularity,
 genres and times follow what GroupLens published about MovieLens 25M; tastes are drawn, not
 observed. Good for measuring speed and memory and for testing; no finding about people or films

@@ -1,6 +1,6 @@
-"""Makes docs/benchmarks.md's tables and docs/benchmarks.svg from what `recsys bench --json` printed.
+"""Makes docs/benchmarks.md's tables and docs/benchmarks.svg from what `python -m benchmarks compare --json` printed.
 
-    .venv/bin/recsys bench --scale 0.1 --json > docs/benchmarks/scale-0.1.json
+    .venv/bin/python -m benchmarks compare --scale 0.1 --json > docs/benchmarks/scale-0.1.json
     .venv/bin/python -m benchmarks.page
 
 Replaces what stands between the page's two marks, and nothing else.

@@ -14,7 +14,9 @@ from recsys_tasks.devstack.postgres import start_postgres
 
 
 @contextmanager
-def ground(scale: float, seed: int, progress: Callable[[str], None]) -> Iterator[tuple[str, Path]]:
+def prerequisites(
+    scale: float, seed: int, progress: Callable[[str], None]
+) -> Iterator[tuple[str, Path]]:
     """The database's URL and the folder with movies.csv and ratings.csv; both gone afterwards."""
     home = database_home(state_folder(stack_home()))
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=home))

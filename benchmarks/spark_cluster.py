@@ -14,8 +14,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from quality import Prepared, prepare, read, seeded
-
+from benchmarks.quality import Prepared, prepare, read, seeded
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.evaluation.baselines import popular
 from recsys_tasks.evaluation.evaluate import EvaluationTask, measure_scorer

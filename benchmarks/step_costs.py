@@ -27,9 +27,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.prerequisites import ground
+from benchmarks.compare import _machine
+from benchmarks.prerequisites import prerequisites
 from recsys_tasks.artifacts.object_store import ObjectStore
-from recsys_tasks.cli.bench import _machine
 from recsys_tasks.config.connections import Connections
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.db.postgres import Database
@@ -88,7 +88,7 @@ def services(scale: float, dataset: str) -> Iterator[tuple[dict[str, str], dict[
     if dataset:
         yield {**os.environ, **Connections.find().values}, {}
         return
-    with ground(scale, 42, say) as (url, folder):
+    with prerequisites(scale, 42, say) as (url, folder):
         server = start_s3(folder, secrets.token_hex(8), secrets.token_hex(20), "recsys")
         access = server.access
         try:

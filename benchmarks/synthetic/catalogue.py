@@ -6,12 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.synthetic import published
+from recsys_tasks.data.tables import SYNTHETIC_TITLE
 
 LABELS = tuple(published.MOVIES_OF_A_GENRE)
 """The 20 genre labels, in the order of the columns of ``Catalogue.genres``."""
-
-MARK = "Synthetic: "
-"""How every title begins: the mark stays with the rows, whoever copies or loads the files."""
 
 _FIRST = "Silent Crimson Hidden Paper Northern Broken Golden Last Electric Hollow Second Velvet"
 _SECOND = "Harbor Garden Mirror Letters Frontier Orchard Signal Winter Carnival Bridge Engine River"
@@ -32,7 +30,7 @@ class Catalogue:
         """An invented title for each movie, marked as such, with its year in brackets as in MovieLens."""
         first, second = _FIRST.split(), _SECOND.split()
         return [
-            f"{MARK}{first[i % 12]} {second[i // 12 % 12]} {i}{_TAILS[i % len(_TAILS)]} ({year})"
+            f"{SYNTHETIC_TITLE}{first[i % 12]} {second[i // 12 % 12]} {i}{_TAILS[i % len(_TAILS)]} ({year})"
             for i, year in zip(self.movie_id.tolist(), years.tolist(), strict=True)
         ]
 

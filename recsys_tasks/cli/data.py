@@ -1,4 +1,4 @@
-"""``fetch``, ``generate``, ``migrate``, ``ingest``: from files somewhere to rows in the tables."""
+"""``fetch``, ``migrate``, ``ingest``: from files somewhere to rows in the tables."""
 
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
@@ -40,31 +40,13 @@ which fault leads to what.
 
 
 def add_commands(commands: Subcommands) -> None:
-    """Adds the four commands."""
+    """Adds the three commands."""
     fetching = add_command(
         commands, "fetch", fetch, "bring a dataset here", FETCH_EXAMPLES, needs_dataset=False
     )
     fetching.add_argument("name", metavar="NAME", help="a name below, or an address")
     fetching.add_argument(
         "--out", type=Path, metavar="DIR", help="folder (default: datasets in the stack's folder)"
-    )
-    generating = add_command(
-        commands,
-        "generate",
-        generate_files,
-        "write synthetic ratings at the shape of MovieLens 25M",
-        "example:\n  recsys generate --scale 0.01 --seed 1 --out synthetic",
-        needs_dataset=False,
-    )
-    generating.add_argument(
-        "--scale", type=float, required=True, metavar="S", help="1: 162,541 users; scaled by users"
-    )
-    generating.add_argument("--seed", type=int, default=42, metavar="N", help="default: 42")
-    generating.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder")
-    generating.add_argument(
-        "--check",
-        action="store_true",
-        help="read the files back and compare them with MovieLens 25M's published figures",
     )
     migrating = add_command(
         commands,
@@ -118,28 +100,6 @@ def fetch(arguments: Namespace) -> Answer:
     facts = {"archive": str(path), "sha256": file_digest(path, "sha256")}
     text = f"{path}\nsha256 {facts['sha256']}\nnext: recsys ingest --archive {path}"
     return Answer({"name": arguments.name, **facts}, text)
-
-
-def generate_files(arguments: Namespace) -> Answer:
-    """Writes a synthetic dataset and, where asked to, compares it with the published figures."""
-    import logging
-
-    from benchmarks.generate import generate
-    from benchmarks.synthetic.check import check
-
-    progress = logging.getLogger(__name__).info
-    made = generate(arguments.scale, arguments.seed, arguments.out, progress)
-    facts = check(arguments.out) if arguments.check else ()
-    document = asdict(made) | {
-        "folder": str(made.folder),
-        "facts": [asdict(fact) | {"holds": fact.holds} for fact in facts],
-    }
-    text = (
-        f"{made.folder}: {made.users:,} users, {made.movies:,} movies, {made.ratings:,} ratings,"
-        " all synthetic"
-    )
-    lines = [text, *map(str, facts)]
-    return Answer(document, "\n".join(lines), 0 if all(fact.holds for fact in facts) else 3)
 
 
 def migrate(arguments: Namespace) -> Answer:

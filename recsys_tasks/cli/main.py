@@ -16,7 +16,7 @@ from recsys_tasks.cli import Answer, dataset_of
 from recsys_tasks.errors import RecsysError, SettingsError
 from recsys_tasks.redaction import redacted
 
-THEMES = ("stack", "demo", "data", "train", "tune", "versions", "ask", "bench", "doctor")
+THEMES = ("stack", "demo", "data", "train", "tune", "versions", "ask", "doctor")
 """Modules of ``recsys_tasks.cli``, in the order in which ``--help`` lists their commands."""
 
 EXTRAS = {
@@ -35,8 +35,13 @@ EXTRAS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code; a refused input or model is one line on stderr."""
-    arguments = parser().parse_args(argv)
+    """Runs one command of ``recsys`` and returns its exit code."""
+    return run(parser(), argv)
+
+
+def run(whole: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> int:
+    """Runs one command of a parser; a refused input or model is one line on stderr."""
+    arguments = whole.parse_args(argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # seven lines at import
     try:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+SYNTHETIC_TITLE = "Synthetic: "
+"""How the title of every generated movie begins, so that a manifest can count them."""
+
 
 @dataclass(frozen=True)
 class RatingTable:

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.synthetic.catalogue import MARK
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.checks import table_facts
-from recsys_tasks.data.tables import FileAccount, RatingTally
+from recsys_tasks.data.tables import SYNTHETIC_TITLE, FileAccount, RatingTally
 from recsys_tasks.matrices.interactions import Interactions, ItemFeatures
 from recsys_tasks.matrices.split import split_facts
 from recsys_tasks.pipeline.run import RunFiles
@@ -45,7 +44,7 @@ def data_facts(
             "elements": features.matrix.nnz,
         },
         "as_of": settings.positives.as_of,
-        "synthetic_movies": sum(title.startswith(MARK) for title in titles),
+        "synthetic_movies": sum(title.startswith(SYNTHETIC_TITLE) for title in titles),
     }
 
 

@@ -93,7 +93,7 @@ def test_migrate_says_the_revision_and_finds_nothing_to_do_again(
     assert versions == [("0001",)]
 
 
-@pytest.mark.parametrize("command", ["fetch", "generate", "migrate", "ingest"])
+@pytest.mark.parametrize("command", ["fetch", "migrate", "ingest"])
 def test_help_teaches_by_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([command, "--help"])

@@ -1,13 +1,13 @@
-"""`recsys bench` runs every step both ways and finds equal what is claimed equal; no times here."""
+"""`python -m benchmarks compare` runs every step both ways and finds equal what is claimed equal; no times here."""
 
 from pathlib import Path
 
 import pytest
 
+from benchmarks.compare import table
 from benchmarks.comparison import Bench, Step
 from benchmarks.cost import Cost, cost_of
 from benchmarks.generate import generate
-from recsys_tasks.cli.bench import table
 
 NAMES = [
     "load_ratings",

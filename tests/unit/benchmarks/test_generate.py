@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from benchmarks.__main__ import main
 from benchmarks.generate import generate
 from benchmarks.synthetic import published
 from benchmarks.synthetic.activity import ratings_of_movies, ratings_of_users
 from benchmarks.synthetic.check import Fact, check
-from recsys_tasks.cli.main import main
 from recsys_tasks.errors import SettingsError
 
 SMALL = 0.01

@@ -1,4 +1,4 @@
-"""``bench``: this project against the article's code, step by step, in one run."""
+"""``compare``: this project against the article's code, step by step, in one run."""
 
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 EXAMPLES = """
 examples:
-  recsys bench                        1,625 users, a minute or two
-  recsys bench --scale 0.1 --json     16,254 users, as JSON
-  recsys bench --scale 1 --full       MovieLens 25M's size, nothing scaled up but the epochs: hours
+  python -m benchmarks compare                        1,625 users, a minute or two
+  python -m benchmarks compare --scale 0.1 --json     16,254 users, as JSON
+  python -m benchmarks compare --scale 1 --full       MovieLens 25M's size, nothing scaled up but the epochs: hours
 
 The data are synthetic, at the shape of MovieLens 25M. Both sides run in this process, one after
-the other, against a Postgres of the bench's own, which is gone afterwards. What is measured on a
+the other, against a Postgres of the comparison's own, which is gone afterwards. What is measured on a
 sample of the article's side is scaled up, and the notes say so. Only ratios mean anything. "of CPU"
 is the ratio of processor time, which other programs on the machine hardly disturb; it leaves out
 what Postgres does.
@@ -24,11 +24,11 @@ what Postgres does.
 
 
 def add_commands(commands: Subcommands) -> None:
-    """Adds ``bench``."""
+    """Adds ``compare``."""
     parser = add_command(
         commands,
-        "bench",
-        bench,
+        "compare",
+        compare,
         "compare this project with the article's code",
         EXAMPLES,
         needs_dataset=False,
@@ -45,16 +45,16 @@ def add_commands(commands: Subcommands) -> None:
     parser.add_argument("--trees", type=int, default=100, metavar="N", help="default: 100")
 
 
-def bench(arguments: Namespace) -> Answer:
+def compare(arguments: Namespace) -> Answer:
     """Generates, loads, trains, evaluates and indexes both ways."""
     import logging
 
     from benchmarks.comparison import Bench
-    from benchmarks.prerequisites import ground
+    from benchmarks.prerequisites import prerequisites
 
     log = logging.getLogger(__name__)
     steps = []
-    with ground(arguments.scale, arguments.seed, log.info) as (url, folder):
+    with prerequisites(arguments.scale, arguments.seed, log.info) as (url, folder):
         for step in Bench(url, folder, arguments.full, arguments.trees).steps():
             log.info("%s", line(step))
             steps.append(step)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recsys_tasks.cli import main
+from benchmarks.__main__ import main as benchmarks_main
 from recsys_tasks.cli.main import main
 
 
@@ -35,7 +35,7 @@ def test_a_module_that_no_extra_brings_is_a_fault_of_ours(monkeypatch):
 
     monkeypatch.setattr("recsys_tasks.cli.data.migrate", broken)
     with pytest.raises(ModuleNotFoundError):
-        main.main(["migrate"])
+        main(["migrate"])
 
 
 @pytest.mark.parametrize("command", ["batch", "tune"])
@@ -48,11 +48,16 @@ def test_a_file_in_a_folder_that_does_not_exist_is_refused_before_the_work(
 
 
 def test_a_folder_that_does_not_exist_is_made(tmp_path):
-    assert main(["generate", "--scale", "0.0005", "--out", str(tmp_path / "a" / "b")]) == 0
+    assert (
+        benchmarks_main(["generate", "--scale", "0.0005", "--out", str(tmp_path / "a" / "b")]) == 0
+    )
     assert list((tmp_path / "a" / "b").glob("*.csv"))
 
 
 def test_a_file_where_a_folder_should_be_is_one_line(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert main(["generate", "--scale", "0.0005", "--out", str(tmp_path / "file" / "b")]) == 3
+    assert (
+        benchmarks_main(["generate", "--scale", "0.0005", "--out", str(tmp_path / "file" / "b")])
+        == 3
+    )
     assert str(tmp_path / "file") in capsys.readouterr().err

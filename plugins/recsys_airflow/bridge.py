@@ -1,5 +1,6 @@
 """The error bridge: what a retry cannot mend fails the task at once, the rest is left to Airflow."""
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -7,10 +8,11 @@ from functools import wraps
 from typing import Any
 
 from airflow.sdk import get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from recsys_airflow.placement import options_of
 from recsys_tasks.errors import PermanentError, RecsysError
+from recsys_tasks.interruption import interruptible
 from recsys_tasks.redaction import redacted
 
 FAILURE = "failure"
@@ -40,13 +42,28 @@ def failure_left() -> Iterator[None]:
         raise
 
 
+@contextmanager
+def stopped_on_request() -> Iterator[None]:
+    """SIGTERM ends the task, which Airflow then tries again; a training first keeps its epoch.
+
+    Airflow passes the signal on to the task's process in every executor and does nothing with it there.
+    """
+    try:
+        with interruptible(signal.SIGTERM):
+            yield
+    except KeyboardInterrupt:
+        raise AirflowException(
+            "stopped by SIGTERM: the next try goes on from what was kept"
+        ) from None
+
+
 def step(minutes: int, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """A task around a function, with a time limit in minutes, placed as ``RECSYS_PLACEMENT`` says."""
 
     def decorate(function: Callable[..., Any]) -> Any:
         @wraps(function)
         def run(*arguments: Any, **keywords: Any) -> Any:
-            with airflow_errors(), failure_left():
+            with stopped_on_request(), airflow_errors(), failure_left():
                 return function(*arguments, **keywords)
 
         limit = timedelta(minutes=minutes)

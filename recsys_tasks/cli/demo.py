@@ -42,7 +42,7 @@ def show(arguments: Namespace) -> Answer:
     """``recsys demo``."""
     from recsys_tasks.config.settings import parse_assignments
     from recsys_tasks.devstack.demo import run_demo
-    from recsys_tasks.devstack.interruption import interruptible
+    from recsys_tasks.interruption import interruptible
 
     began = time.monotonic()
     options = stack_options(arguments, stack_home().absolute())

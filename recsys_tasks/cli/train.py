@@ -1,6 +1,7 @@
 """``recsys train``: the whole flow without Airflow, the same steps in the same order."""
 
 import logging
+import shlex
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ on what the dataset's tables hold. A rejected model exits with 3 and leaves the 
   recsys train --set train.epochs=40 --set gate.min_precision=0.1
   recsys train --run-id manual__2026-11-24T03:00:00+00:00
                                   finish a run that broke off: same version, resumed training
+  Ctrl-C, or SIGTERM, during a training: the epoch ends, its state is kept, the command ends; again
+                                  Ctrl-C ends it at once
   recsys train --list-settings    every setting and its value
 """
 
@@ -100,12 +103,17 @@ def train(arguments: Namespace) -> Answer:
 
 def _run(steps: "Steps") -> Answer:
     from recsys_tasks.errors import GateRejected, PublishConflict
+    from recsys_tasks.interruption import interruptible
     from recsys_tasks.pipeline.steps import ORDER
 
     outcome = {"dataset": steps.run.dataset, "version": steps.run.version}
     try:
-        for name in ORDER:
-            getattr(steps, name)()
+        with interruptible():
+            for name in ORDER:
+                getattr(steps, name)()
+    except KeyboardInterrupt:
+        log.error("interrupted: the same command with %s finishes this run", _same_run(steps.run))
+        raise
     except GateRejected as error:
         log.error("%s", error)
         return Answer(outcome | {"accepted": False, "promoted": False}, f"rejected: {error}", 3)
@@ -116,6 +124,11 @@ def _run(steps: "Steps") -> Answer:
         steps.report()
     text = f"version {steps.run.version} of {steps.run.dataset} is the champion"
     return Answer(outcome | {"accepted": True, "promoted": True}, text)
+
+
+def _same_run(run: "Run") -> str:
+    """The options that name a run again."""
+    return f"--run-id {shlex.quote(run.run_id)} --run-after {run.run_after.isoformat()}"
 
 
 def _named_run(dataset: str, flow: str, run_id: str | None, run_after: str | None) -> "Run":

@@ -19,6 +19,7 @@ import numpy as np
 
 from recsys_tasks.artifacts.arrays import read_npz
 from recsys_tasks.errors import ArtifactRefused, SettingsError
+from recsys_tasks.interruption import is_asked
 
 log = logging.getLogger(__name__)
 
@@ -208,8 +209,8 @@ class Checkpoint:
         self._written = time.monotonic()
 
     def save(self, epoch: int, arrays: Mapping[str, Array]) -> None:
-        """Keeps the state after an epoch, if the last write is long enough ago."""
-        if time.monotonic() - self._written < self._seconds:
+        """Keeps the state after an epoch, if the last write is long enough ago or the fit is to stop."""
+        if time.monotonic() - self._written < self._seconds and not is_asked():
             return
         key = self._files.put_arrays(self._name, arrays)
         log.info("checkpoint after epoch %d: %s", epoch, key)

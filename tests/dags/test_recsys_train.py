@@ -1,12 +1,14 @@
 """The nightly DAG's shape: its order, its limits, its form, and what it does with an error."""
 
+import os
+import signal
 import subprocess
 import sys
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from recsys_tasks.config.settings import DEPLOYERS, Settings
 from recsys_tasks.errors import GateRejected, SettingsError, StoreUnavailable
@@ -155,6 +157,21 @@ def test_out_of_memory_is_said_in_words():
         raise MemoryError
 
 
+def test_a_task_that_is_told_to_stop_ends_at_once_and_is_tried_again():
+    from recsys_airflow.bridge import stopped_on_request
+
+    def task(seen):
+        with stopped_on_request():
+            os.kill(os.getpid(), signal.SIGTERM)
+            seen.append("goes on")
+
+    seen = []
+    with pytest.raises(AirflowException, match="the next try goes on") as stopped:
+        task(seen)
+    assert not seen
+    assert not isinstance(stopped.value, AirflowFailException)
+
+
 def test_parsing_the_dag_imports_nothing_heavy():
     heavy = {"numpy", "scipy", "lightfm", "annoy", "psycopg2", "numba", "matplotlib", "boto3"}
     found = subprocess.run(
@@ -168,6 +185,4 @@ def test_parsing_the_dag_imports_nothing_heavy():
 
 
 def _airflow_variables():
-    import os
-
     return {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW")}

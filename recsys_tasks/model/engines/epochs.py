@@ -14,6 +14,7 @@ import numpy as np
 
 from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.interruption import held
 from recsys_tasks.matrices.interactions import Arrays, Csr, Interactions
 from recsys_tasks.model.engines.protocol import Checkpoints, Epoch, Fitted, Scored, Validate
 from recsys_tasks.model.engines.warp import worker_for
@@ -57,10 +58,11 @@ class EpochEngine:
         run = _Run(train, features, self.settings, start)
         if checkpoints is not None:
             run.resume(checkpoints.load())
-        while not run.is_over():
-            run.advance(validate)
-            if checkpoints is not None:
-                checkpoints.save(len(run.history), run.to_arrays())
+        with held() as interruption:
+            while not (run.is_over() or interruption.asked):
+                run.advance(validate)
+                if checkpoints is not None:
+                    checkpoints.save(len(run.history), run.to_arrays())
         return run.result()
 
 

@@ -45,7 +45,7 @@ class Checkpoints(Protocol):
     """Where a fit keeps its last state, for a retry on this machine or another."""
 
     def save(self, epoch: int, arrays: Arrays) -> None:
-        """Keeps the state after ``epoch`` in place of the one before."""
+        """Keeps the state after ``epoch`` in place of the one before; always, if an interruption waits."""
         ...
 
     def load(self) -> Arrays | None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.interruption import held
 from recsys_tasks.matrices.interactions import Csr, Interactions
 from recsys_tasks.model.engines.epochs import fingerprint_of
 from recsys_tasks.model.engines.history_map import SumPart
@@ -69,14 +70,18 @@ class RidgeSvdEngine:
         fingerprint = fingerprint_of(train, features, self.settings, None)
 
         def keep(state: Passes) -> None:
+            stops = interruption.asked
             if checkpoints is not None:
                 arrays = {"fingerprint": np.array(fingerprint), "block": state.block}
                 checkpoints.save(state.number, arrays | {"number": np.array(state.number)})
+            if stops:
+                raise KeyboardInterrupt
 
         width = min(wanted.components, gram.size)
         block = (gram.size, columns_for(width, gram.size))
         done = _resumed(checkpoints, fingerprint, block)
-        found = decompose(gram, wanted, width, self.settings.seed, done, keep)
+        with held() as interruption:
+            found = decompose(gram, wanted, width, self.settings.seed, done, keep)
         return ridge_svd(found, gram, wanted)
 
 

@@ -115,6 +115,22 @@ def test_a_service_that_ends_leaves_no_unnamed_volume(services: dict[str, Any]) 
     assert "/data" in services["store-init"]["tmpfs"]
 
 
+def test_a_name_that_airflow_takes_from_pathspec_warns_in_no_log_and_others_do(
+    services: dict[str, Any],
+) -> None:
+    chosen = services["airflow-scheduler"]["environment"]["PYTHONWARNINGS"]
+    words = ("GitWildMatchPattern ('gitwildmatch') is deprecated.", "another is deprecated")
+    code = "import sys, warnings; [warnings.warn(w, DeprecationWarning) for w in sys.argv[1:]]"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env={"PYTHONWARNINGS": chosen},
+        capture_output=True,
+        text=True,
+    )
+    assert words[0] not in done.stderr
+    assert words[1] in done.stderr
+
+
 def test_the_profile_of_an_env_file_holds_for_every_command(env_file: Path, tmp_path: Path) -> None:
     profiled = tmp_path / ".env"
     profiled.write_text(env_file.read_text() + "COMPOSE_PROFILES=celery\n")

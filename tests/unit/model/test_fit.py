@@ -2,11 +2,14 @@
 
 import dataclasses
 import logging
+import os
+import signal
 
 import numpy as np
 import pytest
 
 from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.interruption import interruptible
 from recsys_tasks.model.engines.protocol import Scored
 from recsys_tasks.model.fit import fit
 from recsys_tasks.model.parameters import Model
@@ -52,6 +55,22 @@ def test_folded_embeddings_score_as_lightfm_predicts(fitted):
     items = np.arange(embeddings.n_items, dtype=np.int32)
     predicted = fitted.lightfm.predict(7, items, item_features=fitted.features)
     assert embeddings.scores(np.array([7]))[0] == pytest.approx(predicted, abs=1e-5)
+
+
+def test_a_stop_in_the_middle_of_an_epoch_keeps_that_epoch_and_a_retry_resumes(fitted, caplog):
+    shelf = Shelf()
+
+    def stopped_while_validating(model):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return Scored()
+
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        fit(fitted.split.train, fitted.features, fitted.settings, stopped_while_validating, shelf)
+    assert len(shelf.arrays["history"]) == 1
+    caplog.set_level(logging.INFO)
+    resumed = fit(fitted.split.train, fitted.features, fitted.settings, checkpoints=shelf)
+    assert "resuming after epoch 1" in caplog.text
+    assert same(resumed.model, fitted.model)
 
 
 def test_a_retry_resumes_and_ends_in_the_same_bytes(fitted):

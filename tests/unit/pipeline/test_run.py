@@ -1,5 +1,7 @@
 """A run's version comes from its names alone; its files come back as they went in."""
 
+import os
+import signal
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -8,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_tasks.errors import ArtifactRefused, NotFound, SettingsError
+from recsys_tasks.interruption import held, interruptible
 from recsys_tasks.pipeline.run import Checkpoint, Run, RunFiles, checked_version
 
 RUN = Run("movielens", "recsys_train", "manual__1", datetime(2026, 11, 24, 3, tzinfo=UTC))
@@ -110,6 +113,19 @@ def test_a_checkpoint_damaged_at_any_byte_is_as_good_as_none(data):
     files.put_bytes("checkpoint.npz", bytes(whole))
     found = place.load()  # a flipped byte may be one that nothing reads, such as a file's time
     assert found is None or np.array_equal(found.get("history", np.zeros((2, 3))), np.zeros((2, 3)))
+
+
+def test_a_checkpoint_that_is_too_early_is_written_all_the_same_when_the_fit_is_to_stop():
+    def stop_and_save(place):
+        with interruptible(), held():
+            os.kill(os.getpid(), signal.SIGTERM)
+            place.save(1, {"history": np.zeros((2, 3))})
+
+    place, _ = kept(seconds=3600)
+    assert place.load() is None
+    with pytest.raises(KeyboardInterrupt):
+        stop_and_save(place)
+    assert set(place.load()) == {"history"}
 
 
 def test_a_whole_checkpoint_comes_back():

@@ -1,10 +1,14 @@
 """Every engine keeps the one protocol, and a blend is the sum of its halves."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
 from recsys_tasks.config.settings import EvaluateSettings, Settings, TrainSettings
 from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.interruption import interruptible
 from recsys_tasks.model.engines.blend import mean_spread
 from recsys_tasks.model.engines.history_map import SumPart, fit_history_map
 from recsys_tasks.model.engines.protocol import Scored
@@ -90,6 +94,22 @@ def test_a_retry_resumes_and_ends_in_the_same_bytes(fitted, engine, dies_after):
 
     again = Shelves(shelves.kept)
     assert same(fit(fitted.split.train, fitted.features, wanted, None, again).model, whole.model)
+
+
+def test_a_stop_in_the_middle_of_a_pass_keeps_that_pass(fitted, monkeypatch):
+    shelves = Shelves()
+    save = shelves.save
+
+    def stopped_while_saving(epoch, arrays):
+        os.kill(os.getpid(), signal.SIGTERM)
+        save(epoch, arrays)
+
+    monkeypatch.setattr(shelves, "save", stopped_while_saving)
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        fit(fitted.split.train, fitted.features, settings_for("ridge-svd"), None, shelves)
+    assert (
+        shelves.kept[""]["number"] == 2
+    )  # asked while the first was kept, so the second is the last
 
 
 def test_a_checkpoint_of_other_settings_is_not_resumed_from(fitted):

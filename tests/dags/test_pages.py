@@ -328,7 +328,9 @@ def test_a_run_whose_conf_is_refused_has_a_report_and_an_outcome_that_say_why(
     monkeypatch.setattr(run_context, "get_current_context", lambda: {"dag_run": run})
     written = run_context.write_report()
     assert written["verdict"] == "failed"
-    assert written["reason"] == "settings: no such setting in the run's conf: train.epoch"
+    assert written["reason"] == (
+        "settings: no such setting in the run's conf: train.epoch; did you mean train.epochs?"
+    )
     with create_session() as session:
         session.add(run)
     viewer, where = ask("viewer"), {"dag_id": "recsys_train", "run_id": "manual__refused"}

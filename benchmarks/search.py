@@ -228,7 +228,7 @@ def open_recommender(question: EvaluationTask, folder: Path) -> Recommender:
     write_version(
         folder,
         Users(ids, question.users, counts, indptr, seen),
-        Items(rows, question.items, of_items, titles, [["Drama"]] * len(titles)),
+        Items(rows, question.items, of_items, rows, titles, [["Drama"]] * len(titles)),
         Features([], nothing, np.zeros(0, np.float32)),
     )
     known = question.users[question.asking]

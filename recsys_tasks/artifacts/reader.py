@@ -27,6 +27,7 @@ from recsys_tasks.artifacts.arrays import read_npy, read_npz
 from recsys_tasks.artifacts.manifest import FileFacts, IndexFacts, Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore, file_sha256
 from recsys_tasks.errors import ArtifactRefused, NotFound
+from recsys_tasks.model.fold_in import Liked
 from recsys_tasks.publish.index import annoy_format, index_queries, index_rows, spread
 from recsys_tasks.recommend.exact_search import ExactSearch
 
@@ -56,6 +57,9 @@ UNUSED = timedelta(days=14)
 CACHED = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{64}\..+")
 """Names of files that are this cache's, whole or half downloaded."""
 
+LIKED = "liked.npz"
+"""Also needed where a version has it; in one without, what was rated stands for what was liked."""
+
 MAX_LISTING = 1 << 30
 """Bytes of ``items.jsonl`` beyond which it is refused: it is read into memory."""
 
@@ -84,6 +88,9 @@ class Artifacts:
     item_embeddings: NDArray[np.float32]
     seen_indptr: NDArray[np.int64]
     seen_indices: NDArray[np.int32]
+    liked: Liked
+    """What was trained on of each user, weaker positives too."""
+
     feature_names: NDArray[np.str_]
     feature_embeddings: NDArray[np.float32]
     movies: tuple[Movie, ...]
@@ -116,7 +123,7 @@ def default_cache() -> Path:
 
 
 def fetch(
-    store: ObjectStore, manifest: Manifest, cache: Path, names: tuple[str, ...] = READ
+    store: ObjectStore, manifest: Manifest, cache: Path, names: tuple[str, ...] | None = None
 ) -> dict[str, Path]:
     """Files of a version, downloaded into the cache unless they are there, every one hashed.
 
@@ -127,7 +134,7 @@ def fetch(
         store: the bucket.
         manifest: of the version.
         cache: folder of the content-addressed cache; made if it is missing.
-        names: which of the manifest's files.
+        names: which of the manifest's files; None: those that answers need.
 
     Returns:
         the path of each file by its name.
@@ -137,6 +144,8 @@ def fetch(
         StoreUnavailable: the store stayed away.
     """
     prefix = keys.version(manifest.dataset, manifest.version)
+    if names is None:
+        names = (*READ, LIKED) if LIKED in manifest.files else READ
     paths = {name: _cached(store, prefix, name, manifest.files[name], cache) for name in names}
     _prune(cache)
     return paths
@@ -174,7 +183,12 @@ def open_files(
     _check_embeddings("item_embeddings.npy", items, len(item_ids), one=-2)
     _check_width("item_embeddings.npy", items.shape[1], users.shape[1])
     _check_counts(counts, len(user_ids))
-    _check_seen(seen["indptr"], seen["indices"], len(user_ids), len(item_ids))
+    shape = len(user_ids), len(item_ids)
+    _check_csr("seen.npz", seen, shape)
+    liked = seen
+    if LIKED in paths:
+        liked = read_npz(paths[LIKED], LIKED, {"indptr": "<i8", "indices": "<i4"})
+        _check_csr(LIKED, liked, shape)
     _check_features(features, users.shape[1] - 2)
     movies = _read_movies(paths["items.jsonl"], item_ids)
     opened = Artifacts(
@@ -188,10 +202,11 @@ def open_files(
         item_embeddings=items,
         seen_indptr=seen["indptr"],
         seen_indices=seen["indices"],
+        liked=Liked(liked["indptr"], liked["indices"]),
         feature_names=features["names"],
         feature_embeddings=features["embeddings"],
         movies=movies,
-        popular=_read_popular(paths["popular.json"], item_ids),
+        popular=read_popular(paths["popular.json"], item_ids),
         index=_open_index(paths["items.ann"], facts, items),
     )
     if facts.search == "exact":
@@ -268,7 +283,8 @@ def _check_counts(counts: NDArray[Any], length: int) -> None:
         raise ArtifactRefused("user_counts.npy", f"not {length} counts from 0 upwards")
 
 
-def _check_seen(indptr: NDArray[Any], indices: NDArray[Any], users: int, items: int) -> None:
+def _check_csr(name: str, arrays: Mapping[str, NDArray[Any]], shape: tuple[int, int]) -> None:
+    (users, items), indptr, indices = shape, arrays["indptr"], arrays["indices"]
     sound = (
         indptr.shape == (users + 1,)
         and indices.ndim == 1
@@ -278,7 +294,7 @@ def _check_seen(indptr: NDArray[Any], indices: NDArray[Any], users: int, items: 
         and bool((indices >= 0).all() and (indices < items).all())
     )
     if not sound:
-        raise ArtifactRefused("seen.npz", f"not a CSR of {users} users by {items} items")
+        raise ArtifactRefused(name, f"not a CSR of {users} users by {items} items")
 
 
 def _check_features(features: Mapping[str, NDArray[Any]], components: int) -> None:
@@ -312,7 +328,12 @@ def _movie(line: bytes) -> Movie:
             raise ArtifactRefused("items.jsonl", f"a line is not a movie: {str(other)[:80]}")
 
 
-def _read_popular(path: Path, item_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+def read_popular(path: Path, item_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows of the popular list, most popular first.
+
+    Raises:
+        ArtifactRefused: the file is no such list, or names an item without a row.
+    """
     if path.stat().st_size > canonical_json.MAX_BYTES:
         raise ArtifactRefused("popular.json", f"larger than {canonical_json.MAX_BYTES} bytes")
     try:

@@ -8,7 +8,10 @@ from recsys_tasks.model.representations import Embeddings
 
 
 def popular_order(train: Interactions) -> NDArray[np.int32]:
-    """Items by training positives, most first; then by weaker positives; then by row. ``(n_items,)``."""
+    """Items by training positives, most first; then by weaker positives; then by row. ``(n_items,)``.
+
+    The one rule of the popular list: what is published, what is measured, and what is served.
+    """
     n_items = train.shape[1]
     positives = np.bincount(train.col[train.is_positive], minlength=n_items)
     weaker = np.bincount(train.col[~train.is_positive], minlength=n_items)

@@ -4,7 +4,8 @@ Views of the test part, always named: ``test_served``, what a consumer shows who
 everything the user has rated; ``test``, training interactions left out, weaker positives among them
 (lightfm's ``train_interactions``); ``test_unmasked``, nothing left out (the article's). ``train`` ranks
 the training positives with nothing left out. Averages are over the users with a positive in the
-view, trained or not.
+view, trained or not. In ``test_served`` each user is measured by the tier that serves them
+(``evaluation.served``); in the other views every user is ranked by the vector that the model has of them.
 """
 
 import logging
@@ -31,6 +32,7 @@ from recsys_tasks.evaluation.ranking import (
     count,
     rank,
 )
+from recsys_tasks.evaluation.served import Audience
 from recsys_tasks.evaluation.slices import slice_masks, slice_metrics
 from recsys_tasks.matrices.interactions import Arrays, Csr, Interactions
 from recsys_tasks.matrices.split import Split
@@ -73,17 +75,18 @@ def evaluate_all(
     seen: Csr,
     settings: EvaluateSettings,
     counted: Mapping[str, Counts] | None = None,
+    refit: bool = True,
 ) -> Evaluation:
     """Every metric in every view, for the model, the popular list, random order and perhaps EASE.
 
     Args:
-        embeddings: the model, trained on train (and validation) of ``split``.
-        split: its validation part, where there is one, counts as trained on: what is known of a
-            user is left out of the user's list.
+        embeddings: the model, trained on ``split.trained_on(refit)``.
+        split: its validation part, where there is one, is left out of the lists like what was trained on.
         seen: CSR ``(n_users, n_items)``, everything rated at any rating.
         settings: lengths of lists, block size, seed.
         counted: what ``count_shard`` gave for the same arguments, of all shards, joined; None:
             counted here.
+        refit: whether the validation part was trained on.
 
     Raises:
         TrainingRefused: the embeddings hold NaN or infinities.
@@ -91,7 +94,7 @@ def evaluate_all(
     question = EvaluationTask.of_test(split, seen)
     found: dict[str, Any] = {}
     per_user: dict[str, Arrays] = {}
-    for name, make in _scorers(embeddings, question.train, settings):
+    for name, make in _scorers(embeddings, split.trained_on(refit), settings):
         counts = counted[name] if counted else question.count(make(), settings)
         found[name], per_user[name] = measure(counts.ranking(question.parts), question, settings)
         log.info("%s %s", NAMES[name], _in_a_line(found[name]["test_served"]))
@@ -109,14 +112,19 @@ def evaluate_all(
 
 
 def count_shard(
-    embeddings: Embeddings, split: Split, seen: Csr, settings: EvaluateSettings, shard: Shard
+    embeddings: Embeddings,
+    split: Split,
+    seen: Csr,
+    settings: EvaluateSettings,
+    shard: Shard,
+    refit: bool = True,
 ) -> dict[str, Counts]:
     """The costly part of ``evaluate_all`` for a shard of the users: counts by scorer.
 
     EASE is fitted anew for each shard: it is allowed only where that takes seconds.
 
     Args:
-        embeddings, split, seen, settings: as for ``evaluate_all``.
+        embeddings, split, seen, settings, refit: as for ``evaluate_all``.
         shard: which of the users.
 
     Raises:
@@ -125,7 +133,7 @@ def count_shard(
     question = EvaluationTask.of_test(split, seen)
     return {
         name: question.count(make(), settings, shard)
-        for name, make in _scorers(embeddings, question.train, settings)
+        for name, make in _scorers(embeddings, split.trained_on(refit), settings)
     }
 
 
@@ -232,10 +240,11 @@ def validator(
     learnt = split.train.take(np.isin(split.train.row, asked.row)).positives()
     nothing = split.train.take(np.arange(0))
     parts = replace(Parts.of(nothing, asked, seen, unknown=split.test), train=learnt.csr())
-    block = block_rows(settings, split.train.shape[1])
+    block, audience = block_rows(settings, split.train.shape[1]), Audience.of(split.train)
 
     def validate(model: Model) -> Scored:
-        views = rank(fold(model, features), parts, 0, block, settings.threads).views
+        served = audience.served(fold(model, features))
+        views = rank(served, parts, 0, block, settings.threads).views
         means = {
             name: float(metrics.measure(views[name], (5, 10))[metric].mean())
             for name in ("test_served", "train")
@@ -269,7 +278,7 @@ def _scorers(
     """The model, then the baselines, each with what makes it, so that one is in memory at a time."""
     if not (np.isfinite(embeddings.users).all() and np.isfinite(embeddings.items).all()):
         raise TrainingRefused("the embeddings hold NaN or infinite values: nothing can be ranked")
-    yield MODEL, lambda: embeddings
+    yield MODEL, lambda: Audience.of(train).served(embeddings)
     yield "popular", lambda: popular(train)
     yield "random", lambda: random_order(train.shape, settings.seed)
     needed = ease_bytes(train) / 1e6

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from recsys_tasks.evaluation import metrics
 from recsys_tasks.evaluation.intervals import Interval, paired
 from recsys_tasks.evaluation.ranking import NOBODY, WHOLE, Counts, Parts, Ranking, Shard, count
+from recsys_tasks.evaluation.served import Served
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import Csr, Interactions
 from recsys_tasks.model.representations import Embeddings
@@ -32,11 +33,23 @@ CANDIDATE, CHAMPION = "candidate", "champion"
 
 @dataclass(frozen=True, eq=False)
 class ScoredVersion:
-    """A version as something that scores: embeddings, and what their rows stand for."""
+    """A version as what it serves: a scorer, and what its rows stand for."""
 
     users: IdMap
     items: IdMap
-    embeddings: Embeddings
+    served: Served
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """The model's own vectors."""
+        return self.served.embeddings
+
+    def scores(self, user: int) -> NDArray[np.float32]:
+        """What a user (row) is served: a score for every item, ``(n_items,)``, writable."""
+        row = np.array([user], dtype=np.int32)
+        scores = self.served.scores(row)
+        self.served.serve(scores, row)
+        return np.asarray(scores[0])
 
 
 @dataclass(frozen=True)
@@ -65,13 +78,13 @@ class PairedEvaluation:
 
     Args:
         users: int64, the external ids of the rows.
-        candidate, champion: embeddings of these users and of the items that both know.
+        candidate, champion: what these users are served of the items that both know.
         parts: what is asked.
     """
 
     users: NDArray[np.int64]
-    candidate: Embeddings
-    champion: Embeddings
+    candidate: Served
+    champion: Served
     parts: Parts
 
     @classmethod
@@ -110,8 +123,8 @@ class PairedEvaluation:
         seen_not_tested.eliminate_zeros()
         return cls(
             users,
-            _restricted(candidate.embeddings, *ours),
-            _restricted(champion.embeddings, *theirs),
+            candidate.served.restricted(*ours),
+            champion.served.restricted(*theirs),
             Parts(asked, nothing, nothing, seen_not_tested),
         )
 
@@ -123,8 +136,8 @@ class PairedEvaluation:
     def count(self, block: int = 128, threads: int = 1, shard: Shard = WHOLE) -> dict[str, Counts]:
         """The costly part: both versions' counts for a shard of the users; see ``ranking.count``."""
         return {
-            name: count(embeddings, self.parts, LENGTH, block, threads, shard)
-            for name, embeddings in ((CANDIDATE, self.candidate), (CHAMPION, self.champion))
+            name: count(served, self.parts, LENGTH, block, threads, shard)
+            for name, served in ((CANDIDATE, self.candidate), (CHAMPION, self.champion))
         }
 
     def comparison(self, counted: Mapping[str, Counts], seed: int = 42) -> Comparison:
@@ -146,12 +159,6 @@ def _within(matrix: Csr, rows: NDArray[np.int32], columns: NDArray[np.int32]) ->
     chosen.data[:] = 1
     chosen.sort_indices()
     return chosen
-
-
-def _restricted(
-    embeddings: Embeddings, users: NDArray[np.int32], items: NDArray[np.int32]
-) -> Embeddings:
-    return Embeddings(embeddings.users[users], embeddings.items[items])
 
 
 def _precision(ranking: Ranking) -> NDArray[np.float32]:

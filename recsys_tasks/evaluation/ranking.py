@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import scipy.sparse as sp
@@ -61,6 +61,15 @@ class Scorer(Protocol):
 
     def scores(self, users: NDArray[np.int32]) -> NDArray[np.float32]:
         """Scores of these users (rows) with every item, ``(len(users), n_items)``, C order, writable."""
+        ...
+
+
+@runtime_checkable
+class Serves(Protocol):
+    """A scorer that some users are not served by."""
+
+    def serve(self, scores: NDArray[np.float32], users: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Puts what these users are served in the place of their scores; which rows it exchanged."""
         ...
 
 
@@ -154,23 +163,23 @@ class Counts:
         test: int32, one for each element of ``Parts.test`` of the range's users.
         train: int32, the same for ``Parts.train``.
         trained: int32, as ``test``, of the items in ``Parts.trained`` alone.
-        unserved: int32, as ``test``, of the items in ``Parts.unserved`` alone.
+        served: int32, as ``test``, by what each user is served, of the items not in ``Parts.unserved``.
         lists: int32, shape ``(n, length)``, a row for each user of the range; see ``Ranking``.
     """
 
     test: NDArray[np.int32]
     train: NDArray[np.int32]
     trained: NDArray[np.int32]
-    seen_not_tested: NDArray[np.int32]
+    served: NDArray[np.int32]
     lists: NDArray[np.int32]
 
     @classmethod
     def nothing(cls, parts: Parts, list_length: int) -> "Counts":
         """Zeros for every user."""
-        test, trained, seen_not_tested = np.zeros((3, parts.test.nnz), dtype=np.int32)
+        test, trained, served = np.zeros((3, parts.test.nnz), dtype=np.int32)
         train = np.zeros(parts.train.nnz, dtype=np.int32)
         lists = np.full((parts.test.shape[0], list_length), NOBODY, dtype=np.int32)
-        return cls(test, train, trained, seen_not_tested, lists)
+        return cls(test, train, trained, served, lists)
 
     @classmethod
     def join(cls, ranges: Sequence["Counts"]) -> "Counts":
@@ -182,18 +191,38 @@ class Counts:
             }
         )
 
-    def add(self, scores: NDArray[np.float32], users: NDArray[np.int32], parts: Parts) -> None:
-        """Counts in the scores of a block of users, and spoils them; writes to places of these only."""
+    def add(self, scorer: Scorer, users: NDArray[np.int32], parts: Parts) -> None:
+        """Counts in the scores of a block of users; writes to places of these only."""
         test, train, trained, seen_not_tested = (
             (matrix.indptr, matrix.indices)
             for matrix in (parts.test, parts.train, parts.trained, parts.seen_not_tested)
         )
+        scores = scorer.scores(users)
         _count_at_least(scores, users, *test, self.test)
         _count_at_least(scores, users, *train, self.train)
         _count_left_out(scores, users, *test, *trained, self.trained)
-        _count_left_out(scores, users, *test, *seen_not_tested, self.seen_not_tested)
+        self._add_served(scorer, scores, users, parts)
+        _take_left_out(scores, users, *test, *seen_not_tested, self.served)
         if self.lists.shape[1]:
             _list_best(scores, users, *seen_not_tested, self.lists)
+
+    def _add_served(
+        self,
+        scorer: Scorer,
+        scores: NDArray[np.float32],
+        users: NDArray[np.int32],
+        parts: Parts,
+    ) -> None:
+        """Counts by what is served: counted anew only for the users whose scores that exchanges."""
+        indptr, indices = parts.test.indptr, parts.test.indices
+        block = slice(indptr[users[0]], indptr[users[-1] + 1])
+        self.served[block] = self.test[block]
+        if not isinstance(scorer, Serves):
+            return
+        others = np.flatnonzero(scorer.serve(scores, users))
+        for user in users[others]:
+            self.served[indptr[user] : indptr[user + 1]] = 0
+        _count_at_least(scores[others], users[others], indptr, indices, self.served)
 
     def of_users(self, first: int, last: int, parts: Parts) -> "Counts":
         """The range of the users (rows) ``first`` to ``last - 1``, of counts for everyone."""
@@ -203,22 +232,21 @@ class Counts:
             self.test[tested],
             self.train[trained],
             self.trained[tested],
-            self.seen_not_tested[tested],
+            self.served[tested],
             self.lists[first:last],
         )
 
     def ranking(self, parts: Parts) -> Ranking:
         """The counts for everyone as ranks: what a view leaves out does not count in it."""
-        served = self.test - self.seen_not_tested
         return Ranking(
             views={
-                "test_served": grouped(parts.test, served, parts.seen_not_tested),
+                "test_served": grouped(parts.test, self.served, parts.seen_not_tested),
                 "test": grouped(parts.test, self.test - self.trained, parts.trained),
                 "test_unmasked": grouped(parts.test, self.test),
                 "train": grouped(parts.train, self.train),
             },
             lists=self.lists[np.diff(parts.test.indptr) > 0],
-            served=served,
+            served=self.served,
         )
 
 
@@ -262,7 +290,7 @@ def count(
     first, last = shard.cut(len(every))
     blocks = every[first:last]
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        ranked = pool.map(lambda users: counts.add(scorer.scores(users), users, parts), blocks)
+        ranked = pool.map(lambda users: counts.add(scorer, users, parts), blocks)
         for n_done, _ in enumerate(ranked, start=1):
             if len(blocks) >= LONG and n_done * 10 // len(blocks) > (n_done - 1) * 10 // len(
                 blocks
@@ -348,6 +376,17 @@ def _count_left_out(scores, users, indptr, items, out_indptr, out_items, out):  
             for left_out in range(out_indptr[user], out_indptr[user + 1]):
                 count += np.int32(row[out_items[left_out]] >= bound)
             out[pair] = count
+
+
+@njit(nogil=True, cache=True)
+def _take_left_out(scores, users, indptr, items, out_indptr, out_items, out):  # type: ignore[no-untyped-def]
+    """Takes off the count of each positive the left-out items that score at least as much."""
+    for place in range(len(users)):
+        row, user = scores[place], users[place]
+        for pair in range(indptr[user], indptr[user + 1]):
+            bound = row[items[pair]]
+            for left_out in range(out_indptr[user], out_indptr[user + 1]):
+                out[pair] -= np.int32(row[out_items[left_out]] >= bound)
 
 
 @njit(nogil=True, cache=True)

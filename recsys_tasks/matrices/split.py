@@ -51,6 +51,10 @@ class Split:
         """What the final fit is trained on once the number of epochs is chosen."""
         return self.train if self.validation is None else _joined(self.train, self.validation)
 
+    def trained_on(self, refit: bool) -> Interactions:
+        """What the final model is trained on, fitted again with the validation part or not."""
+        return self.train_and_validation() if refit else self.train
+
     def to_arrays(self) -> Arrays:
         """Plain arrays for an .npz; ``from_arrays`` gives the same split back."""
         parts = {"train": self.train, "validation": self.validation, "test": self.test}

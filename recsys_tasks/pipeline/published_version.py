@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from recsys_tasks.artifacts.arrays import read_npy, read_npz
 from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore
-from recsys_tasks.artifacts.reader import fetch
+from recsys_tasks.artifacts.reader import LIKED, fetch, read_popular
 from recsys_tasks.errors import ArtifactRefused
 from recsys_tasks.evaluation.paired import ScoredVersion
+from recsys_tasks.evaluation.served import Audience, in_order
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import Arrays, Csr
 from recsys_tasks.matrices.split import Split
+from recsys_tasks.model.fold_in import Liked
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.representations import Embeddings
 from recsys_tasks.model.warm_start import NamedModel
@@ -36,6 +38,7 @@ ROWS = {
     "user_embeddings.npy": "<f4",
     "item_embeddings.npy": "<f4",
 }
+COUNTS = {"user_counts.npy": "<i4"}
 IDS = {"user_ids.npy": "<i8"}
 SEEN = {"indptr": "<i8", "indices": "<i4"}
 FEATURES = {"names": "U", "embeddings": "<f4", "biases": "<f4"}
@@ -74,12 +77,17 @@ class PublishedVersion:
         Raises:
             ArtifactRefused: a file is missing or not what the manifest says.
         """
-        rows = self._published(ROWS)
-        return ScoredVersion(
-            IdMap(rows["user_ids.npy"]),
-            IdMap(rows["item_ids.npy"]),
-            Embeddings(rows["user_embeddings.npy"], rows["item_embeddings.npy"]),
+        rows = self._published(ROWS | COUNTS)
+        known = LIKED if LIKED in self.manifest.files else "seen.npz"
+        likes = self._archive(known, SEEN)
+        audience = Audience(
+            rows["user_counts.npy"],
+            Liked(likes["indptr"], likes["indices"]),
+            in_order(self._popular(rows["item_ids.npy"]), len(rows["item_ids.npy"])),
         )
+        embeddings = Embeddings(rows["user_embeddings.npy"], rows["item_embeddings.npy"])
+        users, items = IdMap(rows["user_ids.npy"]), IdMap(rows["item_ids.npy"])
+        return ScoredVersion(users, items, audience.served(embeddings))
 
     def trained(self) -> Csr:
         """What the version may have been trained on, in its rows.
@@ -149,6 +157,12 @@ class PublishedVersion:
         with tempfile.TemporaryDirectory(prefix="recsys-") as home:
             paths = fetch(self.store, self.manifest, Path(home), tuple(dtypes))
             return {name: np.array(read_npy(paths[name], name, dtypes[name])) for name in dtypes}
+
+    def _popular(self, item_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows of the popular list, most popular first."""
+        with tempfile.TemporaryDirectory(prefix="recsys-") as home:
+            path = fetch(self.store, self.manifest, Path(home), ("popular.json",))["popular.json"]
+            return read_popular(path, item_ids)
 
     def _archive(self, name: str, dtypes: dict[str, str]) -> Arrays:
         with tempfile.TemporaryDirectory(prefix="recsys-") as home:

@@ -7,6 +7,7 @@ from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.data.tables import MovieTable
 from recsys_tasks.evaluation.paired import ScoredVersion
 from recsys_tasks.evaluation.ranking import Counts, Shard
+from recsys_tasks.evaluation.served import Audience
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import (
     Csr,
@@ -81,12 +82,12 @@ class RunData:
 
     def trained_on(self) -> Interactions:
         """What the model was fitted on."""
-        parts = self.split()
-        return parts.train_and_validation() if self.refit else parts.train
+        return self.split().trained_on(self.refit)
 
     def contender(self, embeddings: Embeddings) -> ScoredVersion:
         """The candidate as something that scores, by id."""
-        return ScoredVersion(self.users(), self.items(), embeddings)
+        served = Audience.of(self.trained_on()).served(embeddings)
+        return ScoredVersion(self.users(), self.items(), served)
 
     def keep_counts(self, shard: Shard, counted: Mapping[str, Counts]) -> str:
         """Leaves what was counted for a shard of the users, by scorer, for ``counts``; its key."""

@@ -20,15 +20,18 @@ import numpy as np
 from recsys_tasks.artifacts import canonical_json, keys
 from recsys_tasks.artifacts.manifest import REQUIRED, IndexFacts
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.reader import LIKED
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.checks import TableFacts, check_data, refuse_broken
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.data.load.ingest import ingest
 from recsys_tasks.data.source_policy import SourcePolicy
 from recsys_tasks.errors import DataCheckFailed, GateRejected, RecsysError, TrainingRefused
+from recsys_tasks.evaluation.baselines import popular_order
 from recsys_tasks.evaluation.evaluate import MODEL, count_shard, evaluate_all, validator
 from recsys_tasks.evaluation.gate import IndexFound, Verdict, judge, with_index
 from recsys_tasks.evaluation.ranking import Shard
+from recsys_tasks.evaluation.served import liked_of, training_positives
 from recsys_tasks.matrices.interactions import Csr, Interactions, build_item_features
 from recsys_tasks.matrices.split import Split, split
 from recsys_tasks.model.engines.choice import engine_of
@@ -66,7 +69,7 @@ P = ParamSpec("P")
 Reference = dict[str, Any]
 """What a step returns: keys, names and a few numbers."""
 
-EXPORTED = tuple(name for name in REQUIRED if name != golden.NAME)
+EXPORTED = (*(name for name in REQUIRED if name != golden.NAME), LIKED)
 """Files of a version that earlier steps leave for ``publish``."""
 
 
@@ -249,7 +252,12 @@ class Steps:
         shard = Shard(number, of)
         embeddings = fold(self.data.model(), self.data.features().matrix)
         counted = count_shard(
-            embeddings, self.data.split(), self.data.seen(), self.settings.evaluate, shard
+            embeddings,
+            self.data.split(),
+            self.data.seen(),
+            self.settings.evaluate,
+            shard,
+            self.settings.train.refit,
         )
         counted |= self.run_champion.count(embeddings, shard)
         self.data.keep_counts(shard, counted)
@@ -265,7 +273,12 @@ class Steps:
         counted = self.data.counts(shards) if shards > 1 else None
         embeddings = fold(self.data.model(), self.data.features().matrix)
         evaluation = evaluate_all(
-            embeddings, self.data.split(), self.data.seen(), self.settings.evaluate, counted
+            embeddings,
+            self.data.split(),
+            self.data.seen(),
+            self.settings.evaluate,
+            counted,
+            self.settings.train.refit,
         )
         compared = self.run_champion.comparison(embeddings, counted)
         self.files.put_json("metrics.json", evaluation.metrics | {"champion": compared})
@@ -310,9 +323,10 @@ class Steps:
         users = Users(
             ids=ids["users"],
             embeddings=embeddings.users,
-            counts=np.bincount(train.row, minlength=train.shape[0]).astype(np.int32),
+            counts=training_positives(train),
             seen_indptr=seen.indptr.astype(np.int64),
             seen_indices=seen.indices.astype(np.int32, copy=False),
+            liked=liked_of(train),
         )
         items = Items(
             ids=ids["items"],
@@ -320,6 +334,7 @@ class Steps:
             counts=np.bincount(train.col[train.is_positive], minlength=train.shape[1]).astype(
                 np.int32
             ),
+            popular=popular_order(train),
             titles=movies["titles"],
             genres=movies["genres"],
         )

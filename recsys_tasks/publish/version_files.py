@@ -15,6 +15,7 @@ from recsys_tasks.artifacts import canonical_json
 from recsys_tasks.artifacts.manifest import FileFacts
 from recsys_tasks.artifacts.object_store import file_sha256
 from recsys_tasks.errors import ArtifactRefused
+from recsys_tasks.model.fold_in import Liked
 
 POPULAR_LENGTH = 1000
 """Items in the popular list: enough to fill a page for someone who has seen hundreds of them."""
@@ -30,6 +31,7 @@ class Users:
         counts: int32 ``(n_users,)``, training positives; 0 means that the vector is untrained.
         seen_indptr: int64 ``(n_users + 1,)`` and
         seen_indices: int32 ``(n_seen,)``, CSR of the items that each has rated, ascending in a row.
+        liked: of each user, what was trained on; None: no ``liked.npz``.
     """
 
     ids: NDArray[np.int64]
@@ -37,6 +39,7 @@ class Users:
     counts: NDArray[np.int32]
     seen_indptr: NDArray[np.int64]
     seen_indices: NDArray[np.int32]
+    liked: Liked | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Items:
         ids: int64 ``(n_items,)``, ascending and unique.
         embeddings: float32 ``(n_items, components + 2)``, rows [vector, 1, bias].
         counts: int32 ``(n_items,)``, training positives.
+        popular: rows, most popular first: ``baselines.popular_order``.
         titles: one for each item.
         genres: the genres of each item.
     """
@@ -54,6 +58,7 @@ class Items:
     ids: NDArray[np.int64]
     embeddings: NDArray[np.float32]
     counts: NDArray[np.int32]
+    popular: NDArray[np.int32]
     titles: Sequence[str]
     genres: Sequence[Sequence[str]]
 
@@ -78,7 +83,8 @@ def write_version(folder: Path, users: Users, items: Items, features: Features) 
 
     Args:
         folder: an existing folder, empty or with an earlier try's files.
-        users: rows of ``user_embeddings.npy``, ``user_ids.npy``, ``user_counts.npy``, ``seen.npz``.
+        users: rows of ``user_embeddings.npy``, ``user_ids.npy``, ``user_counts.npy``, ``seen.npz``,
+            ``liked.npz``.
         items: rows of ``item_embeddings.npy``, ``item_ids.npy``, ``items.jsonl``, ``popular.json``.
         features: ``features.npz``.
 
@@ -96,6 +102,13 @@ def write_version(folder: Path, users: Users, items: Items, features: Features) 
         indptr=users.seen_indptr.astype(np.int64),
         indices=users.seen_indices.astype(np.int32, copy=False),
     )
+    if users.liked is not None:
+        likes = users.liked
+        _save_many(
+            folder / "liked.npz",
+            indptr=likes.indptr.astype(np.int64),
+            indices=likes.indices.astype(np.int32, copy=False),
+        )
     _save_many(
         folder / "features.npz",
         names=np.asarray(features.names, dtype=np.str_),
@@ -118,8 +131,8 @@ def item_lines(items: Items) -> list[dict[str, Any]]:
 
 
 def popular_list(items: Items) -> list[dict[str, int]]:
-    """The items with most training positives, most first, the lower id first among equals."""
-    order = np.lexsort((items.ids, -items.counts.astype(np.int64)))[:POPULAR_LENGTH]
+    """The most popular items, most first, with their training positives."""
+    order = items.popular[:POPULAR_LENGTH]
     return [{"movie_id": int(items.ids[i]), "positives": int(items.counts[i])} for i in order]
 
 
@@ -138,6 +151,9 @@ def _check(users: Users, items: Items, features: Features) -> None:
     _same_length("user_counts.npy", users.counts, n_users)
     _same_length("user_embeddings.npy", users.embeddings, n_users)
     _same_length("seen.npz", users.seen_indptr, n_users + 1)
+    if users.liked is not None:
+        _same_length("liked.npz", users.liked.indptr, n_users + 1)
+    _same_length("popular.json", items.popular, n_items)
     _same_length("item_embeddings.npy", items.embeddings, n_items)
     _same_length("features.npz", features.embeddings, len(features.names))
     if users.embeddings.shape[1] != items.embeddings.shape[1]:

@@ -1,7 +1,7 @@
 """What a consumer runs: recommendations from a published version, by the best tier that applies.
 
-``model``: the user's own vector. ``fold_in``: a vector made from items or genres, for someone whom
-the model has not met. ``popular``: the same list for everyone, the last resort. The answer names
+``model``: the user's own vector. ``fold_in``: a vector made from liked items or genres, for someone
+whom the model has not met. ``popular``: the same list for everyone, the last resort. The answer names
 its tier. A score is the exact dot product [user vector, bias, 1]·[item vector, 1, bias];
 ``strength`` beside it is 1 / (1 + exp(-score)): the same order, between 0 and 1, and no probability.
 The manifest says what finds the best: annoy's candidates, or exact search.
@@ -173,8 +173,9 @@ class Recommender:
         if artifacts.user_counts[user] > 0:
             vector = np.asarray(artifacts.user_embeddings[user])
             return _ranked(artifacts, vector, k, excluded, filter, exact, "model", user_id)
-        if len(rated):
-            vector = fold_in.from_rows(np.array(rated))
+        liked = artifacts.liked.of(user)
+        if len(liked):
+            vector = fold_in.from_rows(liked)
             return _ranked(artifacts, vector, k, excluded, filter, exact, "fold_in", user_id)
         return _popular(artifacts, k, excluded, filter, user_id)
 

@@ -113,7 +113,7 @@ def _best_liked(liked: Interactions, user: int) -> list[int]:
 
 def _best(version: ScoredVersion, user: int, excluded: NDArray[Any]) -> list[int]:
     """The version's own rows of the best items for a user of it, best first."""
-    scores = version.embeddings.scores(np.array([user], dtype=np.int32))[0]
+    scores = version.scores(user)
     scores[excluded] = -np.inf
     order = np.argsort(-scores, kind="stable")[:LISTED]
     return [int(item) for item in order if np.isfinite(scores[item])]

@@ -42,10 +42,12 @@ def make_users(rng: np.random.Generator, n_users: int, n_items: int, components:
 def make_items(rng: np.random.Generator, n_items: int, components: int) -> Items:
     vectors = rng.normal(size=(n_items, components))
     biases = rng.normal(size=n_items)
+    counts = rng.integers(0, 50, n_items).astype(np.int32)
     return Items(
         ids=np.arange(n_items, dtype=np.int64) * 7 + 2,
         embeddings=np.column_stack([vectors, np.ones(n_items), biases]).astype(np.float32),
-        counts=rng.integers(0, 50, n_items).astype(np.int32),
+        counts=counts,
+        popular=np.argsort(-counts, kind="stable").astype(np.int32),
         titles=[f"Film №{i}, a «tale»" for i in range(n_items)],
         genres=[[GENRES[i % 3]] for i in range(n_items)],
     )

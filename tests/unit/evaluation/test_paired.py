@@ -5,9 +5,17 @@ import pytest
 import scipy.sparse as sp
 
 from recsys_tasks.evaluation.paired import PairedEvaluation, ScoredVersion
+from recsys_tasks.evaluation.served import BY_MODEL, Served
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import Interactions
 from recsys_tasks.model.representations import Embeddings
+
+
+def by_model(embeddings):
+    """A version that serves everyone by their own vector."""
+    nobody = np.zeros((0, embeddings.items.shape[1]), dtype=np.float32)
+    everyone = np.full(embeddings.n_users, BY_MODEL, dtype=np.int32)
+    return Served(embeddings, everyone, nobody, np.zeros(embeddings.n_items, np.float32))
 
 
 def contender(user_ids, item_ids, item_scores):
@@ -15,9 +23,11 @@ def contender(user_ids, item_ids, item_scores):
     return ScoredVersion(
         IdMap(np.array(user_ids, dtype=np.int64)),
         IdMap(np.array(item_ids, dtype=np.int64)),
-        Embeddings(
-            np.ones((len(user_ids), 1), dtype=np.float32),
-            np.array(item_scores, dtype=np.float32)[:, None],
+        by_model(
+            Embeddings(
+                np.ones((len(user_ids), 1), dtype=np.float32),
+                np.array(item_scores, dtype=np.float32)[:, None],
+            )
         ),
     )
 

@@ -8,6 +8,9 @@ import pytest
 from tiny_version import make_features, make_items, make_users
 
 from recsys_tasks.errors import ArtifactRefused
+from recsys_tasks.evaluation.baselines import popular_order
+from recsys_tasks.matrices.interactions import Interactions
+from recsys_tasks.model.fold_in import Liked
 from recsys_tasks.publish.version_files import Features, Items, Users, popular_list, write_version
 
 RNG = np.random.default_rng(1)
@@ -41,10 +44,24 @@ def test_every_array_opens_without_pickle_in_the_promised_dtype(tmp_path: Path) 
         assert features["names"].tolist() == list(FEATURES.names)
 
 
-def test_the_popular_list_is_ordered_by_positives_then_by_id() -> None:
-    items = replace(ITEMS, counts=np.array([3] * 10 + [9] * 10 + [0] * 10, np.int32))
+def test_the_popular_list_is_published_in_the_order_that_is_measured() -> None:
+    """Films of equal positives: more of the weaker ones first, then the lower id."""
+    col = np.array([0, 1, 2, 2, 3, 3], dtype=np.int32)
+    positive = np.array([True, True, True, False, False, False])
+    zeros = np.zeros(6, dtype=np.int32)
+    trained_on = Interactions((1, 4), zeros, col, np.ones(6, np.float32), positive, zeros)
+    items = replace(ITEMS, popular=popular_order(trained_on))
     listed = [entry["movie_id"] for entry in popular_list(items)]
-    assert listed == [*items.ids[10:20], *items.ids[:10], *items.ids[20:]]
+    assert listed == [int(items.ids[row]) for row in (2, 0, 1, 3)]
+
+
+def test_liked_items_are_written_where_they_are_known(tmp_path: Path) -> None:
+    n_users = len(USERS.ids)
+    liked = Liked(np.array([0, 2] + [2] * (n_users - 1)), np.array([3, 5], np.int32))
+    write_version(tmp_path, replace(USERS, liked=liked), ITEMS, FEATURES)
+    with np.load(tmp_path / "liked.npz", allow_pickle=False) as found:
+        assert {name: found[name].dtype for name in found} == {"indptr": "i8", "indices": "i4"}
+        assert found["indices"].tolist() == [3, 5]
 
 
 def bent(users: Users, items: Items, features: Features, how: str) -> tuple[Users, Items, Features]:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_tasks.evaluation.paired import ScoredVersion
+from recsys_tasks.evaluation.served import BY_MODEL, Served
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import Interactions
 from recsys_tasks.model.representations import Embeddings
@@ -19,6 +20,13 @@ from recsys_tasks.report.examples import Titles, beside_champion, example_facts
 N_USERS, N_ITEMS = 20, 40
 
 
+def by_model(embeddings: Embeddings) -> Served:
+    """A version that serves everyone by their own vector."""
+    nobody = np.zeros((0, embeddings.items.shape[1]), dtype=np.float32)
+    everyone = np.full(embeddings.n_users, BY_MODEL, dtype=np.int32)
+    return Served(embeddings, everyone, nobody, np.zeros(embeddings.n_items, np.float32))
+
+
 def version(seed: int, item_ids: Any = None, user_ids: Any = None) -> ScoredVersion:
     items = np.arange(N_ITEMS) * 3 if item_ids is None else item_ids
     users = np.arange(N_USERS) + 100 if user_ids is None else user_ids
@@ -26,9 +34,11 @@ def version(seed: int, item_ids: Any = None, user_ids: Any = None) -> ScoredVers
     return ScoredVersion(
         IdMap(users.astype(np.int64)),
         IdMap(items.astype(np.int64)),
-        Embeddings(
-            rng.normal(size=(len(users), 6)).astype(np.float32),
-            rng.normal(size=(len(items), 6)).astype(np.float32),
+        by_model(
+            Embeddings(
+                rng.normal(size=(len(users), 6)).astype(np.float32),
+                rng.normal(size=(len(items), 6)).astype(np.float32),
+            )
         ),
     )
 

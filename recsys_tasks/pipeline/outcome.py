@@ -4,9 +4,22 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from recsys_tasks.errors import NotFound
 from recsys_tasks.pipeline.run import Run, RunFiles
 from recsys_tasks.pipeline.run_champion import RunChampion
+from recsys_tasks.pipeline.run_files import (
+    CHECKS,
+    DATA,
+    EXAMPLES,
+    GATE,
+    INDEX,
+    INDEX_FOUND,
+    INDEX_SECONDS,
+    METRICS,
+    OUTCOME,
+    REPORT,
+    TRAINING,
+    RunFile,
+)
 from recsys_tasks.pipeline.step_list import APPROVAL, STEPS, StepSpec
 from recsys_tasks.pipeline.step_log import StepRecord
 from recsys_tasks.pipeline.version_facts import library_versions
@@ -28,24 +41,30 @@ def nothing(task: str) -> None:
 
 MODEL_METRICS = ("precision_at_5", "recall_at_10", "ndcg_at_10")
 
-MADE = ("data", "checks", "metrics", "gate", "index")
-"""Sections of the report that a step leaves whole, in a file of that name."""
+MADE: dict[str, RunFile[Any]] = {
+    "data": DATA,
+    "checks": CHECKS,
+    "metrics": METRICS,
+    "gate": GATE,
+    "index": INDEX,
+}
+"""Sections of the report that a step leaves whole, in a file of their own."""
 
 
 def report_of_version(run_champion: RunChampion) -> dict[str, Any]:
     """What a version's own report says: without times, a function of the version alone."""
     files = run_champion.data.files
-    training = _maybe(files, "training.json") or {"history": []}
+    training = TRAINING.read_if_there(files) or {"history": []}
     history = [
         {name: epoch.get(name) for name in ("epoch", "validation", "train")}
         for epoch in training["history"]
     ]
-    made = {name: _maybe(files, f"{name}.json") for name in MADE}
+    made = {name: file.read_if_there(files) for name, file in MADE.items()}
     return _without_gaps(
         {
             **made,
-            **(_maybe(files, "examples.json") or {}),
-            **(run_champion.beside(made["data"]) if made["metrics"] else {}),
+            **(EXAMPLES.read_if_there(files) or {}),
+            **(run_champion.beside(DATA.read(files)) if made["metrics"] else {}),
             "libraries": library_versions(),
             "run": _names(files.run),
             "history": history,
@@ -68,12 +87,12 @@ def report_of_run(
             person said no.
     """
     files = run_champion.data.files
-    training = _maybe(files, "training.json") or {"history": []}
+    training = TRAINING.read_if_there(files) or {"history": []}
     known = report_of_version(run_champion) | _without_gaps(
         {
             "history": training["history"],
-            "index_seconds": _maybe(files, "index_seconds.json"),
-            "index_found": _maybe(files, "index_found.json"),
+            "index_seconds": INDEX_SECONDS.read_if_there(files),
+            "index_found": INDEX_FOUND.read_if_there(files),
             "timings": list(notes),
             "failures": failures_of(notes, heard),
         }
@@ -96,9 +115,9 @@ def report_of_refusal(run: Run, conf: Mapping[str, Any], reason: str) -> dict[st
 def write_report(files: RunFiles, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Writes a run's report and its outcome; returns the report's key with ``outcome_of`` it."""
     facts = redacted_tree(facts)
-    key = files.put_bytes("report.html", render_report(facts).encode())
+    key = REPORT.write(files, render_report(facts).encode())
     outcome = outcome_of(facts)
-    files.put_json("outcome.json", outcome)
+    OUTCOME.write(files, outcome)
     log.info("report: wrote %s; %s %s", key, outcome["verdict"], outcome["reason"])
     return {"report": key, **outcome}
 
@@ -193,13 +212,6 @@ def _rows(data: Mapping[str, Any]) -> dict[str, int]:
 
 def _names(run: Run) -> dict[str, str]:
     return run.document() | {"dataset": run.dataset, "version": run.version}
-
-
-def _maybe(files: RunFiles, name: str) -> Any:
-    try:
-        return files.get_json(name)
-    except NotFound:
-        return None
 
 
 def _without_gaps(facts: dict[str, Any]) -> dict[str, Any]:

@@ -19,18 +19,15 @@ from recsys_tasks.evaluation.paired import ScoredVersion
 from recsys_tasks.evaluation.served import Audience, in_order
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import Arrays, Csr
-from recsys_tasks.matrices.split import Split
 from recsys_tasks.model.fold_in import Liked
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.representations import Embeddings
 from recsys_tasks.model.warm_start import NamedModel
 from recsys_tasks.pipeline.run import Run, RunFiles
+from recsys_tasks.pipeline.run_files import PARAMETERS, PARAMETERS_BEFORE_REFIT, SPLIT
 from recsys_tasks.publish.publisher import read_manifest
 
 log = logging.getLogger(__name__)
-
-BEFORE_REFIT = "model_before_refit.npz"
-"""File of a run: its model before the validation part was trained on, for the next warm start."""
 
 ROWS = {
     "user_ids.npy": "<i8",
@@ -95,8 +92,8 @@ class PublishedVersion:
         Exactly, while its run's files are there; everything that its users had rated, after that.
         """
         files = self._run_files()
-        if files.has("split.npz"):
-            return Split.from_arrays(files.get_arrays("split.npz")).train_and_validation().csr()
+        if SPLIT.is_there(files):
+            return SPLIT.read(files).train_and_validation().csr()
         seen = self._archive("seen.npz", SEEN)
         n_users, n_items = (
             len(self._published(ROWS)[name]) for name in ("user_ids.npy", "item_ids.npy")
@@ -114,8 +111,8 @@ class PublishedVersion:
         self._refuse_without_state()
         rows, features = self._published(ROWS), self._archive("features.npz", FEATURES)
         files = self._run_files()
-        if files.has("model.npz"):
-            model = Model.from_arrays(files.get_arrays("model.npz"))
+        if PARAMETERS.is_there(files):
+            model = PARAMETERS.read(files)
         else:
             log.info("the champion's run has expired: going on without its Adagrad state")
             model = _without_state(rows["user_embeddings.npy"], features)
@@ -133,13 +130,13 @@ class PublishedVersion:
             return self.named_model()
         self._refuse_without_state()
         files = self._run_files()
-        if not files.has(BEFORE_REFIT):
+        if not PARAMETERS_BEFORE_REFIT.is_there(files):
             raise ArtifactRefused(
-                BEFORE_REFIT,
+                PARAMETERS_BEFORE_REFIT.name,
                 "the champion's run did not keep it, or has expired; its published model was "
                 "trained on what this run validates",
             )
-        model = Model.from_arrays(files.get_arrays(BEFORE_REFIT))
+        model = PARAMETERS_BEFORE_REFIT.read(files)
         rows, features = self._published(IDS), self._archive("features.npz", FEATURES)
         return NamedModel(model, IdMap(rows["user_ids.npy"]), tuple(features["names"].tolist()))
 

@@ -20,6 +20,7 @@ from recsys_tasks.model.representations import Embeddings
 from recsys_tasks.model.warm_start import NamedModel, Start, carry_over, refuse_another_split
 from recsys_tasks.pipeline.published_version import PublishedVersion
 from recsys_tasks.pipeline.run_data import RunData
+from recsys_tasks.pipeline.run_files import CHAMPION
 from recsys_tasks.publish import channels
 from recsys_tasks.report.examples import beside_champion, example_facts
 
@@ -158,10 +159,10 @@ class RunChampion:
     def _version(self) -> str | None:
         """The version that was champion when this run first asked; a retry is told the same."""
         files = self.data.files
-        if not files.has("champion.json"):
+        if not CHAMPION.is_there(files):
             pointer = channels.read_pointer(self.store, files.run.dataset)
             own = pointer is not None and pointer.version == files.run.version
             found = pointer and (pointer.previous if own else pointer.version)
-            files.put_json("champion.json", {"version": found})
-        version = files.get_json("champion.json")["version"]
+            CHAMPION.write(files, {"version": found})
+        version = CHAMPION.read(files)["version"]
         return str(version) if version else None

@@ -20,6 +20,15 @@ from recsys_tasks.matrices.split import Split
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.representations import Embeddings
 from recsys_tasks.pipeline.run import RunFiles
+from recsys_tasks.pipeline.run_files import (
+    FEATURES,
+    IDS,
+    INTERACTIONS,
+    MOVIES,
+    PARAMETERS,
+    SEEN_NAME,
+    SPLIT,
+)
 from recsys_tasks.report.examples import Titles
 
 SEEN = {"indptr": "<i8", "indices": "<i4"}
@@ -42,24 +51,24 @@ class RunData:
 
     def users(self) -> IdMap:
         """Users in the order of their rows."""
-        return IdMap(self.files.get_arrays("ids.npz")["users"])
+        return IdMap(IDS.read(self.files)["users"])
 
     def items(self) -> IdMap:
         """Items in the order of their rows."""
-        return IdMap(self.files.get_arrays("ids.npz")["items"])
+        return IdMap(IDS.read(self.files)["items"])
 
     def titles(self) -> Titles:
         """Titles and genres in the order of the items' rows."""
-        movies = self.files.get_json("movies.json")
+        movies = MOVIES.read(self.files)
         return Titles(movies["titles"], movies["genres"])
 
     def interactions(self) -> Interactions:
         """Everything that counts as positive, before it is divided."""
-        return Interactions.from_arrays(self.files.get_arrays("interactions.npz"))
+        return INTERACTIONS.read(self.files)
 
     def features(self) -> ItemFeatures:
         """The item features and their names."""
-        return ItemFeatures.from_arrays(self.files.get_arrays("features.npz"))
+        return FEATURES.read(self.files)
 
     def features_for(self, settings: TrainSettings) -> Csr:
         """The item features that a run with these settings trains on, CSR ``(n_items, n_features)``."""
@@ -70,15 +79,15 @@ class RunData:
 
     def seen(self) -> Csr:
         """Everything that a user has rated, whatever the rating; its indices stay on disk."""
-        return seen_csr(**self.files.map_arrays("seen.npz", SEEN), n_items=len(self.items()))
+        return seen_csr(**self.files.map_arrays(SEEN_NAME, SEEN), n_items=len(self.items()))
 
     def split(self) -> Split:
         """Train, validation and test."""
-        return Split.from_arrays(self.files.get_arrays("split.npz"))
+        return SPLIT.read(self.files)
 
     def model(self) -> Model:
         """The fitted parameters."""
-        return Model.from_arrays(self.files.get_arrays("model.npz"))
+        return PARAMETERS.read(self.files)
 
     def trained_on(self) -> Interactions:
         """What the model was fitted on."""

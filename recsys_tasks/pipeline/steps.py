@@ -48,10 +48,32 @@ from recsys_tasks.pipeline.outcome import (
     report_of_version,
     write_report,
 )
-from recsys_tasks.pipeline.published_version import BEFORE_REFIT
 from recsys_tasks.pipeline.run import Checkpoint, Run, RunFiles
 from recsys_tasks.pipeline.run_champion import RunChampion
 from recsys_tasks.pipeline.run_data import RunData
+from recsys_tasks.pipeline.run_files import (
+    CHECKS,
+    DATA,
+    EMBEDDING_FACTS,
+    EXAMPLES,
+    FEATURES,
+    FOLD_IN,
+    GATE,
+    IDS,
+    INDEX,
+    INDEX_FOUND,
+    INDEX_SECONDS,
+    INGEST,
+    INTERACTIONS,
+    METRICS,
+    MOVIES,
+    PARAMETERS,
+    PARAMETERS_BEFORE_REFIT,
+    PER_USER,
+    SEEN_NAME,
+    SPLIT,
+    TRAINING,
+)
 from recsys_tasks.pipeline.step_list import ORDER as ORDER
 from recsys_tasks.pipeline.step_list import SHARDS
 from recsys_tasks.pipeline.step_log import StepLog, peak_mb, shard_task
@@ -153,7 +175,7 @@ class Steps:
         source = self.settings.source
         if not (source.archive or source.movies or source.ratings):
             log.info("no source is set: using what the tables hold")
-            self.files.put_json("ingest.json", {"files": [], "rejections": []})
+            INGEST.write(self.files, {"files": [], "rejections": []})
             return {"files": 0}
         account = ingest(
             self.database,
@@ -163,7 +185,7 @@ class Steps:
             lambda: self.store.access,
             self.sources,
         )
-        self.files.put_json("ingest.json", asdict(account))
+        INGEST.write(self.files, asdict(account))
         return {
             file.role: "already loaded"
             if file.already_loaded
@@ -190,11 +212,11 @@ class Steps:
             facts["files"] = lineage(found.files)
             self._check(facts)
             ids = {"users": gathered.users.ids, "items": found.items.ids}
-            self.files.put_arrays("ids.npz", ids)
-            self.files.put_arrays("interactions.npz", interactions.to_arrays())
-            self.files.put_file("seen.npz", found.seen)
-            self.files.put_arrays("features.npz", features.to_arrays())
-            self.files.put_json("movies.json", {"titles": movies.title, "genres": movies.genres})
+            IDS.write(self.files, ids)
+            INTERACTIONS.write(self.files, interactions)
+            self.files.put_file(SEEN_NAME, found.seen)
+            FEATURES.write(self.files, features)
+            MOVIES.write(self.files, {"titles": movies.title, "genres": movies.genres})
         return {name: facts[name] for name in ("users", "items", "ratings", "positives")}
 
     @recorded
@@ -202,7 +224,7 @@ class Steps:
         """Divides the interactions into train, validation and test."""
         data = self.data
         parts = split(data.interactions(), self.settings.split, data.users(), data.items())
-        self.files.put_arrays("split.npz", parts.to_arrays())
+        SPLIT.write(self.files, parts)
         held = parts.validation
         return {
             "train": len(parts.train),
@@ -233,7 +255,7 @@ class Steps:
             history = _history(fitted)
             engine = engine_of(self.settings.model_copy(update={"train": fitted.chosen}))
             if refits and wanted.warm_start:
-                self.files.put_arrays(BEFORE_REFIT, fitted.model.to_arrays())
+                PARAMETERS_BEFORE_REFIT.write(self.files, fitted.model)
         if refits:
             fitted_on = parts.train_and_validation()
             log.info("fitting on train and validation")
@@ -243,7 +265,7 @@ class Steps:
         self._keep_model(fitted, fitted_on, features)
         facts = {"epochs": fitted.epochs, "history": history, "warm_starts": start.warm_starts}
         width = {"components": fitted.model.user_embeddings.shape[1]}
-        self.files.put_json("training.json", facts | {"model": width | dict(fitted.facts)})
+        TRAINING.write(self.files, facts | {"model": width | dict(fitted.facts)})
         return {"model": self.files.key("model.npz"), "epochs": fitted.epochs}
 
     @recorded
@@ -281,10 +303,10 @@ class Steps:
             self.settings.train.refit,
         )
         compared = self.run_champion.comparison(embeddings, counted)
-        self.files.put_json("metrics.json", evaluation.metrics | {"champion": compared})
-        self.files.put_json("embedding_facts.json", embedding_facts(embeddings))
-        self.files.put_arrays("per_user.npz", evaluation.per_user)
-        self.files.put_json("examples.json", self.run_champion.examples(embeddings))
+        METRICS.write(self.files, evaluation.metrics | {"champion": compared})
+        EMBEDDING_FACTS.write(self.files, embedding_facts(embeddings))
+        PER_USER.write(self.files, evaluation.per_user)
+        EXAMPLES.write(self.files, self.run_champion.examples(embeddings))
         served = evaluation.metrics["test_served"]
         popular = evaluation.metrics["baselines"]["popular"]["test_served"]
         return {
@@ -300,8 +322,8 @@ class Steps:
             GateRejected: a rule failed; the verdict is written all the same.
         """
         verdict = judge(
-            self.files.get_json("metrics.json"),
-            self.files.get_json("embedding_facts.json"),
+            METRICS.read(self.files),
+            EMBEDDING_FACTS.read(self.files),
             self.settings.gate,
         )
         return {"accepted": True, "rules": self._held(verdict)}
@@ -310,7 +332,7 @@ class Steps:
     def export_embeddings(self) -> Reference:
         """Writes the version's files but the index: vectors, id maps, items, seen, popular list."""
         ids, model, features = (
-            self.files.get_arrays("ids.npz"),
+            IDS.read(self.files),
             self.data.model(),
             self.data.features(),
         )
@@ -319,7 +341,7 @@ class Steps:
             self.data.seen(),
             self.data.trained_on(),
         )
-        movies = self.files.get_json("movies.json")
+        movies = MOVIES.read(self.files)
         users = Users(
             ids=ids["users"],
             embeddings=embeddings.users,
@@ -360,11 +382,11 @@ class Steps:
             counts = np.load(here / "user_counts.npy", allow_pickle=False)
             items = np.load(here / "item_embeddings.npy", allow_pickle=False)
             built = build_index(here / "items.ann", items, users[counts > 0], **wanted)
-        self.files.put_json("index.json", built.facts.model_dump(mode="json"))
-        self.files.put_json("index_seconds.json", list(built.seconds_per_query))
+        INDEX.write(self.files, built.facts.model_dump(mode="json"))
+        INDEX_SECONDS.write(self.files, list(built.seconds_per_query))
         found = IndexFound(len(items), built.facts.served_recall, built.times_scan)
-        self.files.put_json("index_found.json", asdict(found))
-        judged = Verdict.of(self.files.get_json("gate.json"))
+        INDEX_FOUND.write(self.files, asdict(found))
+        judged = Verdict.of(GATE.read(self.files))
         self._held(with_index(judged, found, self.settings.gate))
         return {"search": built.facts.search, "recall_at_10": built.facts.served_recall}
 
@@ -372,9 +394,9 @@ class Steps:
     def publish(self) -> Reference:
         """Seals the files with a manifest and brings the version into being."""
         with self._exchange(*EXPORTED) as folder:
-            index = self.files.get_json("index.json")
+            index = INDEX.read(self.files)
             golden.write_golden(folder, IndexFacts.model_validate(index))
-            metrics = self.files.get_json("metrics.json")
+            metrics = METRICS.read(self.files)
             (folder / "metrics.json").write_bytes(canonical_json.to_bytes(metrics))
             page = render_report(report_of_version(self.run_champion))
             (folder / "report.html").write_text(page, encoding="utf-8")
@@ -424,8 +446,8 @@ class Steps:
         vectors = embeddings.users[:, :-2], embeddings.items[:, :-2]
         sums = fitted.sums or SumPart.nothing(embeddings.n_items)
         history_map = fit_history_map(sums, history, *vectors)
-        self.files.put_arrays("fold_in.npz", history_map.to_arrays())
-        self.files.put_arrays("model.npz", fitted.model.to_arrays())
+        FOLD_IN.write(self.files, history_map.to_arrays())
+        PARAMETERS.write(self.files, fitted.model)
 
     def _held(self, verdict: Verdict) -> int:
         """Keeps a verdict, and returns how many rules it has.
@@ -433,7 +455,7 @@ class Steps:
         Raises:
             GateRejected: a rule failed; the verdict is kept all the same.
         """
-        self.files.put_json("gate.json", verdict.document())
+        GATE.write(self.files, verdict.document())
         for rule in verdict.rules:
             log.info("%s %s: %s", "pass" if rule.passed else "FAIL", rule.name, rule.reason)
         if not verdict.accepted:
@@ -450,8 +472,8 @@ class Steps:
         results = check_data(
             cast(TableFacts, facts), champion and champion["data"], self.settings.checks, now
         )
-        self.files.put_json("data.json", facts)
-        self.files.put_json("checks.json", [asdict(result) for result in results])
+        DATA.write(self.files, facts)
+        CHECKS.write(self.files, [asdict(result) for result in results])
         for result in results:
             log.info("%s %s", "pass" if result.passed else "FAIL", result.reason)
         if not facts["positives"]:

@@ -12,6 +12,7 @@ from recsys_tasks.config.settings import Settings
 from recsys_tasks.errors import NotFound, SettingsError
 from recsys_tasks.evaluation.search import Trial, trials, try_out, winner
 from recsys_tasks.pipeline.run import Run, RunFiles
+from recsys_tasks.pipeline.run_files import TRIALS, TUNED
 from recsys_tasks.pipeline.steps import Steps
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def choose(steps: Steps, tried: list[dict[str, Any]]) -> dict[str, Any]:
     """Writes the winner where the dataset's runs look for it, and all trials beside the run."""
     ranked = sorted((Trial(**trial) for trial in tried), key=lambda trial: -trial.score)
     best = winner(ranked)
-    steps.files.put_json("trials.json", [asdict(trial) for trial in ranked])
+    TRIALS.write(steps.files, [asdict(trial) for trial in ranked])
     for trial in ranked:
         log.info("%.4f  %3d epochs  %s", trial.score, trial.epochs, _in_words(trial.overrides))
     document = as_toml(best, steps.run, steps.settings.train.validate_on)
@@ -60,14 +61,14 @@ def with_tuned(settings: Settings, store: ObjectStore, run: Run) -> Settings:
     if not settings.train.tuned:
         return settings
     files = RunFiles(store, run)
-    if not files.has("tuned.toml"):
+    if not TUNED.is_there(files):
         try:
-            files.put_bytes("tuned.toml", store.get(_key(run.dataset)))
+            TUNED.write(files, store.get(_key(run.dataset)))
         except NotFound:
             raise SettingsError(
                 f"train.tuned: no search has chosen settings for {run.dataset} yet; run recsys_tune"
             ) from None
-    chosen = tomllib.loads(files.get_bytes("tuned.toml").decode())
+    chosen = tomllib.loads(TUNED.read(files).decode())
     flat = {f"train.{name}": value for name, value in chosen["train"].items()}
     return Settings.load(overrides=settings.flat() | flat)
 

@@ -17,6 +17,7 @@ from recsys_tasks.data.tables import SYNTHETIC_TITLE, FileAccount, RatingTally
 from recsys_tasks.matrices.interactions import Interactions, ItemFeatures
 from recsys_tasks.matrices.split import split_facts
 from recsys_tasks.pipeline.run import RunFiles
+from recsys_tasks.pipeline.run_files import DATA, GATE, TRAINING
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def manifest_sections(
     files: RunFiles, settings: Settings, index: dict[str, Any], metrics: dict[str, Any]
 ) -> dict[str, Any]:
     """All sections of a manifest but ``files``, as JSON values; the same run gives the same."""
-    training = files.get_json("training.json")
+    training = TRAINING.read(files)
     return {
         "dataset": files.run.dataset,
         "version": files.run.version,
@@ -84,8 +85,8 @@ def manifest_sections(
         "index": index,
         "split": split_facts(settings.split),
         "metrics": metrics,
-        "gate": files.get_json("gate.json"),
-        "data": files.get_json("data.json")
+        "gate": GATE.read(files),
+        "data": DATA.read(files)
         | {"positives_settings": settings.positives.model_dump(mode="json")},
     }
 

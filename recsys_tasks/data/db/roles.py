@@ -28,7 +28,9 @@ LOADER_RIGHTS = (
 
 
 def create_roles(cursor: Cursor) -> None:
-    """Makes the roles that are missing, lets them connect, and lets the migrator make schemas here.
+    """Makes the roles that are missing, with their rights in the database itself.
+
+    All may connect, the migrator may make schemas, the loader temporary tables.
 
     The account needs the right to make roles (CREATEROLE) and owns the database.
     """
@@ -40,6 +42,8 @@ def create_roles(cursor: Cursor) -> None:
     cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, everyone))
     migrator = sql.Identifier(MIGRATOR)
     cursor.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(database, migrator))
+    loader = sql.Identifier(LOADER)
+    cursor.execute(sql.SQL("GRANT TEMPORARY ON DATABASE {} TO {}").format(database, loader))
 
 
 def grant_rights(cursor: Cursor, schema: str) -> None:

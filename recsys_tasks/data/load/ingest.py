@@ -167,9 +167,7 @@ class Load:
     def _take_movies(self, file: CheckedFile, file_id: int, aside: AsideRows) -> Counts:
         counts = Counts()
         self._tables.stage_movies(self._good_movies(file, aside, counts))
-        undecidable, counts.duplicate = self._tables.settle_movies()
-        for row in undecidable:
-            aside.add(row)
+        counts.duplicate = self._tables.settle_movies(aside.add)
         counts.loaded = self._tables.merge_movies(file_id)
         self._movies = (file, file_id)
         return counts
@@ -219,9 +217,7 @@ class Load:
     ) -> bool:
         """By way of the stage, where rows of one pair are settled: any file can go this way."""
         if not self._tables.stage_ratings(rows):
-            undecidable, counts.duplicate = self._tables.deduplicate_ratings()
-            for row in undecidable:
-                aside.add(row)
+            counts.duplicate = self._tables.deduplicate_ratings(aside.add)
         counts.loaded, outdated = self._tables.merge_ratings(file_id)
         counts.duplicate += outdated
         return True

@@ -107,7 +107,7 @@ class IngestedFiles:
         )
 
     def stamp(self, dataset: str) -> None:
-        """Gives the files the moment at which they appear, just before the commit.
+        """Gives all files of the load the one moment at which they appear, just before the commit.
 
         Readers of a past moment wait for the lock, so that none misses a load stamped before it.
         """
@@ -115,6 +115,7 @@ class IngestedFiles:
             "SELECT pg_advisory_xact_lock(%(key)s)", key=lock_key(f"commit:{dataset}")
         )
         self._tables.run(
-            "UPDATE ingested_files SET loaded_at = clock_timestamp() WHERE id = ANY(%(ids)s)",
+            "WITH now AS MATERIALIZED (SELECT clock_timestamp() AS moment)"
+            " UPDATE ingested_files SET loaded_at = moment FROM now WHERE id = ANY(%(ids)s)",
             ids=self._entries,
         )

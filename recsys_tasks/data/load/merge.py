@@ -4,7 +4,7 @@ Everything happens in the caller's transaction, under the dataset's lock; ``rate
 between two ratings of one pair, and whatever leaves a table goes to its history.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import IO, Any, cast
 
 import numpy as np
@@ -29,6 +29,9 @@ from recsys_tasks.data.load.difference import (
     TooDifferentError,
 )
 from recsys_tasks.data.load.rejected_rows import RejectedRow
+
+SetAside = Callable[[RejectedRow], None]
+"""Takes a row that is not loaded."""
 
 SORT_MEMORY = "256MB"
 """What Postgres may use to sort rows for the primary key."""
@@ -66,23 +69,21 @@ JUDGE_REPEATED_RATINGS = """
 
 JUDGE_REPEATED_MOVIES = """
     CREATE TEMPORARY TABLE judged ON COMMIT DROP AS
-    WITH repeated AS (
-        SELECT id, count(DISTINCT (title, genres)) > 1 AS undecided FROM staged_movies
-        GROUP BY id HAVING count(*) > 1
-    )
-    SELECT s.ctid AS place, true AS is_latest, r.undecided,
-        row_number() OVER (PARTITION BY id ORDER BY s.line) AS rank
+    WITH repeated AS (SELECT id FROM staged_movies GROUP BY id HAVING count(*) > 1)
+    SELECT s.ctid AS place, true AS is_latest, row_number() OVER same_id AS rank,
+        (s.title, s.genres) <> (first_value(s.title) OVER same_id, first_value(s.genres) OVER same_id)
+        AS undecided
     FROM staged_movies s JOIN repeated r USING (id)
+    WINDOW same_id AS (PARTITION BY id ORDER BY s.line)
 """
 
-TAKE_UNDECIDED = """
-    DELETE FROM {stage} s USING judged j
-    WHERE s.ctid = j.place AND j.undecided AND j.is_latest RETURNING {columns}
+FIND_UNDECIDED = """
+    SELECT {columns} FROM {stage} s JOIN judged j ON s.ctid = j.place
+    WHERE j.undecided AND j.is_latest ORDER BY s.line
 """
 
-TAKE_REPEATED = """
-    DELETE FROM {stage} s USING judged j
-    WHERE s.ctid = j.place AND (j.rank > 1 OR j.undecided) AND NOT (j.undecided AND j.is_latest)
+REMOVE_JUDGED = """
+    DELETE FROM {stage} s USING judged j WHERE s.ctid = j.place AND (j.rank > 1 OR j.undecided)
 """
 
 FIND_CHANGED_RATINGS = """
@@ -217,26 +218,28 @@ class TableLoad:
         self._stream("staged_movies FROM STDIN", joined(map(movie_line, movies)))
         self.run("ANALYZE staged_movies")
 
-    def deduplicate_ratings(self) -> tuple[list[RejectedRow], int]:
-        """Leaves one row a pair, the latest: the undecidable rows, and how many repeated others.
+    def deduplicate_ratings(self, set_aside: SetAside) -> int:
+        """Leaves one row a pair, the latest, and returns how many repeated others.
 
         Two rows of a pair that share the latest time and differ in the rating are undecidable:
         both are set aside, and the older ones with them count as repeated.
         """
         self.run(JUDGE_REPEATED_RATINGS)
-        rows, repeated = self._take_judged(
+        return self._remove_judged(
             "staged_ratings",
             "line, user_id, movie_id, rating, extract(epoch FROM rated_at)::bigint",
+            "two ratings of one movie by one user at the same time, and they differ",
+            set_aside,
         )
-        reason = "two ratings of one movie by one user at the same time, and they differ"
-        return [RejectedRow(row[0], reason, ",".join(map(str, row[1:]))) for row in rows], repeated
 
-    def settle_movies(self) -> tuple[list[RejectedRow], int]:
-        """Leaves one row an id: the rows whose id names different movies, and how many repeated."""
+    def settle_movies(self, set_aside: SetAside) -> int:
+        """Leaves the first row of an id, and returns how many others say the same.
+
+        Those that say something else are set aside.
+        """
         self.run(JUDGE_REPEATED_MOVIES)
-        rows, repeated = self._take_judged("staged_movies", "line, id, title")
-        reason = "the same id names different movies in this file"
-        return [RejectedRow(row[0], reason, ",".join(map(str, row[1:]))) for row in rows], repeated
+        reason = "an earlier row gives this id another title or other genres"
+        return self._remove_judged("staged_movies", "line, id, title", reason, set_aside)
 
     def merge_movies(self, file_id: int) -> int:
         """Puts the staged movies into the table; how many of them it holds."""
@@ -382,9 +385,14 @@ class TableLoad:
         self.run(f"SET LOCAL maintenance_work_mem = '{SORT_MEMORY}'")
         self.run("SELECT ratings_end_fill()")
 
-    def _take_judged(self, stage: str, columns: str) -> tuple[list[tuple[Any, ...]], int]:
+    def _remove_judged(self, stage: str, columns: str, reason: str, set_aside: SetAside) -> int:
+        """Hands on the undecidable rows, a few at a time, and returns how many others it removed."""
         names = {"stage": sql.Identifier(stage), "columns": sql.SQL(columns)}
-        undecided = self.select(sql.SQL(TAKE_UNDECIDED).format(**names))
-        repeated = self.run(sql.SQL(TAKE_REPEATED).format(**names))
+        undecided = 0
+        with self._connection.cursor("undecided") as cursor:
+            cursor.execute(sql.SQL(FIND_UNDECIDED).format(**names))
+            for undecided, row in enumerate(cursor, 1):  # noqa: B007 - the count is returned
+                set_aside(RejectedRow(row[0], reason, ",".join(map(str, row[1:]))))
+        removed = self.run(sql.SQL(REMOVE_JUDGED).format(**names))
         self.run("DROP TABLE judged")
-        return sorted(undecided), repeated
+        return removed - undecided

@@ -484,3 +484,22 @@ def load_mutated(database: Database, folder: Path, role: str, content: bytes) ->
     for file in account.files:
         assert file.read == file.loaded + file.rejected + file.duplicate
     return "set aside" if any(file.rejected for file in account.files) else "accepted"
+
+
+@pytest.mark.parametrize(
+    "other", ["2,Another title,Comedy|Drama", "2,Two (2002),Horror", "002,Another title,Drama"]
+)
+def test_of_a_movie_with_two_descriptions_the_first_counts_and_its_ratings_stay(
+    database: Database, tmp_path: Path, other: str
+) -> None:
+    assert load(database, tmp_path, with_movies(other, "2,Two (2002),Comedy|Drama")) == (3, 1)
+    assert titles(database) == ["One (2001)", "Two (2002)", "Three"]
+    assert database.fetch(f"SELECT count(*) FROM {DATASET}.ratings") == [(3,)]
+    [(line, reason)] = database.fetch(f"SELECT line, reason FROM {DATASET}.rejected_rows")
+    assert (line, reason) == (5, "an earlier row gives this id another title or other genres")
+
+
+def test_all_files_of_a_load_appear_at_one_moment(database: Database, tmp_path: Path) -> None:
+    load(database, tmp_path)
+    moments = database.fetch(f"SELECT count(DISTINCT loaded_at) FROM {DATASET}.ingested_files")
+    assert moments == [(1,)]

@@ -117,3 +117,16 @@ def test_a_load_by_the_reader_is_refused_in_one_line(loaded: dict[str, str], bad
 def test_a_migration_by_the_loader_is_refused_in_one_line(loaded: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="permission denied"):
         Database(loaded[LOADER]).migrate("another")
+
+
+def test_the_loader_loads_where_the_public_may_make_no_temporary_tables(
+    logins: dict[str, str], database_url: str, bad: Path
+) -> None:
+    """As in the compose file's databases, which are closed to the public."""
+    name = database_url.rpartition("/")[2]
+    execute(database_url, f'REVOKE CONNECT, TEMPORARY ON DATABASE "{name}" FROM PUBLIC')
+    Database(logins[MIGRATOR]).migrate(DATASET)
+    good = bad / "good"
+    source = SourceSettings(movies=str(good / "movies.csv"), ratings=str(good / "ratings.csv"))
+    account = ingest(Database(logins[LOADER]), source, DATASET, "test")
+    assert [file.loaded for file in account.files] == [20, 60]

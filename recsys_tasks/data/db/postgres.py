@@ -63,6 +63,17 @@ RATING_COLUMNS: dict[str, ReadColumn] = {
 }
 """How each column of a ``RatingTable`` is made from a block of records."""
 
+LOCK_WAIT = "5min"
+"""How long a load or a migration waits for readers of a table; readers that came later wait with it."""
+
+LOCK_HOLDERS = """
+    SELECT DISTINCT format('%%s (process %%s, %%s since %%s)', a.usename, a.pid, a.state, a.xact_start)
+    FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+    JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE l.granted AND n.nspname = %s AND a.pid <> pg_backend_pid()
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
 HOLD_TABLES = """
     LOCK TABLE {schema}.ratings, {schema}.ratings_history, {schema}.movies IN ACCESS SHARE MODE
 """
@@ -161,11 +172,16 @@ class Database:
             poolclass=NullPool,
             connect_args={"connect_timeout": 10},
         )
-        with _translated(), engine.begin() as connection:
+        with (
+            self.naming_lock_holders(dataset),
+            _translated(),
+            engine.begin() as connection,
+        ):
             connection.execute(
                 sqlalchemy.text("SELECT pg_advisory_xact_lock(:key)"),
                 {"key": lock_key(f"load:{dataset}")},
             )
+            connection.execute(sqlalchemy.text(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'"))
             driver: Connection = connection.connection.driver_connection  # type: ignore[assignment]
             with driver.cursor() as cursor:
                 if with_roles:
@@ -213,6 +229,24 @@ class Database:
         """The catalogue alone, ordered by movie_id."""
         with self.reading(dataset, as_of) as tables:
             return tables.movies()
+
+    @contextmanager
+    def naming_lock_holders(self, dataset: str) -> Iterator[None]:
+        """Adds to a wait that was too long who holds the dataset's tables.
+
+        Raises:
+            DatabaseUnavailable: a lock was not had within ``LOCK_WAIT``.
+        """
+        try:
+            yield
+        except DatabaseUnavailable as error:
+            if not _is_lock_timeout(error.__cause__):
+                raise
+            holders = ", ".join(row[0] for row in self.fetch(LOCK_HOLDERS, (dataset,)))
+            raise DatabaseUnavailable(
+                f"the tables of dataset {dataset} stayed in use for {LOCK_WAIT}, by"
+                f" {holders or 'a transaction that has ended since'}: end it or try again"
+            ) from error
 
     def lineage(self, dataset: str, as_of: datetime | None = None) -> tuple[FileAccount, ...]:
         """The files behind the movies and ratings that the same ``as_of`` reads, oldest first."""
@@ -394,6 +428,10 @@ def _translated() -> Iterator[None]:
         raise DatabaseUnavailable(_one_line(error)) from error
     except sqlalchemy.exc.OperationalError as error:
         raise DatabaseUnavailable(_one_line(error.orig or error)) from error
+
+
+def _is_lock_timeout(error: BaseException | None) -> bool:
+    return isinstance(getattr(error, "orig", error), psycopg2.errors.LockNotAvailable)
 
 
 def _one_line(error: BaseException) -> str:

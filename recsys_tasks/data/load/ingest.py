@@ -20,6 +20,7 @@ from recsys_tasks.data.csv.blocks import Block, read_blocks
 from recsys_tasks.data.csv.header import Header, read_header
 from recsys_tasks.data.csv.movies import Movie, MoviesReader
 from recsys_tasks.data.csv.ratings import UNKNOWN_MOVIE, Ratings, RatingsReader
+from recsys_tasks.data.db import postgres
 from recsys_tasks.data.db.postgres import Database, lock_key, validated
 from recsys_tasks.data.load.difference import LARGEST_ID, Difference
 from recsys_tasks.data.load.ingested_files import IngestedFiles
@@ -66,7 +67,7 @@ def ingest(
             return LoadAccount((), ())
         for file in files:
             log.info("%s %s: %s bytes, sha256 %s", *_announced(file))
-        with database.connect() as connection:
+        with database.naming_lock_holders(dataset), database.connect() as connection:
             load = Load(database, connection, settings, dataset, run)
             for file in files:
                 load.take(file)
@@ -111,6 +112,7 @@ class Load:
         self._database, self._settings, self._dataset = database, settings, dataset
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (lock_key(f"load:{dataset}"),))
+            cursor.execute("SET LOCAL lock_timeout = %s", (postgres.LOCK_WAIT,))
             cursor.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(dataset)))
             cursor.execute("SELECT to_regclass('ingested_files')")
             if cursor.fetchone() == (None,):

@@ -35,10 +35,40 @@ def fetch_archive(
     checksum = Checksum("md5", MD5[name]) if name in MD5 else published_checksum(url)
     if checksum is None and name in NAMES:
         raise InputRejected(f"{url}.md5", "no published checksum is there", "32 hex digits")
-    path = folder / (unquote(Path(urlparse(url).path).name) or "download")
+    path = folder / file_name_of(url)
+    _refuse_foreign(path, checksum)
     download(url, path, checksum, patience)
     find_members(path, str(path))
     return path
+
+
+def file_name_of(url: str) -> str:
+    """The name that a file gets here: the last part of its address, ``download`` when it is empty.
+
+    Raises:
+        InputRejected: that name could reach another file or hide itself.
+    """
+    name = unquote(urlparse(url).path).rpartition("/")[2] or "download"
+    if name.startswith(".") or not name.strip() or "\\" in name or not name.isprintable():
+        raise InputRejected(
+            url,
+            f"its last part, {name!r}, is no name for a file",
+            "a name of printable characters that begins with no dot and has no backslash",
+        )
+    return name
+
+
+def _refuse_foreign(path: Path, checksum: Checksum | None) -> None:
+    """Refuses to replace a file that no earlier fetch left, with its lock beside it."""
+    if not path.exists() or path.with_name(path.name + ".lock").exists():
+        return
+    if not (checksum and path.is_file() and checksum.matches(path)):
+        raise InputRejected(
+            str(path),
+            "it is there already, and fetch did not make it",
+            "a free name",
+            "Move it away, or choose another folder with --out",
+        )
 
 
 def address_of(name: str, base: str = GROUPLENS) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from recsys_tasks.config.settings import SourceSettings
+from recsys_tasks.data.checksums_beside import refuse_other_checksum
 from recsys_tasks.data.source_policy import SourcePolicy
 from recsys_tasks.data.sources.addresses import FindStore, find_store, localised, public_name
 from recsys_tasks.data.sources.archive import find_members
@@ -58,6 +59,9 @@ TAR = slice(257, 262), b"ustar"
 """Where a tar archive says that it is one."""
 
 BOMB_BYTES = 1 << 24
+TORN = bytes(512)
+"""A disk sector of NULs: what a file system leaves of a write that a power cut broke off."""
+
 BOMB_RATIO = 200
 """Ratings pack to a fifth or a tenth; so much more than that, above the bytes before, is no data."""
 
@@ -196,6 +200,7 @@ def check_file(file: SourceFile) -> CheckedFile:
     """
     try:
         state = file_state(file.path)
+        refuse_other_checksum(file.path, file.name)
         sha256, size = _read_once(file)
     except UNREADABLE as error:
         found = "the archive is cut or corrupt" if file.member else "it cannot be read"
@@ -206,7 +211,7 @@ def check_file(file: SourceFile) -> CheckedFile:
 def _read_once(file: SourceFile) -> tuple[str, int]:
     """The hash and the number of the CSV's bytes."""
     digest, decoder = hashlib.sha256(), getincrementaldecoder("utf-8")()
-    read = 0
+    read, last, torn = 0, b"", False
     with file.open() as stream:
         while chunk := stream.read(CHUNK):
             _refuse_other_format(file, chunk if not read else b"")
@@ -214,11 +219,20 @@ def _read_once(file: SourceFile) -> tuple[str, int]:
             _refuse_bytes(file, decoder, chunk, read)
             read += len(chunk)
             _refuse_bomb(file, read)
+            torn = torn or TORN in chunk
+            last = chunk[-1:]
         if file.stated_bytes() not in (None, read):
             raise zipfile.BadZipFile(f"it states {file.stated_bytes()} bytes and holds {read}")
     _refuse_bytes(file, decoder, b"", read)
     if not read:
         raise InputRejected(file.name, "the file is empty", "a header and rows")
+    if torn or last == b"\0":
+        raise InputRejected(
+            file.name,
+            "NUL bytes stand where its rows should: it was written in part only",
+            "a whole file",
+            "Write or fetch the file again",
+        )
     return digest.hexdigest(), read
 
 

@@ -236,3 +236,34 @@ def test_an_address_may_have_no_checksum_but_must_be_an_archive(
     site.content = CONTENT
     with pytest.raises(InputRejected, match="no zip archive"):
         fetch_archive(site.url, tmp_path, patience=QUICK)
+
+
+@pytest.mark.parametrize(
+    "part", ["%2Fhome%2Fme%2F.bashrc", "..", "%2E%2E", "a%5Cb.zip", "a%00.zip", "a%0A.zip", "%20"]
+)
+def test_an_address_whose_last_part_is_no_plain_name_is_refused(
+    site: Site, tmp_path: Path, part: str
+) -> None:
+    with pytest.raises(InputRejected, match="no name for a file"):
+        fetch_archive(f"{site.url.rpartition('/')[0]}/{part}", tmp_path / "sets", patience=QUICK)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_path_hidden_in_an_address_does_not_leave_the_folder(
+    site: Site, tmp_path: Path, bad: Path
+) -> None:
+    site.content = good_zip(bad)
+    outside, folder = tmp_path / "outside.zip", tmp_path / "sets"
+    address = site.url.rpartition("/")[0] + "/" + str(outside).replace("/", "%2F")
+    assert fetch_archive(address, folder, patience=QUICK) == folder / "outside.zip"
+    assert not outside.exists()
+
+
+def test_a_file_that_fetch_did_not_make_is_never_replaced(
+    site: Site, tmp_path: Path, bad: Path
+) -> None:
+    site.content = good_zip(bad)
+    (tmp_path / "set.zip").write_bytes(b"mine")
+    with pytest.raises(InputRejected, match="fetch did not make it"):
+        fetch_archive(site.url, tmp_path, patience=QUICK)
+    assert (tmp_path / "set.zip").read_bytes() == b"mine"

@@ -12,6 +12,7 @@ import pytest
 
 from recsys_tasks.config.settings import SourceSettings
 from recsys_tasks.data.csv.ratings import RatingsReader
+from recsys_tasks.data.db import postgres
 from recsys_tasks.data.db.postgres import Database, lock_key
 from recsys_tasks.data.load.ingest import ingest
 from recsys_tasks.errors import DatabaseUnavailable
@@ -151,3 +152,17 @@ def test_a_database_that_is_away_is_unavailable(tmp_path: Path) -> None:
     away = Database("postgresql://nobody@127.0.0.1:1/nothing")
     with pytest.raises(DatabaseUnavailable, match="Postgres"):
         ingest(away, source, DATASET, "test")
+
+
+def test_an_idle_reader_holds_a_load_up_for_a_stated_time_only(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "LOCK_WAIT", "100ms")
+    source = write_files(tmp_path / "a", 2, 1.0)
+    with database.connect() as idle, idle.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {DATASET}.ratings")
+        with pytest.raises(DatabaseUnavailable, match=rf"process {idle.info.backend_pid}, idle in"):
+            ingest(database, source, DATASET, "test")
+        assert state(database)[0] == 0
+    ingest(database, source, DATASET, "test")
+    assert state(database)[0] == 300

@@ -1,6 +1,7 @@
 """What a refusal says of a file that is something else, and what is refused that looks right at first."""
 
 import gzip
+import hashlib
 import io
 import stat
 import zipfile
@@ -174,3 +175,36 @@ def test_titles_in_any_script_are_not_noted() -> None:
         row = read_movie(f"1,{title},Drama")
         assert isinstance(row, Movie)
         assert row.notes == ()
+
+
+@pytest.mark.parametrize("end", [b"\0", bytes(4096), bytes(700) + b"\n2,1,4.0,1200000000\n"])
+def test_a_file_that_a_broken_write_left_full_of_nuls_is_refused(
+    tmp_path: Path, end: bytes
+) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_bytes(RATINGS + end)
+    with pytest.raises(InputRejected, match="written in part only"):
+        check_file(SourceFile("ratings", path.name, path))
+
+
+@pytest.mark.parametrize(
+    ("beside", "algorithm", "line"),
+    [
+        ("ratings.csv.md5", "md5", "{}\n"),
+        ("ratings.csv.md5", "md5", "MD5 (ratings.csv) = {}\n"),
+        ("ratings.csv.sha256", "sha256", "{}  ratings.csv\n"),
+        ("MD5SUMS", "md5", "{}  ratings.csv\n"),
+        ("SHA256SUMS", "sha256", "{} *./ratings.csv\n"),
+    ],
+)
+def test_a_file_that_differs_from_the_checksum_beside_it_is_refused(
+    tmp_path: Path, beside: str, algorithm: str, line: str
+) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_bytes(RATINGS)
+    right = hashlib.new(algorithm, RATINGS).hexdigest()
+    (tmp_path / beside).write_text(line.format(right))
+    assert check_file(SourceFile("ratings", path.name, path)).size == len(RATINGS)
+    (tmp_path / beside).write_text(line.format(right[::-1]))
+    with pytest.raises(InputRejected, match=f"{algorithm} differs from the one in {beside}"):
+        check_file(SourceFile("ratings", path.name, path))

@@ -124,13 +124,15 @@ def test_identical_rows_count_once(database: Database, load: Load) -> None:
     assert len(ratings_in(database)) == 1
 
 
-def test_an_id_that_names_two_movies_is_set_aside(database: Database, tmp_path: Path) -> None:
+def test_of_an_id_that_names_two_movies_the_later_is_set_aside(
+    database: Database, tmp_path: Path
+) -> None:
     rows = [(1, "One", "Drama"), (1, "Uno", "Drama"), (2, "Two", "Drama"), (2, "Two", "Drama")]
     path = write_csv(tmp_path / "movies.csv", "movieId,title,genres", rows)
     account = ingest(database, SourceSettings(movies=path), DATASET, "test")
-    assert movies_in(database) == {2: "Two"}
+    assert movies_in(database) == {1: "One", 2: "Two"}
     file = account.files[0]
-    assert (file.loaded, file.rejected, file.duplicate) == (1, 2, 1)
+    assert (file.loaded, file.rejected, file.duplicate) == (2, 1, 1)
 
 
 def test_a_file_that_was_loaded_is_left_alone_and_says_so(database: Database, load: Load) -> None:

@@ -24,7 +24,7 @@ check: $(READY)  ## linters, types, import contracts
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/lint-imports
+	PYTHONPATH=plugins .venv/bin/lint-imports
 
 test: check  ## check, and every quick test, a worker a core with its own Postgres and S3 server
 	.venv/bin/python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder

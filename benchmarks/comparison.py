@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks import article
 from benchmarks.cost import Cost, cost_of, median, scaled, total
+from recsys_tasks.artifacts.ann_index import index_queries
 from recsys_tasks.config.settings import Settings, SourceSettings
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.data.load.ingest import ingest
@@ -34,7 +35,7 @@ from recsys_tasks.model.engines.warp_engine import WarpEngine, WarpSettings, ini
 from recsys_tasks.model.fit import fit
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.representations import Embeddings, fold
-from recsys_tasks.publish.index import build_index, index_queries
+from recsys_tasks.publish.index import build_index
 
 SCHEMA = "bench"
 SAMPLED_ROWS, SAMPLED_USERS, ASKED_USERS = 200_000, 300, 300

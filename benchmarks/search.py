@@ -29,14 +29,15 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from benchmarks.generate import generate
+from recsys_tasks.artifacts.ann_index import index_queries, index_rows
+from recsys_tasks.artifacts.exact_search import ExactSearch
 from recsys_tasks.artifacts.reader import open_files
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.matrices.interactions import Interactions
 from recsys_tasks.model.engines import engine_for
 from recsys_tasks.model.representations import fold
-from recsys_tasks.publish.index import build_index, index_queries, index_rows
+from recsys_tasks.publish.index import build_index
 from recsys_tasks.publish.version_files import Features, Items, Users, write_version
-from recsys_tasks.recommend.exact_search import ExactSearch
 from recsys_tasks.recommend.recommender import Recommender
 
 K = 10

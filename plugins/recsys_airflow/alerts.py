@@ -19,8 +19,8 @@ from airflow.sdk import DeadlineAlert, SyncCallback, conf, get_current_context
 
 from recsys_airflow.deadline import RunIsMade
 from recsys_airflow.mail import mail
+from recsys_tasks.config.redaction import redacted
 from recsys_tasks.errors import SettingsError
-from recsys_tasks.redaction import redacted
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from recsys_airflow.placement import options_of
+from recsys_tasks.config.interruption import interruptible
+from recsys_tasks.config.redaction import redacted
 from recsys_tasks.errors import PermanentError, RecsysError
-from recsys_tasks.interruption import interruptible
-from recsys_tasks.redaction import redacted
 
 FAILURE = "failure"
 """XCom in which a task that fails leaves its error's sentence; Airflow clears it when the task is tried again."""

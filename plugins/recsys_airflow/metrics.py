@@ -19,7 +19,7 @@ def send_metrics(written: Mapping[str, Any]) -> None:
     Args:
         written: what ``Steps.report`` returned.
     """
-    from recsys_tasks.publish.channels import read_pointer
+    from recsys_tasks.artifacts.pointer import read_pointer
 
     prefix, tags = f"recsys.{written['dataset']}", {"dataset": written["dataset"]}
     stats.incr(f"{prefix}.verdict.{written['verdict']}", tags=tags)

@@ -17,8 +17,8 @@ from typing import Any
 from airflow.sdk import conf
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from recsys_tasks.devstack.task_names import PLACEMENT, misplaced
 from recsys_tasks.errors import SettingsError
+from recsys_tasks.pipeline.task_names import PLACEMENT, misplaced
 
 
 class Placement(BaseModel):

@@ -24,7 +24,7 @@ CHATTY = ("alembic", "matplotlib")
 
 def steps() -> "Steps":
     """``Steps`` for the current task's run: its settings from the conf, its version from the run."""
-    from recsys_tasks.data.source_policy import SourcePolicy
+    from recsys_tasks.data.sources.source_policy import SourcePolicy
     from recsys_tasks.pipeline.steps import Steps
     from recsys_tasks.pipeline.tuning import with_tuned
 

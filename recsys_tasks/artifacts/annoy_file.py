@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts.ann_index import Metric
 from recsys_tasks.errors import ArtifactRefused
-from recsys_tasks.publish.index import Metric
 
 HEAD_WORDS: dict[Metric, int] = {"angular": 3, "dot": 4}
 """4-byte words of a node before its vector: count, two children and, for dot, a factor."""

@@ -22,14 +22,14 @@ from annoy import AnnoyIndex
 from numpy.typing import NDArray
 
 from recsys_tasks.artifacts import canonical_json, keys
+from recsys_tasks.artifacts.ann_index import annoy_format, evenly_spaced, index_queries, index_rows
 from recsys_tasks.artifacts.annoy_file import check_annoy_file
 from recsys_tasks.artifacts.arrays import read_npy, read_npz
+from recsys_tasks.artifacts.exact_search import ExactSearch
+from recsys_tasks.artifacts.liked import Liked
 from recsys_tasks.artifacts.manifest import FileFacts, IndexFacts, Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore, file_sha256
 from recsys_tasks.errors import ArtifactRefused, NotFound
-from recsys_tasks.model.fold_in import Liked
-from recsys_tasks.publish.index import annoy_format, index_queries, index_rows, spread
-from recsys_tasks.recommend.exact_search import ExactSearch
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class Artifacts:
     @cached_property
     def exact_search(self) -> ExactSearch:
         """Exact search among the trained items, made when it is first asked for."""
-        users = spread(np.flatnonzero(self.user_counts > 0), SAMPLE)
+        users = evenly_spaced(np.flatnonzero(self.user_counts > 0), SAMPLE)
         return ExactSearch(
             index_rows(self.item_embeddings, "dot"),
             np.flatnonzero(self.is_trained),

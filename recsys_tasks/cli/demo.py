@@ -40,9 +40,9 @@ def add_commands(commands: Subcommands) -> None:
 
 def show(arguments: Namespace) -> Answer:
     """``recsys demo``."""
+    from recsys_tasks.config.interruption import interruptible
     from recsys_tasks.config.settings import parse_assignments
     from recsys_tasks.devstack.demo import run_demo
-    from recsys_tasks.interruption import interruptible
 
     began = time.monotonic()
     options = stack_options(arguments, stack_home().absolute())

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from recsys_tasks.cli import Answer, dataset_of
+from recsys_tasks.config.redaction import redacted
 from recsys_tasks.errors import RecsysError, SettingsError
-from recsys_tasks.redaction import redacted
 
 THEMES = ("stack", "demo", "data", "train", "tune", "versions", "ask", "doctor")
 """Modules of ``recsys_tasks.cli``, in the order in which ``--help`` lists their commands."""

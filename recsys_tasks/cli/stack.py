@@ -95,9 +95,9 @@ def add_stack_options(parser: ArgumentParser) -> None:
 
 def start(arguments: Namespace) -> Answer:
     """``recsys up``."""
+    from recsys_tasks.config.interruption import interruptible
     from recsys_tasks.devstack.stack import AlreadyRuns, start_stack
     from recsys_tasks.devstack.status import read_env
-    from recsys_tasks.interruption import interruptible
 
     home = stack_home().absolute()
     print(f"Starting the stack in {home}", file=sys.stderr)

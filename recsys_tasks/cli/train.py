@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from recsys_tasks.cli import Answer, Subcommands, add_command, add_settings_file, settings_file_of
-from recsys_tasks.redaction import redacted_tree
+from recsys_tasks.config.redaction import redacted_tree
 
 if TYPE_CHECKING:
     from recsys_tasks.config.settings import Settings
@@ -102,8 +102,8 @@ def train(arguments: Namespace) -> Answer:
 
 
 def _run(steps: "Steps") -> Answer:
+    from recsys_tasks.config.interruption import interruptible
     from recsys_tasks.errors import GateRejected, PublishConflict
-    from recsys_tasks.interruption import interruptible
     from recsys_tasks.pipeline.steps import ORDER
 
     outcome = {"dataset": steps.run.dataset, "version": steps.run.version}

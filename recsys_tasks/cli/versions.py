@@ -14,8 +14,8 @@ from recsys_tasks.cli import Answer, Subcommands, add_command
 
 if TYPE_CHECKING:
     from recsys_tasks.artifacts.object_store import ObjectStore
+    from recsys_tasks.artifacts.pointer import Pointer
     from recsys_tasks.data.db.postgres import Database
-    from recsys_tasks.publish.channels import Pointer
 
 
 def add_commands(commands: Subcommands) -> None:
@@ -103,8 +103,9 @@ def _add_gc(commands: Subcommands) -> None:
 
 def list_versions(arguments: Namespace) -> Answer:
     """``recsys versions``."""
-    from recsys_tasks.publish.channels import read_pointer
-    from recsys_tasks.publish.publisher import list_manifests, refusals
+    from recsys_tasks.artifacts.pointer import read_pointer
+    from recsys_tasks.artifacts.versions import list_manifests
+    from recsys_tasks.publish.publisher import refusals
 
     store = _store()
     pointer = read_pointer(store, arguments.dataset)
@@ -125,7 +126,7 @@ def list_versions(arguments: Namespace) -> Answer:
 
 def show_version(arguments: Namespace) -> Answer:
     """``recsys show``."""
-    from recsys_tasks.publish.publisher import read_manifest
+    from recsys_tasks.artifacts.versions import read_manifest
 
     store = _store()
     version, sha256 = _resolve(store, arguments)
@@ -149,7 +150,8 @@ def show_history(arguments: Namespace) -> Answer:
 
 def promote_version(arguments: Namespace) -> Answer:
     """``recsys promote``."""
-    from recsys_tasks.publish.channels import promote, read_pointer
+    from recsys_tasks.artifacts.pointer import read_pointer
+    from recsys_tasks.publish.channels import promote
     from recsys_tasks.publish.postgres_export import tables_follow
 
     store, database, dataset = _store(), _database(), arguments.dataset
@@ -171,7 +173,8 @@ def promote_version(arguments: Namespace) -> Answer:
 
 def roll_back(arguments: Namespace) -> Answer:
     """``recsys rollback``."""
-    from recsys_tasks.publish.channels import read_pointer, rollback
+    from recsys_tasks.artifacts.pointer import read_pointer
+    from recsys_tasks.publish.channels import rollback
     from recsys_tasks.publish.postgres_export import tables_follow
 
     store, database, dataset = _store(), _database(), arguments.dataset
@@ -284,8 +287,8 @@ def _champion_to_undo(store: "ObjectStore", dataset: str, champion: "Pointer | N
 
 def _resolve(store: "ObjectStore", arguments: Namespace) -> tuple[str, str | None]:
     """The version named, with the manifest's sha256 when a pointer gives one."""
+    from recsys_tasks.artifacts.pointer import read_pointer
     from recsys_tasks.errors import NotFound
-    from recsys_tasks.publish.channels import read_pointer
 
     if arguments.version != "champion":
         return arguments.version, None
@@ -303,10 +306,10 @@ def _moved(
     Args:
         again: the command that tells Airflow where this one could not.
     """
+    from recsys_tasks.artifacts.versions import read_manifest
     from recsys_tasks.devstack.champion_event import send_champion_event
     from recsys_tasks.errors import RecsysError
     from recsys_tasks.publish.channels import announcement
-    from recsys_tasks.publish.publisher import read_manifest
 
     lines = [f"the champion of {dataset} is {now.version}" + _circumstances(before, now)]
     exit_code = 0

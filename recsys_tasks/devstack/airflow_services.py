@@ -15,7 +15,7 @@ from typing import Any
 import requests
 
 from recsys_tasks.config.connections import StoreAccess
-from recsys_tasks.data.source_policy import FOLDERS
+from recsys_tasks.data.sources.source_policy import FOLDERS
 from recsys_tasks.devstack.credentials import Credentials, write_private
 from recsys_tasks.devstack.ports import LOOPBACK
 from recsys_tasks.devstack.postgres import database_url

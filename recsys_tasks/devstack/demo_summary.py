@@ -7,10 +7,10 @@ import numpy as np
 
 from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.pointer import read_pointer
+from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.data.tables import RatingTable
-from recsys_tasks.publish.channels import read_pointer
-from recsys_tasks.publish.publisher import read_manifest
 from recsys_tasks.recommend.recommender import Recommendations, Recommender
 
 METRICS = ("precision_at_5", "recall_at_10", "ndcg_at_10", "mrr", "auc")

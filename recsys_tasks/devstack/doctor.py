@@ -22,10 +22,10 @@ from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.devstack.doctor_spark import check_spark
 from recsys_tasks.devstack.finding import Finding
 from recsys_tasks.devstack.folders import project_folder
-from recsys_tasks.devstack.task_names import PLACEMENT, misplaced
 from recsys_tasks.errors import NotFound, PublishConflict, RecsysError, ServicesUnknown
 from recsys_tasks.pipeline.cost_model import Size, predict
 from recsys_tasks.pipeline.machine import available_memory
+from recsys_tasks.pipeline.task_names import PLACEMENT, misplaced
 
 OPENMP_PROGRAM = b"#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n"
 USEFUL_FLAGS = ("avx2", "fma", "avx512f")

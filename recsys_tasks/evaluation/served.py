@@ -10,10 +10,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts.liked import Liked
 from recsys_tasks.evaluation.baselines import popular_order
 from recsys_tasks.matrices.interactions import Interactions
-from recsys_tasks.model.fold_in import FoldInMap, Liked, mean_of
 from recsys_tasks.model.representations import Embeddings
+from recsys_tasks.recommend.fold_in_map import FoldInMap, mean_of
 
 BY_MODEL, BY_POPULARITY = -1, -2
 """Rows of ``Served.place`` that are no row of ``Served.folded``."""

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from recsys_tasks.config.redaction import redacted_tree
 from recsys_tasks.pipeline.run import Run, RunFiles
 from recsys_tasks.pipeline.run_champion import RunChampion
 from recsys_tasks.pipeline.run_files import (
@@ -23,7 +24,6 @@ from recsys_tasks.pipeline.run_files import (
 from recsys_tasks.pipeline.step_list import APPROVAL, STEPS, StepSpec
 from recsys_tasks.pipeline.step_log import StepRecord
 from recsys_tasks.pipeline.version_facts import library_versions
-from recsys_tasks.redaction import redacted_tree
 from recsys_tasks.report import render_report
 
 log = logging.getLogger(__name__)

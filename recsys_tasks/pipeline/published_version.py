@@ -11,21 +11,21 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_tasks.artifacts.arrays import read_npy, read_npz
+from recsys_tasks.artifacts.liked import Liked
 from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.artifacts.reader import LIKED, fetch, read_popular
+from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.errors import ArtifactRefused
 from recsys_tasks.evaluation.paired import ScoredVersion
 from recsys_tasks.evaluation.served import Audience, in_order
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import Arrays, Csr
-from recsys_tasks.model.fold_in import Liked
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.representations import Embeddings
 from recsys_tasks.model.warm_start import NamedModel
 from recsys_tasks.pipeline.run import Run, RunFiles
 from recsys_tasks.pipeline.run_files import PARAMETERS, PARAMETERS_BEFORE_REFIT, SPLIT
-from recsys_tasks.publish.publisher import read_manifest
 
 log = logging.getLogger(__name__)
 

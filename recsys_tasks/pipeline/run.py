@@ -18,8 +18,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from recsys_tasks.artifacts.arrays import read_npz
+from recsys_tasks.config.interruption import is_asked
 from recsys_tasks.errors import ArtifactRefused, SettingsError
-from recsys_tasks.interruption import is_asked
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.pointer import read_pointer
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.errors import ArtifactRefused, NotFound
 from recsys_tasks.evaluation.evaluate import block_rows
@@ -21,7 +22,6 @@ from recsys_tasks.model.warm_start import NamedModel, Start, carry_over, refuse_
 from recsys_tasks.pipeline.published_version import PublishedVersion
 from recsys_tasks.pipeline.run_data import RunData
 from recsys_tasks.pipeline.run_files import CHAMPION
-from recsys_tasks.publish import channels
 from recsys_tasks.report.examples import beside_champion, example_facts
 
 log = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ class RunChampion:
         """The version that was champion when this run first asked; a retry is told the same."""
         files = self.data.files
         if not CHAMPION.is_there(files):
-            pointer = channels.read_pointer(self.store, files.run.dataset)
+            pointer = read_pointer(self.store, files.run.dataset)
             own = pointer is not None and pointer.version == files.run.version
             found = pointer and (pointer.previous if own else pointer.version)
             CHAMPION.write(files, {"version": found})

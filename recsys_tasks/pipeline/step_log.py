@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.config.redaction import redacted
 from recsys_tasks.errors import RecsysError
 from recsys_tasks.pipeline.machine import peak_memory
 from recsys_tasks.pipeline.step_list import ORDER, SHARDS, STEPS, StepSpec
-from recsys_tasks.redaction import redacted
 
 log = logging.getLogger(__name__)
 

@@ -21,11 +21,12 @@ from recsys_tasks.artifacts import canonical_json, keys
 from recsys_tasks.artifacts.manifest import REQUIRED, IndexFacts
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.artifacts.reader import LIKED
+from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.checks import TableFacts, check_data, refuse_broken
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.data.load.ingest import ingest
-from recsys_tasks.data.source_policy import SourcePolicy
+from recsys_tasks.data.sources.source_policy import SourcePolicy
 from recsys_tasks.errors import DataCheckFailed, GateRejected, RecsysError, TrainingRefused
 from recsys_tasks.evaluation.baselines import popular_order
 from recsys_tasks.evaluation.evaluate import MODEL, count_shard, evaluate_all, validator
@@ -429,7 +430,7 @@ class Steps:
         lock = self.database.advisory_lock(channels.lock_name(dataset))
         tables = tables_follow(self.database, self.store, self.settings.publish.write_postgres)
         channels.promote_run(self.store, lock, dataset, version, by, follow=tables)
-        return channels.announcement(publisher.read_manifest(self.store, dataset, version))
+        return channels.announcement(read_manifest(self.store, dataset, version))
 
     def report(self, heard: FailureLookup = nothing) -> Reference:
         """Writes what a person reads about the run, with whatever the steps left; returns what it came to.

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
-
-from pydantic import Field, StringConstraints, ValidationError
+from typing import Any
 
 from recsys_tasks.artifacts import canonical_json, keys
-from recsys_tasks.artifacts.manifest import Closed, Manifest, Sha256, VersionName
+from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.pointer import Pointer, read_pointer
+from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.errors import (
     ArtifactRefused,
     GateRejected,
@@ -27,7 +27,7 @@ from recsys_tasks.errors import (
     PublishConflict,
     SettingsError,
 )
-from recsys_tasks.publish.publisher import check_files, read_manifest, verify_version
+from recsys_tasks.publish.publisher import check_files, verify_version
 
 log = logging.getLogger(__name__)
 Lock = AbstractContextManager[object]
@@ -46,42 +46,6 @@ pointer is already there, so that a repeat finishes what a crash left undone.
 def lock_name(dataset: str) -> str:
     """Name of the advisory lock that everyone takes who moves this dataset's pointer."""
     return f"promote:{dataset}"
-
-
-Moment = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
-"""UTC, ISO 8601, to the second."""
-
-
-class Pointer(Closed):
-    """What a channel's file holds."""
-
-    version: VersionName
-    manifest_sha256: Sha256
-    promoted_by: str
-    previous: VersionName | None
-    """The version to go back to."""
-
-    move: int = Field(ge=1)
-    """1 for the first promotion, one more each time the pointer moves."""
-
-    moved_at: Moment
-
-    reason: str = ""
-    forced: bool = False
-    """Promoted against the gate's verdict."""
-
-    @classmethod
-    def from_bytes(cls, document: bytes, name: str) -> Self:
-        """The pointer that a document holds.
-
-        Raises:
-            ArtifactRefused: unknown or missing fields, or not acceptable JSON.
-        """
-        canonical_json.from_bytes(document, name)
-        try:
-            return cls.model_validate_json(document)
-        except ValidationError as error:
-            raise ArtifactRefused(name, f"not a pointer: {error.errors()[0]['msg']}") from None
 
 
 @dataclass(frozen=True)
@@ -104,15 +68,6 @@ class _Move:
 
 Choose = Callable[[Pointer | None], _Move]
 """The move that is wanted, given the pointer as it is; raises what stands against it."""
-
-
-def read_pointer(store: ObjectStore, dataset: str, channel: str = "champion") -> Pointer | None:
-    """Where a channel points; nothing before the first promotion."""
-    key = keys.pointer(dataset, channel)
-    try:
-        return Pointer.from_bytes(store.get(key), key)
-    except NotFound:
-        return None
 
 
 def promote(

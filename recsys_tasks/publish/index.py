@@ -1,37 +1,30 @@
-"""The annoy index over a version's items, how much of a search it takes to find the best, and whether
-exact search serves instead.
-
-The score of an item for a user is a dot product, which annoy's ``angular`` metric does not order
-by. One more dimension mends that: with M the longest [vector, bias], each row becomes
-[vector, bias, sqrt(M² - |vector|² - bias²)], all of length M, so that the smallest angle to
-[user vector, 1, 0] is the largest score. annoy's own ``dot`` does the same inside but loses recall
-in release 1.17.3 (spotify/annoy#619); it stays a choice.
-
-Source:
-    Bachrach et al., Speeding Up the Xbox Recommender System Using a Euclidean Transformation for
-    Inner-Product Spaces, RecSys 2014.
+"""Builds the annoy index over a version's items, measures how much of a search it takes to find the
+best, and decides whether exact search serves instead.
 """
 
-import hashlib
 import logging
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 from annoy import AnnoyIndex
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts.ann_index import (
+    Floats,
+    Metric,
+    annoy_format,
+    evenly_spaced,
+    index_queries,
+    index_rows,
+)
+from recsys_tasks.artifacts.exact_search import ExactSearch, exact_scores
 from recsys_tasks.artifacts.manifest import ExactFacts, IndexFacts, SearchPoint
 from recsys_tasks.errors import ArtifactRefused
-from recsys_tasks.recommend.exact_search import ExactSearch, exact_scores
 
 log = logging.getLogger(__name__)
-Metric = Literal["angular", "dot"]
-Floats = NDArray[np.float32]
 
 K = 10
 """Length of the list whose recall is measured."""
@@ -67,54 +60,6 @@ class BuiltIndex:
     """Median time of a query by what serves, over the median of a scan of all: same queries, in turns."""
 
 
-def index_rows(items: Floats, metric: Metric) -> Floats:
-    """What annoy holds of each item.
-
-    Args:
-        items: float32 ``(n_items, components + 2)``, rows [vector, 1, bias].
-        metric: the index's metric.
-
-    Returns:
-        float32 ``(n_items, components + 2)`` for angular, ``(n_items, components + 1)`` for dot.
-    """
-    rows = np.delete(items, -2, axis=1)
-    if metric == "dot":
-        return rows
-    squares = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
-    rest = np.sqrt(np.maximum(squares.max() - squares, 0.0))
-    return np.column_stack([rows, rest]).astype(np.float32)
-
-
-def index_queries(users: Floats, metric: Metric) -> Floats:
-    """What annoy is asked for each user.
-
-    Args:
-        users: float32 ``(n_users, components + 2)``, rows [vector, bias, 1].
-        metric: the index's metric.
-
-    Returns:
-        float32, as wide as ``index_rows``: [vector, 1, 0] for angular, [vector, 1] for dot.
-    """
-    queries = np.delete(users, -2, axis=1)
-    if metric == "dot":
-        return queries
-    return np.column_stack([queries, np.zeros(len(users), np.float32)]).astype(np.float32)
-
-
-def index_query(user: Floats, metric: Metric) -> list[float]:
-    """As ``index_queries``, for one user and as annoy takes it soonest: a list of floats.
-
-    Args:
-        user: float32 ``(components + 2,)``: [vector, bias, 1].
-        metric: the index's metric.
-
-    Returns:
-        as long as a row of ``index_rows``: [vector, 1, 0] for angular, [vector, 1] for dot.
-    """
-    vector: list[float] = user[:-2].tolist()
-    return [*vector, 1.0] if metric == "dot" else [*vector, 1.0, 0.0]
-
-
 def build_index(
     path: Path,
     items: Floats,
@@ -142,7 +87,7 @@ def build_index(
         search_k: nodes that a query inspects; 0 takes the least that reaches ``min_recall``.
         min_recall: recall@10 aimed at; when nothing reaches it, annoy's best point is taken.
         seed: of annoy's random splits.
-        sample: users to measure with, evenly spread over ``users``.
+        sample: users to measure with, at even distances in ``users``.
         large: items from which a catalogue is large; in a smaller one no search takes long.
 
     Raises:
@@ -151,7 +96,7 @@ def build_index(
     if not (np.isfinite(items).all() and np.isfinite(users).all()):
         raise ArtifactRefused(path.name, "embeddings hold NaN or infinity")
     rows = index_rows(items, metric)
-    asked = spread(users, sample)
+    asked = evenly_spaced(users, sample)
     queries, best = index_queries(asked, metric), _scanned(asked, items)
     most = int(MOST_NODES * len(items)) if len(items) >= large else max(5 * len(items), 500)
 
@@ -187,13 +132,6 @@ def build_index(
         serves = ", and serves" if name == facts.search else ""
         log.info("index: %s takes %.2f times as long as a scan of all%s", name, ratio, serves)
     return BuiltIndex(facts, (*made.seconds, *seconds), times[facts.search])
-
-
-def spread(rows: NDArray[Any], most: int) -> NDArray[Any]:
-    """At most so many of the rows, evenly spread."""
-    places = np.linspace(0, max(0, len(rows) - 1), min(most, len(rows))).astype(int)
-    chosen: NDArray[Any] = rows[places]
-    return chosen
 
 
 @dataclass(frozen=True)
@@ -234,22 +172,6 @@ def _least(attempts: Iterable[_Attempt]) -> _Attempt:
         best = tried
     assert best is not None  # there is always a first
     return best
-
-
-def annoy_format(metric: Metric, width: int) -> str:
-    """sha256 of a tiny index: equal exactly when two annoy builds lay their nodes out alike.
-
-    Its rows are small whole numbers, and few enough for one leaf, so that no rounding enters.
-    """
-    index = AnnoyIndex(width, metric)
-    for item in range(2):
-        index.add_item(item, [float((item + column) % 3) for column in range(width)])
-    index.set_seed(1)
-    index.build(1, n_jobs=1)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "tiny.ann"
-        index.save(str(path))
-        return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _build(path: Path, rows: Floats, metric: Metric, trees: int, seed: int) -> AnnoyIndex:

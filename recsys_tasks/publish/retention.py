@@ -13,8 +13,9 @@ from itertools import zip_longest
 
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.object_store import ObjectStore, StoredObject
+from recsys_tasks.artifacts.pointer import read_pointer
 from recsys_tasks.errors import PermanentError
-from recsys_tasks.publish.channels import Lock, history, read_pointer
+from recsys_tasks.publish.channels import Lock, history
 
 log = logging.getLogger(__name__)
 

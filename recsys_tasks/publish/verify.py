@@ -12,10 +12,10 @@ from pathlib import Path
 
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.artifacts.reader import fetch, open_version
+from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.connections import Connections
 from recsys_tasks.errors import RecsysError
 from recsys_tasks.publish.golden import NAME, replay
-from recsys_tasks.publish.publisher import read_manifest
 from recsys_tasks.recommend.recommender import Recommender
 
 

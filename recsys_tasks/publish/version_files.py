@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_tasks.artifacts import canonical_json
+from recsys_tasks.artifacts.liked import Liked
 from recsys_tasks.artifacts.manifest import FileFacts
 from recsys_tasks.artifacts.object_store import file_sha256
 from recsys_tasks.errors import ArtifactRefused
-from recsys_tasks.model.fold_in import Liked
 
 POPULAR_LENGTH = 1000
 """Items in the popular list: enough to fill a page for someone who has seen hundreds of them."""

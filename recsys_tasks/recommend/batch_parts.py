@@ -12,8 +12,8 @@ from pathlib import Path
 
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.pointer import read_pointer
 from recsys_tasks.errors import ArtifactRefused, NotFound
-from recsys_tasks.publish.channels import read_pointer
 from recsys_tasks.recommend.batch import Format, Progress, shard_of, write_part
 from recsys_tasks.recommend.recommender import Recommender
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_tasks.artifacts.reader import Artifacts
-from recsys_tasks.model.fold_in import FoldInMap, mean_of
+from recsys_tasks.recommend.fold_in_map import FoldInMap, mean_of
 
 Floats = NDArray[np.float32]
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.pointer import read_pointer
 from recsys_tasks.artifacts.reader import (
     Artifacts,
     default_cache,
@@ -26,9 +27,8 @@ from recsys_tasks.artifacts.reader import (
     row_of,
     rows_of,
 )
+from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.errors import NotFound, SettingsError
-from recsys_tasks.publish.channels import read_pointer
-from recsys_tasks.publish.publisher import read_manifest
 from recsys_tasks.recommend.fold_in import FoldIn
 from recsys_tasks.recommend.following import Following
 from recsys_tasks.recommend.search import Filter, best_rows, take

@@ -6,9 +6,9 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts.ann_index import index_query
+from recsys_tasks.artifacts.exact_search import exact_scores
 from recsys_tasks.artifacts.reader import Artifacts, Movie
-from recsys_tasks.publish.index import index_query
-from recsys_tasks.recommend.exact_search import exact_scores
 
 Filter = Callable[[Movie], bool]
 Floats = NDArray[np.float32]

@@ -20,6 +20,8 @@ from tiny_version import DATASET, make_version, unchecked
 
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.pointer import read_pointer
+from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.devstack import champion_event
 from recsys_tasks.publish import channels, publisher
@@ -225,7 +227,7 @@ def test_what_others_wrote_is_shown_as_text(ask: Get, published: ObjectStore) ->
 def test_a_version_shows_its_files_with_hashes_and_gives_them(
     ask: Get, published: ObjectStore
 ) -> None:
-    viewer, manifest = ask("viewer"), publisher.read_manifest(published, DATASET, FIRST)
+    viewer, manifest = ask("viewer"), read_manifest(published, DATASET, FIRST)
     page = viewer.get(f"/recsys/datasets/{DATASET}/versions/{FIRST}").text
     assert all(file.sha256 in page for file in manifest.files.values())
     answer = viewer.get(f"/recsys/datasets/{DATASET}/versions/{FIRST}/files/items.jsonl")
@@ -358,7 +360,7 @@ def test_a_promotion_needs_a_token_of_its_own_form_and_a_reason(
     admin, path = ask("admin"), f"/recsys/datasets/{DATASET}/versions/{FIRST}/promote"
     token = token_in(admin.get(path).text)
     other = token_in(admin.get(f"/recsys/datasets/{DATASET}/rollback").text)
-    before = channels.read_pointer(published, DATASET)
+    before = read_pointer(published, DATASET)
     form = {"token": token, "reason": "better films"}
     foreign = {"sec-fetch-site": "cross-site"}, {"origin": "https://elsewhere.example"}
     refused = [
@@ -369,7 +371,7 @@ def test_a_promotion_needs_a_token_of_its_own_form_and_a_reason(
     ]
     assert [answer.status_code for answer in refused] == [403] * 5
     assert admin.post(path, data=form | {"reason": " "}).status_code == 400
-    assert channels.read_pointer(published, DATASET) == before
+    assert read_pointer(published, DATASET) == before
 
 
 def test_an_editor_rolls_back_and_promotes_with_name_and_reason(
@@ -381,13 +383,13 @@ def test_an_editor_rolls_back_and_promotes_with_name_and_reason(
     assert answer.status_code == 303
     assert admin.post(back, data=form).status_code == 409
     assert answer.headers["location"] == f"/recsys/datasets/{DATASET}"
-    now = channels.read_pointer(published, DATASET)
+    now = read_pointer(published, DATASET)
     assert now is not None
     assert (now.version, now.promoted_by, now.reason) == (FIRST, "admin-user", "odd films")
     again = f"/recsys/datasets/{DATASET}/versions/{SECOND}/promote"
     form = {"token": token_in(admin.get(again).text), "reason": "they were fine"}
     assert admin.post(again, data=form).status_code == 303
-    assert channels.read_pointer(published, DATASET).version == SECOND  # type: ignore[union-attr]
+    assert read_pointer(published, DATASET).version == SECOND  # type: ignore[union-attr]
 
 
 def test_a_form_is_good_for_the_one_move_that_it_showed(ask: Get, published: ObjectStore) -> None:
@@ -425,7 +427,7 @@ def test_an_older_version_is_promoted_only_with_a_second_yes(
     answer = admin.post(path, data={"token": token_in(page), "reason": "x"})
     assert answer.status_code == 409
     assert SECOND in answer.text
-    assert channels.read_pointer(published, DATASET).version == SECOND  # type: ignore[union-attr]
+    assert read_pointer(published, DATASET).version == SECOND  # type: ignore[union-attr]
 
 
 def test_a_version_with_a_damaged_file_is_not_promoted_and_not_shown_as_accepted(
@@ -469,7 +471,7 @@ def test_a_move_on_the_page_sends_the_event_that_the_task_sends(
         events = session.scalars(select(AssetEvent).order_by(AssetEvent.id)).all()
         told = [event.extra for event in events[before:]]
     assert [extra["version"] for extra in told] == [FIRST, SECOND]
-    manifest = publisher.read_manifest(published, DATASET, SECOND)
+    manifest = read_manifest(published, DATASET, SECOND)
     assert told[1] == channels.announcement(manifest)
 
 
@@ -528,7 +530,7 @@ def test_a_rejected_version_is_promoted_only_with_a_second_yes(
     assert "The gate rejected this version" in page
     answer = admin.post(path, data={"token": token_in(page), "reason": "hotfix"})
     assert answer.status_code == 409
-    assert channels.read_pointer(published, DATASET).version == SECOND  # type: ignore[union-attr]
+    assert read_pointer(published, DATASET).version == SECOND  # type: ignore[union-attr]
 
 
 def test_the_pages_stay_up_and_say_so_when_the_store_is_away(
@@ -549,7 +551,7 @@ def test_a_promotion_says_so_when_postgres_is_away(
     form = {"token": token_in(admin.get(path).text), "reason": "x", "older": "true"}
     connect(monkeypatch, published.access, "postgresql://nobody:x@127.0.0.1:9/none")
     assert admin.post(path, data=form).status_code == 503
-    assert channels.read_pointer(published, DATASET).version == SECOND  # type: ignore[union-attr]
+    assert read_pointer(published, DATASET).version == SECOND  # type: ignore[union-attr]
 
 
 def test_a_version_is_read_once_however_often_its_page_is_asked_for(

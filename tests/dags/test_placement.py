@@ -6,8 +6,8 @@ from importlib.util import find_spec
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
-from recsys_tasks.devstack.task_names import task_names
 from recsys_tasks.errors import SettingsError
+from recsys_tasks.pipeline.task_names import task_names
 
 pytestmark = pytest.mark.airflow
 

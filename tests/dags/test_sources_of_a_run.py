@@ -6,7 +6,7 @@ import pytest
 
 from recsys_tasks.config.settings import SourceSettings
 from recsys_tasks.data.load.ingest import ingest
-from recsys_tasks.data.source_policy import SourcePolicy
+from recsys_tasks.data.sources.source_policy import SourcePolicy
 from recsys_tasks.errors import InputRejected
 
 pytestmark = [pytest.mark.airflow]

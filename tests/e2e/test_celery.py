@@ -22,6 +22,7 @@ from stack_processes import run_recsys, wait_for_silence
 from tcp_proxy import TcpProxy
 
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.connections import Connections
 from recsys_tasks.devstack.airflow_api import AirflowApi, TaskState, TriggeredRun
 from recsys_tasks.devstack.credentials import Credentials
@@ -30,7 +31,6 @@ from recsys_tasks.devstack.postgres import database_url
 from recsys_tasks.devstack.sample import make_sample
 from recsys_tasks.devstack.status import read_status
 from recsys_tasks.pipeline.run import Run
-from recsys_tasks.publish.publisher import read_manifest
 
 pytestmark = [
     pytest.mark.airflow,

@@ -106,7 +106,7 @@ def test_the_champion_is_measured_by_its_own_tiers(steps):
 def test_a_version_without_liked_items_is_still_served(steps, tmp_path):
     """As those were that were published before: what was rated stands for what was liked."""
     from recsys_tasks.artifacts.reader import READ, fetch, open_version
-    from recsys_tasks.publish.publisher import read_manifest
+    from recsys_tasks.artifacts.versions import read_manifest
 
     manifest = read_manifest(steps.store, "tiers", steps.run.version)
     paths = fetch(steps.store, manifest, tmp_path / "cache", READ)

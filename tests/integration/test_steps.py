@@ -9,13 +9,13 @@ import pytest
 from benchmarks.generate import generate
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.pointer import read_pointer
+from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.errors import DataCheckFailed, GateRejected, NotFound, TrainingRefused
 from recsys_tasks.pipeline.run import Run
 from recsys_tasks.pipeline.steps import ORDER, Steps
-from recsys_tasks.publish import channels
-from recsys_tasks.publish.publisher import read_manifest
 from recsys_tasks.recommend.recommender import Recommender
 
 pytestmark = pytest.mark.services
@@ -64,7 +64,7 @@ def test_two_csv_files_become_a_champion_and_a_second_run_ingests_nothing(
     second = steps_of(database_url, bucket, run_id="manual__2", **source)
     made = run_all(second)
     assert made["ingest"] == {"movies": "already loaded", "ratings": "already loaded"}
-    assert channels.read_pointer(second.store, "mls").version == second.run.version
+    assert read_pointer(second.store, "mls").version == second.run.version
     assert first.store.get(keys.manifest("mls", first.run.version)) == manifest.to_bytes()
     assert _hashes(second) == _hashes(first)
 
@@ -154,7 +154,7 @@ def test_a_rejected_candidate_leaves_the_champion_and_says_why(database_url, buc
         run_all(rejected)
     ended = rejected.report()
     report = ended["report"]
-    assert channels.read_pointer(champion.store, "mls").version == champion.run.version
+    assert read_pointer(champion.store, "mls").version == champion.run.version
     assert not champion.store.exists(keys.manifest("mls", rejected.run.version))
     assert json.loads(champion.store.get(rejected.files.key("gate.json")))["accepted"] is False
     assert "0.99" in champion.store.get(report).decode()

@@ -24,10 +24,12 @@ from tiny_version import DATASET, make_version, unchecked
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore, Patience
+from recsys_tasks.artifacts.pointer import read_pointer
+from recsys_tasks.artifacts.versions import list_manifests, read_manifest
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import ArtifactRefused, NotFound, RecsysError
-from recsys_tasks.publish.channels import history, promote, read_pointer
-from recsys_tasks.publish.publisher import list_manifests, publish, read_manifest
+from recsys_tasks.publish.channels import history, promote
+from recsys_tasks.publish.publisher import publish
 from recsys_tasks.publish.verify import verify
 
 BRISK = Patience(tries=5, first_pause=0.01, longest_pause=0.05, deadline=9, read_timeout=0.3)

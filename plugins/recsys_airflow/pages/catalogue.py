@@ -12,10 +12,11 @@ from recsys_airflow.run_context import bucket
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore, Patience
+from recsys_tasks.artifacts.pointer import Pointer, read_pointer
+from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import ArtifactRefused, NotFound, SettingsError
-from recsys_tasks.publish.channels import Pointer, read_pointer
-from recsys_tasks.publish.publisher import read_manifest, refusals
+from recsys_tasks.publish.publisher import refusals
 from recsys_tasks.recommend.recommender import Recommender
 
 BRIEF = Patience(tries=2, deadline=4.0, connect_timeout=2.0, read_timeout=10.0)

@@ -21,6 +21,7 @@ from recsys_airflow.pages.catalogue import catalogue, recommender, titles_with
 from recsys_airflow.pages.following import consumers_follow
 from recsys_airflow.run_context import database
 from recsys_tasks.artifacts import keys
+from recsys_tasks.artifacts.pointer import Pointer
 from recsys_tasks.errors import (
     ArtifactRefused,
     GateRejected,
@@ -32,7 +33,6 @@ from recsys_tasks.errors import (
     TransientError,
 )
 from recsys_tasks.publish import channels
-from recsys_tasks.publish.channels import Pointer
 
 STATIC = {
     "report.css": "text/css",

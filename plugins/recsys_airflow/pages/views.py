@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from recsys_airflow.pages.catalogue import Row
 from recsys_tasks import report
 from recsys_tasks.artifacts.manifest import Manifest
+from recsys_tasks.artifacts.pointer import Pointer
 from recsys_tasks.errors import SettingsError
-from recsys_tasks.publish.channels import Pointer
 from recsys_tasks.report import formatting, plots
 from recsys_tasks.report.page import Rule, rule_of
 

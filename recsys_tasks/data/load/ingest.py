@@ -27,9 +27,9 @@ from recsys_tasks.data.load.ingested_files import IngestedFiles
 from recsys_tasks.data.load.merge import TableLoad
 from recsys_tasks.data.load.rejected_rows import SHOWN, AsideRows, RejectedRow
 from recsys_tasks.data.progress import Progress
-from recsys_tasks.data.source_policy import SourcePolicy
 from recsys_tasks.data.sources.addresses import FindStore, find_store
 from recsys_tasks.data.sources.source_files import CheckedFile, check_file, source_files
+from recsys_tasks.data.sources.source_policy import SourcePolicy
 from recsys_tasks.data.tables import FileAccount, LoadAccount, Rejection
 from recsys_tasks.errors import InputRejected, PermanentError, SettingsError
 

@@ -5,10 +5,10 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import ParseResult, unquote, urlparse
 
 from recsys_tasks.config.connections import Connections, StoreAccess
-from recsys_tasks.data.source_policy import SourcePolicy
+from recsys_tasks.config.redaction import redacted
 from recsys_tasks.data.sources.download import download
+from recsys_tasks.data.sources.source_policy import SourcePolicy
 from recsys_tasks.errors import InputRejected, SourceUnavailable
-from recsys_tasks.redaction import redacted
 
 ADDRESS = "a path, or an http(s):// or s3:// address"
 

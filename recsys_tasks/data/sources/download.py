@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recsys_tasks.config.redaction import redacted
 from recsys_tasks.data.progress import Progress
 from recsys_tasks.errors import InputRejected, SourceUnavailable
-from recsys_tasks.redaction import redacted
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from recsys_tasks.config.settings import SourceSettings
-from recsys_tasks.data.source_policy import SourcePolicy
 from recsys_tasks.data.sources.addresses import FindStore, find_store, localised, public_name
 from recsys_tasks.data.sources.archive import find_members
 from recsys_tasks.data.sources.checksums_beside import refuse_other_checksum
+from recsys_tasks.data.sources.source_policy import SourcePolicy
 from recsys_tasks.errors import InputRejected
 
 CHUNK = 1 << 20

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recsys_tasks.config.interruption import held
 from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.errors import TrainingRefused
-from recsys_tasks.interruption import held
 from recsys_tasks.matrices.interactions import Arrays, Csr, Interactions
 from recsys_tasks.model.engines.protocol import Checkpoints, Epoch, Fitted, Scored, Validate
 from recsys_tasks.model.engines.warp import worker_for

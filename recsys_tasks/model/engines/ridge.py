@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_tasks.config.interruption import held
 from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.errors import TrainingRefused
-from recsys_tasks.interruption import held
 from recsys_tasks.matrices.interactions import Csr, Interactions
 from recsys_tasks.model.engines.epochs import fingerprint_of
 from recsys_tasks.model.engines.history_map import SumPart

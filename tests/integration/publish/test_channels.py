@@ -12,6 +12,7 @@ from tiny_version import DATASET, make_version, put_shell, unchecked
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.pointer import Pointer, read_pointer
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.errors import (
@@ -23,15 +24,7 @@ from recsys_tasks.errors import (
     SettingsError,
     StoreUnavailable,
 )
-from recsys_tasks.publish.channels import (
-    Pointer,
-    history,
-    lock_name,
-    promote,
-    promote_run,
-    read_pointer,
-    rollback,
-)
+from recsys_tasks.publish.channels import history, lock_name, promote, promote_run, rollback
 from recsys_tasks.publish.publisher import publish, refusals
 
 pytestmark = pytest.mark.services

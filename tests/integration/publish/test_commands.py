@@ -13,10 +13,10 @@ from tiny_version import DATASET, make_version
 
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.object_store import ObjectStore, file_sha256
+from recsys_tasks.artifacts.pointer import read_pointer
 from recsys_tasks.cli.main import main
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.devstack.champion_event import ASSET
-from recsys_tasks.publish.channels import read_pointer
 from recsys_tasks.publish.publisher import access_variables, publish
 
 pytestmark = pytest.mark.services

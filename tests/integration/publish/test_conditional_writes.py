@@ -14,11 +14,13 @@ from tiny_version import DATASET, make_version, unchecked
 
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.pointer import read_pointer
+from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import PublishConflict
 from recsys_tasks.publish import channels
-from recsys_tasks.publish.channels import history, promote, read_pointer
-from recsys_tasks.publish.publisher import publish, read_manifest
+from recsys_tasks.publish.channels import history, promote
+from recsys_tasks.publish.publisher import publish
 
 FIRST, SECOND = "20261124T030000Z-00000001", "20261124T030000Z-00000002"
 

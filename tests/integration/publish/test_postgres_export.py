@@ -12,13 +12,14 @@ from tiny_version import DATASET, make_version, unchecked, write_files
 
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.pointer import read_pointer
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.errors import DatabaseUnavailable, StoreUnavailable
 from recsys_tasks.pipeline.run import Run
 from recsys_tasks.pipeline.steps import Steps
-from recsys_tasks.publish.channels import promote, read_pointer, rollback
+from recsys_tasks.publish.channels import promote, rollback
 from recsys_tasks.publish.postgres_export import tables_follow, write_embeddings
 from recsys_tasks.publish.publisher import publish
 

@@ -10,10 +10,11 @@ from tiny_version import DATASET, make_version, unchecked
 
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import ArtifactRefused, NotFound, PublishConflict
 from recsys_tasks.publish.channels import promote
-from recsys_tasks.publish.publisher import publish, read_manifest, verify_in_fresh_process
+from recsys_tasks.publish.publisher import publish, verify_in_fresh_process
 from recsys_tasks.publish.verify import verify
 from recsys_tasks.recommend.recommender import Recommender
 

@@ -9,10 +9,10 @@ from tiny_version import DATASET, make_version, put_shell, unchecked
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.versions import list_manifests
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import PermanentError
 from recsys_tasks.publish.channels import promote
-from recsys_tasks.publish.publisher import list_manifests
 from recsys_tasks.publish.retention import Retention, gc
 
 pytestmark = pytest.mark.services

@@ -16,10 +16,11 @@ from tiny_version import DATASET, load_and_ask, make_version, unchecked
 from recsys_tasks.artifacts import keys, reader
 from recsys_tasks.artifacts.manifest import REQUIRED, Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore, Patience
+from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import ArtifactRefused, NotFound, StoreUnavailable
 from recsys_tasks.publish.channels import promote
-from recsys_tasks.publish.publisher import publish, read_manifest
+from recsys_tasks.publish.publisher import publish
 from recsys_tasks.publish.verify import verify
 from recsys_tasks.recommend.recommender import Recommender
 

@@ -15,6 +15,7 @@ import pytest
 from loopback_spark import Cluster, cluster
 
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.cli.main import main
 from recsys_tasks.config.settings import Settings, SparkSettings
 from recsys_tasks.data.db.postgres import Database
@@ -23,7 +24,7 @@ from recsys_tasks.model.engines.spark.als import fit_als
 from recsys_tasks.model.engines.spark.session import session
 from recsys_tasks.pipeline.run import Run
 from recsys_tasks.pipeline.steps import ORDER, Steps
-from recsys_tasks.publish.publisher import access_variables, read_manifest
+from recsys_tasks.publish.publisher import access_variables
 from recsys_tasks.recommend.recommender import Recommender
 
 pytestmark = [pytest.mark.services, pytest.mark.slow("spark")]

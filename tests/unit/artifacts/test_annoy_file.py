@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from recsys_tasks.artifacts.ann_index import Metric
 from recsys_tasks.artifacts.annoy_file import Layout, check_annoy_file
 from recsys_tasks.errors import ArtifactRefused
-from recsys_tasks.publish.index import Metric, build_index
+from recsys_tasks.publish.index import build_index
 
 N, C, TREES = 700, 6, 5
 

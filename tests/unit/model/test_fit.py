@@ -8,8 +8,8 @@ import signal
 import numpy as np
 import pytest
 
+from recsys_tasks.config.interruption import interruptible
 from recsys_tasks.errors import TrainingRefused
-from recsys_tasks.interruption import interruptible
 from recsys_tasks.model.engines.protocol import Scored
 from recsys_tasks.model.fit import fit
 from recsys_tasks.model.parameters import Model

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys_tasks.config.interruption import held, interruptible
 from recsys_tasks.errors import ArtifactRefused, NotFound, SettingsError
-from recsys_tasks.interruption import held, interruptible
 from recsys_tasks.pipeline.run import Checkpoint, Run, RunFiles, checked_version
 
 RUN = Run("movielens", "recsys_train", "manual__1", datetime(2026, 11, 24, 3, tzinfo=UTC))

@@ -7,18 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_tasks.artifacts.manifest import SearchPoint
-from recsys_tasks.errors import ArtifactRefused
-from recsys_tasks.publish.index import (
-    TREES,
+from recsys_tasks.artifacts.ann_index import (
     Metric,
-    _Attempt,
     annoy_format,
-    build_index,
     index_queries,
     index_query,
     index_rows,
 )
+from recsys_tasks.artifacts.manifest import SearchPoint
+from recsys_tasks.errors import ArtifactRefused
+from recsys_tasks.publish.index import TREES, _Attempt, build_index
 
 
 def embeddings(seed: int, n_users: int, n_items: int, c: int) -> tuple[np.ndarray, np.ndarray]:

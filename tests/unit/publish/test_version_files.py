@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from tiny_version import make_features, make_items, make_users
 
+from recsys_tasks.artifacts.liked import Liked
 from recsys_tasks.errors import ArtifactRefused
 from recsys_tasks.evaluation.baselines import popular_order
 from recsys_tasks.matrices.interactions import Interactions
-from recsys_tasks.model.fold_in import Liked
 from recsys_tasks.publish.version_files import Features, Items, Users, popular_list, write_version
 
 RNG = np.random.default_rng(1)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from recsys_tasks.artifacts.liked import Liked
 from recsys_tasks.artifacts.reader import Artifacts
-from recsys_tasks.model.fold_in import Liked
 from recsys_tasks.recommend.fold_in import FoldIn
 
 

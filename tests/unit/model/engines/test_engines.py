@@ -6,9 +6,9 @@ import signal
 import numpy as np
 import pytest
 
+from recsys_tasks.config.interruption import interruptible
 from recsys_tasks.config.settings import EvaluateSettings, Settings, TrainSettings
 from recsys_tasks.errors import TrainingRefused
-from recsys_tasks.interruption import interruptible
 from recsys_tasks.model.engines.blend import mean_spread
 from recsys_tasks.model.engines.history_map import SumPart, fit_history_map
 from recsys_tasks.model.engines.protocol import Scored

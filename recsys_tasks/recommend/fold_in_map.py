@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts.liked import Liked
+
 Floats = NDArray[np.float32]
 
 SAMPLE = 4000
@@ -21,25 +23,6 @@ RIDGE = 1.0
 
 PRIOR = 2.0
 """Items' worth of the average user that everyone begins with."""
-
-
-@dataclass(frozen=True, eq=False)
-class Liked:
-    """What each user likes, as CSR: the rows of items of user ``u`` are
-    ``indices[indptr[u]:indptr[u + 1]]``, ascending.
-    """
-
-    indptr: NDArray[np.int64]
-    indices: NDArray[np.int32]
-
-    def of(self, user: int | np.integer) -> NDArray[np.int32]:
-        """The rows of the items that a user likes."""
-        return self.indices[self.indptr[user] : self.indptr[user + 1]]
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """How many items each user likes."""
-        return np.diff(self.indptr)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from recsys_tasks.config.connections import StoreAccess
-from recsys_tasks.data.source_policy import SourcePolicy
 from recsys_tasks.data.sources.addresses import localised
+from recsys_tasks.data.sources.source_policy import SourcePolicy
 from recsys_tasks.errors import InputRejected
 
 CSV = b"movieId,title,genres\n1,A,B\n"

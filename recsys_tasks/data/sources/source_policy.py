@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from recsys_tasks.config.redaction import redacted
 from recsys_tasks.errors import InputRejected
-from recsys_tasks.redaction import redacted
 
 FOLDERS, HOSTS = "RECSYS_SOURCE_FOLDERS", "RECSYS_SOURCE_HOSTS"
 SPECIAL = (Path("/proc"), Path("/sys"), Path("/dev"))

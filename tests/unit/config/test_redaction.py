@@ -2,7 +2,7 @@
 
 import pytest
 
-from recsys_tasks.redaction import redacted, redacted_tree
+from recsys_tasks.config.redaction import redacted, redacted_tree
 
 SECRET = "s3cr3tvalue"
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from recsys_tasks.recommend import exact_search
-from recsys_tasks.recommend.exact_search import ExactSearch, exact_scores
+from recsys_tasks.artifacts import exact_search
+from recsys_tasks.artifacts.exact_search import ExactSearch, exact_scores
 
 ANY = st.floats(width=32, allow_nan=False, allow_infinity=False)
 EQUAL_OFTEN = st.integers(-2, 2).map(float)

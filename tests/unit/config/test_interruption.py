@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from recsys_tasks.interruption import held, interruptible, is_asked
+from recsys_tasks.config.interruption import held, interruptible, is_asked
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

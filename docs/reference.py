@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys_tasks.cli.main import parser
+from recsys_tasks.config.environment import VARIABLES
 from recsys_tasks.config.settings import PRESETS, Settings
 
 HERE = Path(__file__).parent
@@ -45,7 +46,17 @@ def configuration() -> str:
         parts += [f"## {name}\n", f"{_line(description)}\n" if description else "", HEAD]
         parts += [_row(*leaf) for leaf in _leaves(schema, fields, prefix)]
         parts.append("")
-    return "\n".join(parts)
+    return "\n".join([*parts, *_variables()])
+
+
+def _variables() -> Iterator[str]:
+    yield "## Environment variables\n"
+    yield "Compose has a few more, for passwords and ports: `.env.example` lists them.\n"
+    yield "| variable | read by | default | meaning |\n|---|---|---|---|"
+    for name, read_by, default, meaning in VARIABLES:
+        shown = f"`{default}`" if default and " " not in default else default
+        yield f"| `{name}` | {read_by} | {shown} | {_line(meaning)} |"
+    yield ""
 
 
 HEAD = "| setting | default | bounds | other presets | meaning |\n|---|---|---|---|---|"

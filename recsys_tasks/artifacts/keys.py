@@ -20,6 +20,11 @@ MANIFEST = "manifest.json"
 """The file that makes a version: it is written last, and without it there is no version."""
 
 
+def is_dataset(name: str) -> bool:
+    """Whether a dataset can have this name."""
+    return re.fullmatch(DATASET, name) is not None
+
+
 def runs(dataset: str, version: str) -> str:
     """Prefix of a run's intermediate files, with its slash."""
     return f"{_checked(DATASET, dataset, 'dataset')}/runs/{check_version(version)}/"

@@ -16,7 +16,7 @@ from recsys_tasks.cli import Answer, dataset_of
 from recsys_tasks.config.redaction import redacted
 from recsys_tasks.errors import RecsysError, SettingsError
 
-THEMES = ("stack", "demo", "data", "train", "tune", "versions", "ask", "doctor")
+THEMES = ("stack", "demo", "data", "train", "tune", "versions", "report", "ask", "doctor")
 """Modules of ``recsys_tasks.cli``, in the order in which ``--help`` lists their commands."""
 
 EXTRAS = {

@@ -107,7 +107,7 @@ def list_versions(arguments: Namespace) -> Answer:
     from recsys_tasks.artifacts.versions import list_manifests
     from recsys_tasks.publish.publisher import refusals
 
-    store = _store()
+    store = open_store()
     pointer = read_pointer(store, arguments.dataset)
     champion = pointer.version if pointer else None
     refused = refusals(store, arguments.dataset)
@@ -128,7 +128,7 @@ def show_version(arguments: Namespace) -> Answer:
     """``recsys show``."""
     from recsys_tasks.artifacts.versions import read_manifest
 
-    store = _store()
+    store = open_store()
     version, sha256 = _resolve(store, arguments)
     manifest = read_manifest(store, arguments.dataset, version, sha256).model_dump(mode="json")
     return Answer(manifest, json.dumps(manifest, ensure_ascii=False, indent=2))
@@ -138,7 +138,7 @@ def show_history(arguments: Namespace) -> Answer:
     """``recsys history``."""
     from recsys_tasks.publish.channels import history
 
-    moves = [move.model_dump(mode="json") for move in history(_store(), arguments.dataset)]
+    moves = [move.model_dump(mode="json") for move in history(open_store(), arguments.dataset)]
     lines = [
         f"{move['move']:>4}  {move['moved_at']}  {move['version']}  by {move['promoted_by']}"
         + ("  FORCED" if move["forced"] else "")
@@ -154,7 +154,7 @@ def promote_version(arguments: Namespace) -> Answer:
     from recsys_tasks.publish.channels import promote
     from recsys_tasks.publish.postgres_export import tables_follow
 
-    store, database, dataset = _store(), _database(), arguments.dataset
+    store, database, dataset = open_store(), _database(), arguments.dataset
     before = read_pointer(store, dataset)
     pointer = promote(
         store,
@@ -177,7 +177,7 @@ def roll_back(arguments: Namespace) -> Answer:
     from recsys_tasks.publish.channels import rollback
     from recsys_tasks.publish.postgres_export import tables_follow
 
-    store, database, dataset = _store(), _database(), arguments.dataset
+    store, database, dataset = open_store(), _database(), arguments.dataset
     before = read_pointer(store, dataset)
     undo = arguments.undo or _champion_to_undo(store, dataset, before)
     pointer = rollback(
@@ -200,7 +200,7 @@ def collect(arguments: Namespace) -> Answer:
     from recsys_tasks.publish.retention import gc
 
     done = gc(
-        _store(),
+        open_store(),
         _lock(_database(), arguments.dataset),
         arguments.dataset,
         arguments.keep,
@@ -227,7 +227,7 @@ def verify_version(arguments: Namespace) -> Answer:
     from recsys_tasks.publish.publisher import verdict_kept
     from recsys_tasks.publish.verify import verify
 
-    store = _store()
+    store = open_store()
     version, sha256 = _resolve(store, arguments)
     with verdict_kept(store, arguments.dataset, version):
         done = verify(store, arguments.dataset, version, sha256)
@@ -245,7 +245,8 @@ def _who() -> str:
         return f"uid {os.getuid()}"
 
 
-def _store() -> "ObjectStore":
+def open_store() -> "ObjectStore":
+    """The bucket that the environment names."""
     from recsys_tasks.artifacts.object_store import ObjectStore
     from recsys_tasks.config.connections import Connections
 

@@ -62,7 +62,8 @@ class Evaluation:
         metrics: the manifest's ``metrics``: a dict a view, ``slices``, ``baselines`` with the same,
             ``intervals`` and ``findings`` of the comparison with them; JSON, no NaN.
         per_user: float32, one value a user of the test part, by ``<view>.<metric>`` for the model and
-            ``<baseline>.<view>.<metric>`` for a baseline; ``users`` holds their rows, int32.
+            ``<baseline>.<view>.<metric>`` for a baseline; int32: ``users`` holds their rows,
+            ``training_positives`` how much of each user was trained on.
     """
 
     metrics: dict[str, Any]
@@ -108,7 +109,9 @@ def evaluate_all(
         for name, theirs in per_user.items()
         for key, values in theirs.items()
     }
-    return Evaluation(whole, {**ours, **of_baselines, "users": users})
+    trained = np.diff(question.parts.train.indptr)[users].astype(np.int32)
+    of_users = {"users": users, "training_positives": trained}
+    return Evaluation(whole, {**ours, **of_baselines, **of_users})
 
 
 def count_shard(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from recsys_tasks.artifacts.user_metrics import METRICS, UserMetrics
 from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.data.tables import MovieTable
 from recsys_tasks.evaluation.paired import ScoredVersion
@@ -84,6 +85,13 @@ class RunData:
     def split(self) -> Split:
         """Train, validation and test."""
         return SPLIT.read(self.files)
+
+    def user_metrics(self) -> UserMetrics:
+        """What was measured for each user of the test part, as served."""
+        found = self.files.get_arrays("per_user.npz")
+        values = {name: found[f"test_served.{name}"] for name in METRICS}
+        ids = self.users().ids[found["users"]]
+        return UserMetrics(ids, found["training_positives"], values)
 
     def model(self) -> Model:
         """The fitted parameters."""

@@ -399,6 +399,7 @@ class Steps:
             golden.write_golden(folder, IndexFacts.model_validate(index))
             metrics = METRICS.read(self.files)
             (folder / "metrics.json").write_bytes(canonical_json.to_bytes(metrics))
+            self.data.user_metrics().save(folder)
             page = render_report(report_of_version(self.run_champion))
             (folder / "report.html").write_text(page, encoding="utf-8")
             sections = manifest_sections(self.files, self.settings, index, metrics)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_tasks.evaluation.paired import ScoredVersion
+from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import Csr, Interactions
 from recsys_tasks.report.activity import activity_facts
 
@@ -33,6 +34,14 @@ class Titles:
         return {"title": self.titles[row], "genres": list(self.genres[row])}
 
 
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """Items by id, each with its row [vector, 1, bias]."""
+
+    ids: IdMap
+    rows: NDArray[np.float32]
+
+
 def example_facts(
     candidate: ScoredVersion,
     champion: ScoredVersion | None,
@@ -54,7 +63,9 @@ def example_facts(
         "examples": [
             _example(row, candidate, champion, liked, seen, titles) for row in _typical(liked)
         ],
-        "neighbours": _moved(candidate, champion, counts, titles) if champion else [],
+        "neighbours": moved_neighbours(_vectors(candidate), _vectors(champion), counts, titles)
+        if champion
+        else [],
         "activity": activity_facts(seen),
     }
 
@@ -130,15 +141,24 @@ def _champions_best(
     return [int(item) for item in candidate.items.rows_of(best[candidate.items.known(best)])]
 
 
-def _moved(
-    candidate: ScoredVersion, champion: ScoredVersion, counts: NDArray[Any], titles: Titles
+def moved_neighbours(
+    candidate: Vectors, champion: Vectors, counts: NDArray[Any], titles: Titles
 ) -> list[dict[str, Any]]:
-    """Well known films whose nearest films differ most between both versions."""
-    shared = np.intersect1d(candidate.items.ids, champion.items.ids, assume_unique=True)
-    ours, theirs = candidate.items.rows_of(shared), champion.items.rows_of(shared)
+    """Well known films whose nearest films differ most between both versions.
+
+    Args:
+        candidate, champion: the later version's items and the earlier one's.
+        counts: ``(n_items,)``, how often each of the candidate's items was liked.
+        titles: of the candidate's items.
+
+    Returns:
+        dicts with title, and the titles of the nearest films before and now.
+    """
+    shared = np.intersect1d(candidate.ids.ids, champion.ids.ids, assume_unique=True)
+    ours, theirs = candidate.ids.rows_of(shared), champion.ids.rows_of(shared)
     watched = np.argsort(-counts[ours], kind="stable")[:WATCHED]
-    now = _nearest(candidate.embeddings.items[ours], watched)
-    before = _nearest(champion.embeddings.items[theirs], watched)
+    now = _nearest(candidate.rows[ours], watched)
+    before = _nearest(champion.rows[theirs], watched)
     kept = [len(np.intersect1d(*pair)) for pair in zip(now, before, strict=True)]
     order = [place for place in np.argsort(kept, kind="stable")[:MOVED] if kept[place] < NEAR]
     return [
@@ -149,6 +169,10 @@ def _moved(
         }
         for place in order
     ]
+
+
+def _vectors(version: ScoredVersion) -> Vectors:
+    return Vectors(version.items, version.embeddings.items)
 
 
 def _nearest(items: NDArray[np.float32], asked: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
 NOTHING = "\u2013"
@@ -24,6 +25,9 @@ VIEWS = {
     "test_unmasked": "test, nothing left out (the article's)",
     "train": "on the training items themselves",
 }
+
+SHARES = ("density", "positive_share")
+"""Facts of the data that are shares of one."""
 
 KINDS = {"users.": "Users, by training positives", "items.": "Films"}
 """What the groups of a slice are groups of, by the first part of their names."""
@@ -101,6 +105,15 @@ def measure(value: Any, interval: float | None = None) -> str:
 def signed(value: Any) -> str:
     """A difference to four decimals, with its sign."""
     return f"{value:+.4f}" if is_number(value) else NOTHING
+
+
+def fact(name: str, value: Any) -> str:
+    """A fact of the data by its name: a date, a share, a number or words."""
+    if not is_number(value):
+        return setting(value)
+    if name.endswith("_rating"):
+        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d")
+    return share(value) if name in SHARES else count(value)
 
 
 def change(before: Any, now: Any) -> str:

@@ -97,7 +97,7 @@ def render_report(facts: Mapping[str, Any]) -> str:
             ``settings``: nested or flat.
     """
     run = facts.get("run") or {}
-    return _template().render(
+    return template().render(
         dataset=run.get("dataset", ""),
         version=run.get("version", ""),
         verdict=judge(facts),
@@ -187,8 +187,8 @@ def _scale(numbers: Sequence[float]) -> Callable[[float], float]:
 
 
 @cache
-def _template() -> Template:
-    """Everything that goes into the page is escaped, but the plots, which are made here."""
+def template(name: str = "report.html") -> Template:
+    """Everything that goes into a page is escaped, but the plots, which are made here."""
     environment = Environment(
         loader=PackageLoader("recsys_tasks.report"),
         autoescape=True,
@@ -196,4 +196,4 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html")
+    return environment.get_template(name)

@@ -61,6 +61,12 @@ def test_two_csv_files_become_a_champion_and_a_second_run_ingests_nothing(
     assert data["synthetic_movies"] == 0
     assert made["promote"]["sha256"] == manifest.sha256()
 
+    served = manifest.metrics["test_served"]
+    users = first.data.user_metrics()
+    assert (len(users.ids), len(users.training_positives)) == (served["users"], served["users"])
+    assert users.values["ndcg_at_10"].mean() == pytest.approx(served["ndcg_at_10"], abs=1e-6)
+    assert "user_metrics.npz" in manifest.files
+
     second = steps_of(database_url, bucket, run_id="manual__2", **source)
     made = run_all(second)
     assert made["ingest"] == {"movies": "already loaded", "ratings": "already loaded"}

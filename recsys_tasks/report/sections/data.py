@@ -4,7 +4,6 @@ Each public function takes all facts and returns its section, or None where they
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from recsys_tasks.report import formatting, plots
 from recsys_tasks.report.blocks import Facts, Figure, Section, Table
@@ -24,9 +23,6 @@ FIRST = (
 )
 """Facts of the data in the order in which a person asks for them; others follow by name."""
 
-SHARES = ("density", "positive_share")
-"""Facts that are shares of one."""
-
 NO_SHARES = ("ratings", "users", "items", "positives", "newest_rating_age_days")
 """Checks of something else than a share of one."""
 
@@ -41,7 +37,7 @@ def data(facts: Facts) -> Section | None:
         (Figure(plots.histogram(stars, "stars", "ratings"), "Ratings by stars"),) if stars else ()
     )
     rows = tuple(
-        (formatting.sentence(name), _said(name, value))
+        (formatting.sentence(name), formatting.fact(name, value))
         for name, value in sorted(found.items(), key=lambda fact: _place(fact[0]))
         if formatting.is_number(value)
     )
@@ -117,12 +113,6 @@ def neighbours(facts: Facts) -> Section | None:
 def _in_order(sizes: Mapping[str, float]) -> dict[str, float]:
     """Groups by their lower bound: JSON has them by name."""
     return dict(sorted(sizes.items(), key=lambda group: formatting.rank(group[0])))
-
-
-def _said(name: str, value: float) -> str:
-    if name.endswith("_rating"):
-        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d")
-    return formatting.share(value) if name in SHARES else formatting.count(value)
 
 
 def _looked_at(name: str, value: float) -> str:

@@ -5,6 +5,9 @@ all parts come from one model; the manifest that names the parts is written last
 is no batch.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 from airflow.sdk import Param, chain, dag, get_current_context
 
 from recsys_airflow import bucket, step
@@ -33,11 +36,11 @@ SHARDS = 1000
     tags=["recsys"],
     doc_md=__doc__,
 )
-def recsys_batch():
+def recsys_batch() -> None:
     """Pin, write the parts side by side, seal."""
 
     @step(minutes=10)
-    def pin():
+    def pin() -> Any:
         """Name the version that every part comes from, and the shards of its users."""
         from recsys_tasks.recommend.batch_parts import pin_version
 
@@ -46,7 +49,7 @@ def recsys_batch():
         return [{"version": version, "shard": shard} for shard in range(wanted["shards"])]
 
     @step(minutes=360)
-    def write_part(pinned):
+    def write_part(pinned: dict[str, Any]) -> Any:
         """Write the lists of one shard's users. A retry writes the same file again."""
         from dataclasses import asdict
 
@@ -61,7 +64,7 @@ def recsys_batch():
         return {"version": version, "part": asdict(part)}
 
     @step(minutes=10)
-    def seal(written):
+    def seal(written: Iterable[dict[str, Any]]) -> Any:
         """Write the manifest, once every user is in one part and no more than one."""
         from recsys_tasks.recommend.batch_parts import PartFacts, seal_parts
         from recsys_tasks.recommend.recommender import Recommender

@@ -4,6 +4,7 @@ It needs nothing but the bucket. A rejected run promotes nobody, so it wakes nob
 """
 
 import logging
+from typing import Any
 
 from airflow.sdk import dag, get_current_context
 
@@ -19,11 +20,11 @@ log = logging.getLogger(__name__)
     tags=["recsys"],
     doc_md=__doc__,
 )
-def recsys_consumer_example():
+def recsys_consumer_example() -> None:
     """One task."""
 
     @step(minutes=30)
-    def recommend():
+    def recommend() -> Any:
         """Load the promoted version as a consumer does and log the ten best films of three users."""
         from recsys_tasks.recommend.recommender import Recommender
 

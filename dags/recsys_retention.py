@@ -7,6 +7,7 @@ told what would go. The connection's keys need the right to delete; docs/operati
 
 import logging
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context
 
@@ -35,11 +36,11 @@ log = logging.getLogger(__name__)
     tags=["recsys"],
     doc_md=__doc__,
 )
-def recsys_retention():
+def recsys_retention() -> None:
     """Two tasks, neither of which waits for the other."""
 
     @step(minutes=60)
-    def clean_up():
+    def clean_up() -> Any:
         """Remove what may go, and say what; with dry_run only say it."""
         from recsys_tasks.errors import PermanentError
         from recsys_tasks.publish.channels import lock_name
@@ -61,7 +62,7 @@ def recsys_retention():
         }
 
     @step(minutes=60)
-    def remove_task_logs():
+    def remove_task_logs() -> Any:
         """Remove the task logs of the same age from the bucket; with dry_run only count them."""
         from recsys_airflow.task_logs import remove_logs
 

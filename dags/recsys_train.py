@@ -7,6 +7,7 @@ the form: every setting is a field. A run that the gate rejects leaves the champ
 
 import os
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, chain, dag, get_current_context
 
@@ -33,79 +34,79 @@ from recsys_airflow.run_context import write_report
     tags=["recsys"],
     doc_md=__doc__,
 )
-def recsys_train():
+def recsys_train() -> None:
     """The thirteen tasks, in order; with several workers, the evaluation's users in shards."""
     shards = evaluation_shards()
 
     @step(minutes=10)
-    def migrate():
+    def migrate() -> Any:
         """Bring the dataset's schema in Postgres up to date. A retry finds it done."""
         return steps().migrate()
 
     @step(minutes=180)
-    def ingest():
+    def ingest() -> Any:
         """Load the two CSV files, every row accounted for. A retry finds the tables as they were."""
         return steps().ingest()
 
     @step(minutes=60)
-    def fit_dataset():
+    def fit_dataset() -> Any:
         """Turn the rows into id maps, interactions and item features."""
         return steps().fit_dataset()
 
     @step(minutes=30)
-    def split():
+    def split() -> Any:
         """Divide the interactions into train, validation and test."""
         return steps().split()
 
     @step(minutes=720, max_active_tis_per_dag=1)
-    def train():
+    def train() -> Any:
         """Fit LightFM epoch by epoch. A retry resumes from the last checkpoint."""
         return steps().train()
 
     @step(minutes=120)
-    def evaluate_users(number):
+    def evaluate_users(number: int) -> Any:
         """Rank the test positives of one shard of the users. A retry writes the same counts again."""
         return steps().evaluate_users(number, shards)
 
     @step(minutes=120)
-    def evaluate():
+    def evaluate() -> Any:
         """Measure the model, the popular list and a random order on the same users."""
         return steps().evaluate(shards)
 
     @step(minutes=10)
-    def gate():
+    def gate() -> Any:
         """Hold the metrics against the gate's rules. A rejection fails at once: no retry helps."""
         return steps().gate()
 
     @step(minutes=30)
-    def export_embeddings():
+    def export_embeddings() -> Any:
         """Fold the biases into the vectors and write them with their id maps."""
         return steps().export_embeddings()
 
     @step(minutes=120)
-    def build_index():
+    def build_index() -> Any:
         """Build the annoy index, measure it, and choose annoy or exact search to serve."""
         return steps().build_index()
 
     @step(minutes=60)
-    def publish():
+    def publish() -> Any:
         """Upload the version, read every file back, write the manifest last."""
         return steps().publish()
 
     @step(minutes=60)
-    def verify():
+    def verify() -> Any:
         """Load the version in a fresh process as a consumer would and replay its golden queries."""
         return steps().verify()
 
     @step(minutes=60, outlets=[CHAMPION])
-    def promote():
+    def promote() -> Any:
         """Move the pointer, if it still names the champion that this run met, and tell whoever waits."""
         promoted = steps().promote()
         get_current_context()["outlet_events"][CHAMPION].extra = promoted
         return promoted
 
     @step(minutes=10, on_failure_callback=report_failed)
-    def report():
+    def report() -> Any:
         """Write what a person reads about the run, whatever became of it; tell of a failure, send metrics."""
         written = write_report()
         alert_of(written)

@@ -5,7 +5,7 @@ And from when on a run's lateness counts; see ``recsys_airflow.deadline``.
 Airflow runs this file in every process that may need a plugin, so the work is imported when a run ends.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
@@ -35,5 +35,5 @@ class RunNotes(AirflowPlugin):
     """What Airflow registers."""
 
     name = "recommender_notes"
-    listeners: ClassVar[list[Any]] = [NoteWriter()]
-    deadline_references: ClassVar[list[Any]] = [RunIsMade]
+    listeners: list[Any] = [NoteWriter()]  # noqa: RUF012  # as Airflow's base class declares it
+    deadline_references: list[Any] = [RunIsMade]  # noqa: RUF012

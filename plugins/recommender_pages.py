@@ -4,7 +4,7 @@ Airflow runs this file in every process that may need a plugin, so nothing heavy
 the pages themselves are loaded at the first request for one.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -30,10 +30,10 @@ class RecommenderPages(AirflowPlugin):
     """What Airflow mounts and links to."""
 
     name = "recommender_pages"
-    fastapi_apps: ClassVar[list[Any]] = [
+    fastapi_apps: list[Any] = [  # noqa: RUF012  # as Airflow's base class declares it
         {"app": PagesOnDemand(), "url_prefix": "/recsys", "name": "Recommender"}
     ]
-    external_views: ClassVar[list[Any]] = [
+    external_views: list[Any] = [  # noqa: RUF012
         {
             "name": "Recommender",
             "href": "recsys/",

@@ -68,6 +68,6 @@ def step(minutes: int, **options: Any) -> Callable[[Callable[..., Any]], Any]:
 
         limit = timedelta(minutes=minutes)
         placed = {**options_of(function.__name__), **options}
-        return task(run, execution_timeout=limit, doc_md=function.__doc__, **placed)
+        return task(execution_timeout=limit, doc_md=function.__doc__, **placed)(run)
 
     return decorate

@@ -35,7 +35,7 @@ def write_note(dag_run: DagRun) -> None:
 def replaced(note: DagRunNote | None, said: str) -> DagRunNote:
     """The note that a run then has: a person's stays, an own one of an earlier try is brought up to date."""
     if note is None:
-        return DagRunNote(said, AUTHOR)
+        return DagRunNote(said, AUTHOR)  # type: ignore[no-untyped-call]  # Airflow's
     if note.user_id == AUTHOR:
         note.content = said
     return note

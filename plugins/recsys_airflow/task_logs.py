@@ -148,7 +148,7 @@ def _base() -> Path:
 def _host() -> str:
     from airflow.utils.net import get_hostname
 
-    return get_hostname() or socket.gethostname()
+    return str(get_hostname() or socket.gethostname())  # type: ignore[no-untyped-call]  # Airflow's
 
 
 REMOTE_TASK_LOG = StoreLogs()

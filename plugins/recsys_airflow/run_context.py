@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from airflow.sdk import Connection, get_current_context
 
@@ -65,29 +64,26 @@ def failure_left_by(task_id: str) -> str | None:
 
 
 def database() -> "Database":
-    """The Postgres of the connection ``recsys_db``."""
+    """The Postgres of the connection ``recsys_db``; its extra holds parameters of libpq, such as sslmode."""
+    from recsys_tasks.data.db.addresses import url_of
     from recsys_tasks.data.db.postgres import Database
 
     found = Connection.get("recsys_db")
-    user, password = quote(found.login or "", safe=""), quote(found.password or "", safe="")
-    place = f"{found.host}:{found.port or 5432}/{found.schema}"
-    return Database(f"postgresql://{user}:{password}@{place}")
+    return Database(
+        url_of(
+            *(found.login, found.password, found.host, found.port, found.schema),
+            parameters=found.extra_dejson,
+        )
+    )
 
 
 def bucket() -> "ObjectStore":
-    """The bucket of the connection ``recsys_s3``: keys as login and password, the rest in extra."""
+    """The bucket of the connection ``recsys_s3``: bucket, endpoint, region and role in its extra."""
     from recsys_tasks.artifacts.object_store import ObjectStore
     from recsys_tasks.config.connections import StoreAccess
 
     found = Connection.get("recsys_s3")
-    extra = found.extra_dejson
-    access = StoreAccess(
-        endpoint=extra["endpoint_url"],
-        bucket=extra.get("bucket", "recsys"),
-        access_key=found.login or "",
-        secret_key=found.password or "",
-    )
-    return ObjectStore(access)
+    return ObjectStore(StoreAccess.of_connection(found.login, found.password, found.extra_dejson))
 
 
 @contextmanager

@@ -130,11 +130,10 @@ def _store() -> "ObjectStore":
 
     try:
         found = json.loads(os.environ["AIRFLOW_CONN_RECSYS_S3"])
-        extra = found["extra"]
-        access = StoreAccess(
-            extra["endpoint_url"], extra.get("bucket", "recsys"), found["login"], found["password"]
-        )
-    except (KeyError, ValueError, TypeError):
+        extra = found.get("extra") or {}
+        extra = json.loads(extra) if isinstance(extra, str) else extra
+        access = StoreAccess.of_connection(found.get("login"), found.get("password"), extra)
+    except (KeyError, ValueError, TypeError, AttributeError):
         raise NotFound("AIRFLOW_CONN_RECSYS_S3 in JSON form is not in the environment") from None
     return ObjectStore(access, Patience(tries=2, deadline=20, read_timeout=10))
 

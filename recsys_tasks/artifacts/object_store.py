@@ -14,27 +14,29 @@ import logging
 import os
 import random
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import boto3
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from recsys_tasks.artifacts import canonical_json
 from recsys_tasks.config.connections import StoreAccess
+from recsys_tasks.config.s3_client import forget_credentials, s3_client
 from recsys_tasks.errors import (
     ArtifactRefused,
     NotFound,
@@ -50,7 +52,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-_MAKING_CLIENT = threading.Lock()  # a boto3 session is not safe to share while it makes a client
 
 CHUNK = 2**20
 """Bytes that a download holds in memory at a time."""
@@ -61,11 +62,17 @@ BROKEN = (
 )
 """What boto3 raises: its own errors, and those that escape it when an answer is cut short or is not XML."""
 
+NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError)
+"""Nothing in the access, and nothing in boto's chain."""
+
 _ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 _CONFLICT = {"412", "PreconditionFailed"}
 _PASSING = {"409", "ConditionalRequestConflict", "OperationAborted", "429", "SlowDown"}
 _PASSING |= {"RequestTimeout", "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch"}
 _PASSING |= {"NoSuchUpload", "InvalidPart", "InvalidPartOrder"}  # an upload in parts begins anew
+
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+"""Answers that new credentials mend, where there is somebody to give them."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,10 @@ class StoredObject:
     key: str
     bytes: int
     modified: datetime
+
+
+class CredentialsExpired(StoreUnavailable):
+    """The store says so; new ones are asked for before the next try."""
 
 
 class ObjectStore:
@@ -114,7 +125,10 @@ class ObjectStore:
             multipart_threshold=multipart_from,
             multipart_chunksize=max(multipart_from // 4, 5 * 2**20),
         )
-        self._client = _client(access, patience)
+        self._client = self._new_client()
+
+    def _new_client(self) -> "S3Client":
+        return s3_client(self.access, self.patience.connect_timeout, self.patience.read_timeout)
 
     def ensure_bucket(self) -> None:
         """Makes the bucket unless it is there."""
@@ -337,6 +351,8 @@ class ObjectStore:
                 return action()
             except (*BROKEN, RecsysError) as error:
                 reason = _translated(error, what, self.access)
+                if isinstance(reason, CredentialsExpired):
+                    self._renew_credentials()
                 pause = self._pause(attempt)
                 spent = time.monotonic() - started
                 tries = self._tries_for(reason)
@@ -345,6 +361,11 @@ class ObjectStore:
                 log.info("%s; trying again in %.1f s", reason, pause)
                 time.sleep(pause)
         raise AssertionError  # pragma: no cover - count() does not end
+
+    def _renew_credentials(self) -> None:
+        log.info("the credentials have expired: asking for new ones")
+        forget_credentials()
+        self._client = self._new_client()
 
     def _pause(self, attempt: int) -> float:
         longest = min(self.patience.first_pause * 2.0 ** (attempt - 1), self.patience.longest_pause)
@@ -361,33 +382,6 @@ def file_sha256(path: Path) -> str:
     """The sha256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@cache
-def _session() -> boto3.session.Session:
-    """One for all clients: it holds the description of S3, which takes far longer to read than to use."""
-    return boto3.session.Session()
-
-
-def _client(access: StoreAccess, patience: Patience) -> "S3Client":
-    """A client for any S3-compatible server, old ones included: no checksum trailers, path style."""
-    with _MAKING_CLIENT:
-        return _session().client(
-            "s3",
-            endpoint_url=access.endpoint,
-            aws_access_key_id=access.access_key,
-            aws_secret_access_key=access.secret_key,
-            region_name="us-east-1",
-            config=Config(
-                signature_version="s3v4",
-                s3={"addressing_style": "path"},
-                connect_timeout=patience.connect_timeout,
-                read_timeout=patience.read_timeout,
-                retries={"total_max_attempts": 1},
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
-        )
 
 
 def _md5(file: io.BufferedReader | io.BytesIO) -> str:
@@ -407,8 +401,10 @@ def _translated(error: Exception, what: str, access: StoreAccess) -> RecsysError
         return error
     if isinstance(error, Boto3Error) and isinstance(error.__context__, ClientError):
         error = error.__context__  # what the store said to one part of an upload
+    if isinstance(error, NO_CREDENTIALS):
+        return PermanentError(f"{what}: {access.place} {' '.join(str(error).split())}")
     if not isinstance(error, ClientError):
-        return StoreUnavailable(f"{what}: {access.endpoint} {type(error).__name__}")
+        return StoreUnavailable(f"{what}: {access.place} {type(error).__name__}")
     code = _code(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in _ABSENT or (status == 404 and code not in _PASSING):
@@ -416,8 +412,10 @@ def _translated(error: Exception, what: str, access: StoreAccess) -> RecsysError
     if code in _CONFLICT:
         return PublishConflict(f"{what}: someone else wrote it first")
     if status >= 500 or status < 300 or code in _PASSING:
-        return StoreUnavailable(f"{what}: {access.endpoint} answered {status} {code}")
-    return PermanentError(f"{what}: {access.endpoint} refuses, {status} {code}; see credentials")
+        return StoreUnavailable(f"{what}: {access.place} answered {status} {code}")
+    if code in _EXPIRED and (access.role_arn or not access.access_key):
+        return CredentialsExpired(f"{what}: {access.place} answered {status} {code}")
+    return PermanentError(f"{what}: {access.place} refuses, {status} {code}; see credentials")
 
 
 def _check(key: str, found: str, expected: str | None) -> None:

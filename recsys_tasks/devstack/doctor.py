@@ -17,12 +17,19 @@ from psycopg2 import sql
 
 from recsys_tasks.artifacts.object_store import ObjectStore, Patience
 from recsys_tasks.config.connections import Connections
+from recsys_tasks.config.s3_client import identity_of
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.devstack.doctor_spark import check_spark
-from recsys_tasks.devstack.finding import Finding
+from recsys_tasks.devstack.finding import Finding, State
 from recsys_tasks.devstack.folders import project_folder
-from recsys_tasks.errors import NotFound, PublishConflict, RecsysError, ServicesUnknown
+from recsys_tasks.errors import (
+    NotFound,
+    PublishConflict,
+    RecsysError,
+    ServicesUnknown,
+    TransientError,
+)
 from recsys_tasks.pipeline.cost_model import Size, predict
 from recsys_tasks.pipeline.machine import available_memory
 from recsys_tasks.pipeline.task_names import PLACEMENT, misplaced
@@ -163,30 +170,76 @@ def check_database(connections: Connections) -> Iterator[Finding]:
 
 
 def check_store(connections: Connections) -> Iterator[Finding]:
-    """Whether the bucket answers, and which conditions of a write it honours."""
+    """Who asks, what that identity may do in the bucket, and which conditions of a write are honoured."""
     try:
-        store = ObjectStore(connections.store(), IMPATIENT)
+        access = connections.store()
+        store = ObjectStore(access, IMPATIENT)
+        yield Finding("S3 identity", "ok", identity_of(access))
         key = f"doctor/{secrets.token_hex(8)}"
-        try:
-            began = time.monotonic()
-            store.put(key, b"first")
-            elapsed = (time.monotonic() - began) * 1000
-            yield Finding("S3", "ok", f"{store.access}, writes and reads back in {elapsed:.0f} ms")
-            yield _condition(
-                "S3 If-None-Match",
-                lambda: store.put(key, b"second", if_none_match=True),
-                "two publishers of one version are kept apart by reading back only",
-            )
-            yield _condition(
-                "S3 If-Match",
-                lambda: store.put(key, b"third", if_match='"0123456789abcdef0123456789abcdef"'),
-                "two promotions at once are kept apart by the Postgres lock only",
-            )
-        finally:
-            with suppress(RecsysError):
-                store.delete(key)
+        began = time.monotonic()
+        refused = _refused(store, key)
+        elapsed = (time.monotonic() - began) * 1000
     except RecsysError as error:
         yield _away("S3", error)
+        return
+    yield _rights(store, refused, elapsed)
+    if "write" not in refused:
+        yield from _check_conditions(store, key)
+
+
+def _refused(store: ObjectStore, key: str) -> dict[str, str]:
+    """What the identity may not do, each with the store's words.
+
+    Raises:
+        RecsysError: the store is away, or has no such bucket.
+    """
+    tries: dict[str, Callable[[], object]] = {
+        "list": lambda: store.list("doctor/"),
+        "write": lambda: store.put(key, b"first"),
+        "read": lambda: store.exists(key),
+        "delete": lambda: store.delete(key),
+    }
+    refused = {}
+    for right, attempt in tries.items():
+        try:
+            attempt()
+        except (NotFound, TransientError):
+            raise
+        except RecsysError as error:
+            refused[right] = str(error)
+    return refused
+
+
+def _rights(store: ObjectStore, refused: dict[str, str], elapsed: float) -> Finding:
+    granted = [right for right in ("list", "read", "write", "delete") if right not in refused]
+    found = f"{store.access}, may {', '.join(granted) or 'do nothing'}, {elapsed:.0f} ms"
+    if not refused:
+        return Finding("S3", "ok", found)
+    found += f"; may not {', '.join(refused)}"
+    advice = "consumers need list and read, runs write too, retention delete; "
+    state: State = "warning" if "read" in granted else "missing"
+    return Finding("S3", state, found, advice + next(iter(refused.values())))
+
+
+def _check_conditions(store: ObjectStore, key: str) -> Iterator[Finding]:
+    """Which conditions of a write the store honours."""
+    try:
+        store.put(key, b"first")
+        yield _condition(
+            "S3 If-None-Match",
+            lambda: store.put(key, b"second", if_none_match=True),
+            "two publishers of one version are kept apart by reading back only",
+        )
+        yield _condition(
+            "S3 If-Match",
+            lambda: store.put(key, b"third", if_match='"0123456789abcdef0123456789abcdef"'),
+            "two promotions at once are kept apart by the Postgres lock only",
+        )
+    except RecsysError as error:
+        yield _away("S3", error)
+    finally:
+        with suppress(RecsysError):
+            store.delete(key)
 
 
 def check_placement(dags: Path) -> Iterator[Finding]:

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-import boto3
-from botocore.config import Config
-
 from recsys_tasks.config.connections import StoreAccess
+from recsys_tasks.config.s3_client import s3_client
 from recsys_tasks.devstack.ports import LOOPBACK, answers, free_port, is_free
 from recsys_tasks.devstack.process import Child, start_child, wait_until
 from recsys_tasks.errors import SettingsError, StoreUnavailable
 
-REGION = "us-east-1"
 START_SECONDS = 30.0
 
 
@@ -62,14 +59,7 @@ def start_s3(
 
 def make_bucket(access: StoreAccess) -> None:
     """Makes the bucket; one that is there already stays as it is."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=access.endpoint,
-        region_name=REGION,
-        aws_access_key_id=access.access_key,
-        aws_secret_access_key=access.secret_key,
-        config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
-    )
+    client = s3_client(access, connect_timeout=5, read_timeout=30, tries=3)
     names = {bucket.get("Name") for bucket in client.list_buckets()["Buckets"]}
     if access.bucket not in names:
         client.create_bucket(Bucket=access.bucket)

@@ -153,7 +153,7 @@ def verify_in_fresh_process(access: StoreAccess, dataset: str, version: str) -> 
     try:
         done = subprocess.run(
             command,
-            env={**os.environ, **access_variables(access)},
+            env=access.environment(os.environ),
             capture_output=True,
             text=True,
             timeout=VERIFY_SECONDS,
@@ -167,16 +167,6 @@ def verify_in_fresh_process(access: StoreAccess, dataset: str, version: str) -> 
     if done.returncode != 0:
         raise ArtifactRefused(version, f"verification ended with {done.returncode}: {said}")
     log.info("verified %s/%s: %s", dataset, version, done.stdout.strip())
-
-
-def access_variables(access: StoreAccess) -> dict[str, str]:
-    """The environment that lets another process reach the same bucket; no argument shows a secret."""
-    return {
-        "RECSYS_S3_ENDPOINT": access.endpoint,
-        "RECSYS_S3_BUCKET": access.bucket,
-        "AWS_ACCESS_KEY_ID": access.access_key,
-        "AWS_SECRET_ACCESS_KEY": access.secret_key,
-    }
 
 
 def _note(store: ObjectStore, key: str, reason: str) -> None:

@@ -13,7 +13,6 @@ from small_source import write_source
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.cli.main import main
 from recsys_tasks.data.db.postgres import Database
-from recsys_tasks.publish.publisher import access_variables
 
 pytestmark = pytest.mark.services
 
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.services
 @pytest.fixture
 def planted(database_url, bucket, monkeypatch):
     """The two secrets, in the environment where a run finds them."""
-    for name, value in ({"RECSYS_DB_URL": database_url} | access_variables(bucket)).items():
+    for name, value in ({"RECSYS_DB_URL": database_url} | bucket.variables()).items():
         monkeypatch.setenv(name, value)
     password = urlsplit(database_url).password
     assert min(len(password), len(bucket.secret_key)) >= 8

@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from recsys_tasks.config.settings import DatasetName
 from recsys_tasks.data.db import migrations, roles
+from recsys_tasks.data.db.addresses import checked
 from recsys_tasks.data.db.copy_binary import (
     POSTGRES_EPOCH,
     ReadColumn,
@@ -111,18 +112,15 @@ class Database:
     """One Postgres; each dataset has its own schema in it.
 
     Args:
-        url: ``postgresql://user:password@host:port/name``; kept out of ``repr``.
+        url: ``postgresql://user:password@host:port/name?sslmode=…``, with any parameter of libpq; kept
+            out of ``repr``.
 
     Raises:
         SettingsError: this is no such URL.
     """
 
     def __init__(self, url: str) -> None:
-        if not _is_postgres(url):
-            raise SettingsError(
-                "the database's address is none of the form postgresql://user:password@host:port/name"
-            )
-        self.url = url
+        self.url = checked(url)
 
     def __repr__(self) -> str:
         return "Database(…)"
@@ -379,13 +377,6 @@ def _await_commits(cursor: Cursor, dataset: str, as_of: datetime) -> None:
         raise SettingsError(
             f"as_of {as_of.isoformat()} lies in the future: more may be loaded until then"
         )
-
-
-def _is_postgres(url: str) -> bool:
-    try:
-        return sqlalchemy.make_url(url).drivername == "postgresql"
-    except (sqlalchemy.exc.ArgumentError, ValueError):
-        return False
 
 
 def lock_key(name: str) -> int:

@@ -34,7 +34,7 @@ def localised(
     Args:
         address: a path, ``http://``, ``https://`` or ``s3://bucket/key``.
         folder: where a file from elsewhere is put.
-        store: gives the S3 endpoint and keys; asked for an ``s3://`` address only.
+        store: gives the S3 endpoint and credentials; asked for an ``s3://`` address only.
         policy: where files may come from; None: from anywhere.
 
     Raises:
@@ -98,24 +98,11 @@ def _file_name(path: str) -> str:
 
 
 def _from_s3(address: str, bucket: str, key: str, target: Path, access: StoreAccess) -> None:
-    import boto3
-    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
-    client = boto3.client(
-        "s3",
-        endpoint_url=access.endpoint,
-        aws_access_key_id=access.access_key,
-        aws_secret_access_key=access.secret_key,
-        region_name="us-east-1",
-        config=Config(
-            signature_version="s3v4",
-            s3={"addressing_style": "path"},
-            connect_timeout=10,
-            read_timeout=30,
-            retries={"total_max_attempts": 5, "mode": "standard"},
-        ),
-    )
+    from recsys_tasks.config.s3_client import s3_client
+
+    client = s3_client(access, connect_timeout=10, read_timeout=30, tries=5)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         client.download_file(bucket, key, str(target))

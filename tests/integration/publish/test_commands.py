@@ -17,7 +17,7 @@ from recsys_tasks.artifacts.pointer import read_pointer
 from recsys_tasks.cli.main import main
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.devstack.champion_event import ASSET
-from recsys_tasks.publish.publisher import access_variables, publish
+from recsys_tasks.publish.publisher import publish
 
 pytestmark = pytest.mark.services
 
@@ -30,7 +30,7 @@ def published(
     bucket: StoreAccess, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> StoreAccess:
     """Two accepted versions and a rejected one, no champion yet; the environment leads to them."""
-    for name, value in access_variables(bucket).items():
+    for name, value in bucket.variables().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("RECSYS_DB_URL", database_url)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -14,7 +14,7 @@ from tiny_version import DATASET, make_version, unchecked
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.publish.channels import promote
-from recsys_tasks.publish.publisher import access_variables, publish
+from recsys_tasks.publish.publisher import publish
 from recsys_tasks.recommend.recommender import Recommender
 
 pytestmark = [pytest.mark.services, pytest.mark.slow("consumer's environment")]
@@ -61,7 +61,7 @@ print([name for name in {ABSENT} if importlib.util.find_spec(name)])
 def test_the_commands_of_a_consumer_answer_there(
     environment: Path, champion: ObjectStore, bucket: StoreAccess, tmp_path: Path
 ) -> None:
-    variables = {**os.environ, **access_variables(bucket), "XDG_CACHE_HOME": str(tmp_path)}
+    variables = {**os.environ, **bucket.variables(), "XDG_CACHE_HOME": str(tmp_path)}
 
     def ask(*words: str) -> dict:
         done = subprocess.run(

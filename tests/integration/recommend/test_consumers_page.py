@@ -15,7 +15,7 @@ from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.publish.channels import promote
-from recsys_tasks.publish.publisher import access_variables, publish
+from recsys_tasks.publish.publisher import publish
 from recsys_tasks.recommend.recommender import Recommender
 
 pytestmark = pytest.mark.services
@@ -50,7 +50,7 @@ def run(code: str, access: StoreAccess, folder: Path) -> subprocess.CompletedPro
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         cwd=folder,
-        env={**os.environ, **access_variables(access), "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, **access.variables(), "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
         text=True,
         check=False,

@@ -24,7 +24,6 @@ from recsys_tasks.model.engines.spark.als import fit_als
 from recsys_tasks.model.engines.spark.session import session
 from recsys_tasks.pipeline.run import Run
 from recsys_tasks.pipeline.steps import ORDER, Steps
-from recsys_tasks.publish.publisher import access_variables
 from recsys_tasks.recommend.recommender import Recommender
 
 pytestmark = [pytest.mark.services, pytest.mark.slow("spark")]
@@ -122,7 +121,7 @@ def kill_one_in_the_middle(spark, killed):
 
 def says_the_command_line(version, bucket, database_url, cache, monkeypatch, capsys):
     """The commands of whoever consumes the version."""
-    for name, value in access_variables(bucket).items():
+    for name, value in bucket.variables().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("RECSYS_DB_URL", database_url)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache / "cache"))

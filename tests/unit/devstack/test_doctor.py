@@ -71,6 +71,14 @@ def test_the_embedded_store_ignores_conditions_and_keeps_no_probe(bucket):
             "AWS_SECRET_ACCESS_KEY": bucket.secret_key,
         }
     )
-    states = {finding.name: finding.state for finding in doctor.check_store(connections)}
-    assert states == {"S3": "ok", "S3 If-None-Match": "warning", "S3 If-Match": "warning"}
+    findings = {finding.name: finding for finding in doctor.check_store(connections)}
+    assert {name: finding.state for name, finding in findings.items()} == {
+        "S3 identity": "ok",
+        "S3": "ok",
+        "S3 If-None-Match": "warning",
+        "S3 If-Match": "warning",
+    }
+    assert bucket.access_key[:4] in findings["S3 identity"].found
+    assert bucket.access_key not in findings["S3 identity"].found
+    assert "may list, read, write, delete" in findings["S3"].found
     assert ObjectStore(bucket).list("") == ()

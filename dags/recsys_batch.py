@@ -24,12 +24,22 @@ SHARDS = 1000
         "version": Param(
             None, type=["null", "string"], description="Which version answers; empty: the champion."
         ),
-        "k": Param(10, type="integer", minimum=1, maximum=1000, description="Items of a list."),
+        "k": Param(
+            10,
+            type="integer",
+            minimum=1,
+            maximum=1000,
+            description="Items of a list, from 1 to 1000.",
+        ),
         "format": Param(
             "jsonl", type="string", enum=["jsonl", "parquet"], description="Of the parts."
         ),
         "shards": Param(
-            2, type="integer", minimum=1, maximum=SHARDS, description="Tasks to divide it among."
+            2,
+            type="integer",
+            minimum=1,
+            maximum=SHARDS,
+            description="Tasks to divide it among, from 1 to 1000.",
         ),
     },
     default_args={"retries": 2},

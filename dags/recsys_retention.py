@@ -26,10 +26,16 @@ log = logging.getLogger(__name__)
             dataset_of(None), type="string", description="Whose versions are looked at."
         ),
         "keep": Param(
-            10, type="integer", minimum=1, description="Newest versions that stay anyway."
+            10,
+            type="integer",
+            minimum=1,
+            description="Newest versions that stay anyway, at least 1.",
         ),
         "older_than_days": Param(
-            30, type="integer", minimum=1, description="Nothing younger than this is removed."
+            30,
+            type="integer",
+            minimum=1,
+            description="Nothing younger than this is removed, at least 1.",
         ),
         "dry_run": Param(False, type="boolean", description="Only say what would be removed."),
     },

@@ -40,19 +40,17 @@ def _form(dag: Any) -> Iterator[str]:
     if not dag.params:
         return
     yield "Fields of its form:\n"
-    yield "| field | default | bounds | meaning |\n|---|---|---|---|"
+    yield "| field | default | choices | meaning |\n|---|---|---|---|"
     for name in dag.params:
         param = dag.params.get_param(name)
         default = "" if param.value is None else f"`{param.value}`"
-        yield f"| `{name}` | {default} | {_bounds(param.schema)} | {_line(param.description)} |"
+        words = _line(param.description).removesuffix(f" Setting {name}.")
+        yield f"| `{name}` | {default} | {_choices(param.schema)} | {words} |"
     yield ""
 
 
-def _bounds(schema: dict[str, Any]) -> str:
-    if "enum" in schema:
-        return ", ".join(f"`{choice}`" for choice in schema["enum"])
-    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    return ", ".join(f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema)
+def _choices(schema: dict[str, Any]) -> str:
+    return ", ".join(f"`{choice}`" for choice in schema.get("enum", ()) if choice is not None)
 
 
 def _schedule(dag: Any) -> str:

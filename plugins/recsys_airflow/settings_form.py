@@ -12,11 +12,11 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from recsys_airflow.form_words import BOUNDS, bounds_in_words, order_of, section_of, title_of
 from recsys_tasks.artifacts import keys
 from recsys_tasks.config.settings import DEPLOYERS, PRESETS, Settings, did_you_mean, settings_file
 from recsys_tasks.errors import SettingsError
 
-BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "enum")
 EXAMPLES: dict[str, Any] = {
     "gate.rules": [
         {"name": "recall", "metric": "test_served.recall_at_10", "bound": 0.03},
@@ -25,27 +25,50 @@ EXAMPLES: dict[str, Any] = {
 """What stands in a field's help where its default teaches nothing."""
 
 
-def settings_form(with_tune: bool = False) -> dict[str, Param]:
-    """One field for each setting that a run may choose, by section, with sentence, bounds and default.
+PRESETS_IN_WORDS = {
+    "nightly": "the default",
+    "article": "the settings of the article whose model this is",
+    "quick": "a small model in a minute, to try things out",
+    "spark": "Spark's ALS in place of WARP",
+}
 
-    The section ``tune`` is left out unless asked for: only the search reads it.
+
+def settings_form(with_tune: bool = False) -> dict[str, Param]:
+    """One field for each setting that a run may choose, in the order and the sections of the form.
+
+    The section ``Search`` is left out unless asked for: only the search reads it.
     """
     schema = Settings.model_json_schema()
     by_preset = {preset: _defaults(preset) for preset in PRESETS}
-    preset = Param(
-        "nightly",
-        type="string",
-        enum=list(PRESETS),
-        title="preset",
-        section="run",
-        description="Starting point. A field that is filled in wins over it; an empty one takes its value.",
-    )
     fields = {
         name: _field(name, spec, schema, {each: by_preset[each][name] for each in PRESETS})
         for name, spec in _leaves(schema, schema)
         if name not in DEPLOYERS and (with_tune or not name.startswith("tune."))
     }
-    return {"preset": preset, **fields}
+    fields["preset"] = _preset(by_preset)
+    return {name: fields[name] for name in sorted(fields, key=order_of)}
+
+
+def _preset(by_preset: Mapping[str, Mapping[str, Any]]) -> Param:
+    """The field that names a preset, with what each of them sets."""
+    return Param(
+        "nightly",
+        type="string",
+        enum=list(PRESETS),
+        title=title_of("preset"),
+        description="Starting point: a field that is filled in wins over it. "
+        + " ".join(_preset_in_words(preset, by_preset) for preset in PRESETS),
+        values_display={
+            preset: f"{preset}: {PRESETS_IN_WORDS.get(preset, preset)}" for preset in PRESETS
+        },
+    )
+
+
+def _preset_in_words(preset: str, by_preset: Mapping[str, Mapping[str, Any]]) -> str:
+    usual = by_preset["nightly"]
+    differs = {name: value for name, value in by_preset[preset].items() if value != usual[name]}
+    values = ", ".join(f"{name} {value}" for name, value in differs.items())
+    return f"{preset}: {values}." if values else f"{preset}: every setting's own default."
 
 
 def settings_of(conf: Mapping[str, Any] | None) -> Settings:
@@ -106,24 +129,45 @@ def _field(
             differ begins empty: what stands in it was meant.
     """
     default, differs = by_preset["nightly"], len(set(map(str, by_preset.values()))) > 1
-    kind, words = spec.get("type", "object"), spec.get("description", "")
+    kind = spec.get("type", "object")
     empty = differs or (kind == "string" and default == "")
-    limits = {bound: spec[bound] for bound in BOUNDS if bound in spec}
-    if differs:
-        words += " Empty: " + ", ".join(f"{preset} {by_preset[preset]}" for preset in PRESETS) + "."
-        if "enum" in limits:
-            limits["enum"] = [None, *limits["enum"]]
+    limits = _limits(spec)
+    if differs and "enum" in limits:
+        limits["enum"] = [None, *limits["enum"]]
     if kind == "array":
         limits["items"] = _resolved(spec["items"], schema)
-        words += f" JSON, such as {json.dumps(EXAMPLES.get(name, default))}."
+    if section := section_of(name):
+        limits["section"] = section
     return Param(
         None if empty else default,
         type=["null", kind] if empty else kind,
-        title=name,
-        description=words,
-        section=name.rpartition(".")[0] or "run",
+        title=title_of(name),
+        description=" ".join(_help(name, spec, by_preset if differs else {}, default)),
         **limits,
     )
+
+
+def _limits(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What the schema allows. Numeric bounds stand where Airflow refuses what lies beyond them by
+    name; where its form's own field sees them it moves the value to the bound and says nothing."""
+    limits = {name: spec[name] for name in ("pattern", "enum") if name in spec}
+    if bounds := {bound: spec[bound] for bound in BOUNDS if bound in spec}:
+        limits["allOf"] = [bounds]
+    return limits
+
+
+def _help(
+    name: str, spec: Mapping[str, Any], by_preset: Mapping[str, Any], default: Any
+) -> Iterator[str]:
+    """What stands under a field: meaning, bounds, what the presets make of it, and its name."""
+    yield " ".join(spec.get("description", "").split())
+    if bounds := bounds_in_words(spec):
+        yield f"{bounds[0].upper()}{bounds[1:]}."
+    if by_preset:
+        yield "Empty: " + ", ".join(f"{preset} {by_preset[preset]}" for preset in PRESETS) + "."
+    if spec.get("type") == "array":
+        yield f"JSON, such as {json.dumps(EXAMPLES.get(name, default))}."
+    yield f"Setting {name}."
 
 
 def _resolved(spec: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:

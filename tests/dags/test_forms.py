@@ -57,7 +57,9 @@ def test_a_form_opens_with_every_field_that_airflow_insists_on_filled(dag_id, na
 )
 def test_a_list_is_a_json_field_that_shows_an_example_which_it_takes(dag_id, name, param):
     assert param.schema["items"].get("type", "string") != "string", "Airflow shows lines of text"
-    example = json.loads(param.description.rpartition("JSON, such as ")[2].removesuffix("."))
+    example = json.loads(
+        param.description.rpartition("JSON, such as ")[2].partition(". Setting")[0]
+    )
     assert example
     jsonschema.validate(example, param.schema)
     assert Settings.load(overrides={name: example, "tune.trials": 500})
@@ -117,3 +119,42 @@ def test_an_unknown_key_of_a_conf_is_answered_with_the_nearest():
         settings_of({"train.epoch": 3})
     with pytest.raises(SettingsError, match=r"prest; did you mean preset\?"):
         settings_of({"prest": "article"})
+
+
+@pytest.mark.parametrize("dag_id", ["recsys_train", "recsys_tune"])
+def test_a_form_opens_with_what_a_person_sets_and_folds_the_rest_under_titles_in_words(dag_id):
+    schemas = {name: DAGS[dag_id].params.get_param(name).schema for name in DAGS[dag_id].params}
+    unfolded = [name for name, schema in schemas.items() if "section" not in schema]
+    assert unfolded == ["dataset", "source.movies", "source.ratings", "preset"]
+    assert list(schemas)[: len(unfolded)] == unfolded
+    sections = list(dict.fromkeys(schema.get("section") for schema in schemas.values()))
+    assert sections[-1] == "Advanced"
+    assert not any("." in section or "_" in section for section in sections[1:])
+
+
+def test_no_two_fields_of_a_section_have_one_title():
+    dag = DAGS["recsys_tune"]
+    fields = [dag.params.get_param(name).schema for name in dag.params]
+    titles = [(field.get("section"), field["title"]) for field in fields]
+    assert sorted(set(titles), key=str) == sorted(titles, key=str)
+    assert not [title for _, title in titles if "_" in title]
+
+
+def test_help_names_the_setting_its_bounds_and_what_each_preset_makes_of_it():
+    params = DAGS["recsys_train"].params
+    words = params.get_param("train.epochs").description
+    assert "At least 1, at most 1000." in words
+    assert "Empty: nightly 40, article 250, quick 5, spark 12." in words
+    assert words.endswith("Setting train.epochs.")
+    assert "train.components 16, train.epochs 5" in params.get_param("preset").description
+
+
+@pytest.mark.parametrize(("name", "beyond"), [("train.epochs", -3), ("gate.min_precision", 1.5)])
+def test_a_number_out_of_bounds_is_refused_by_name_and_not_moved_to_the_bound(name, beyond):
+    """Airflow's widget clamps to a bound that it sees in the schema's own ``minimum``, silently."""
+    param = DAGS["recsys_train"].params.get_param(name)
+    assert not {"minimum", "maximum"} & set(param.schema)
+    with pytest.raises(jsonschema.ValidationError, match=str(beyond)):
+        jsonschema.validate(beyond, param.schema)
+    with pytest.raises(SettingsError, match=name):
+        settings_of({name: beyond})

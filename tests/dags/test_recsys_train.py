@@ -84,7 +84,7 @@ def test_the_form_has_a_field_with_a_sentence_for_every_setting(nightly):
     of_a_run = set(Settings().flat()) - searched - set(DEPLOYERS)
     assert set(params) == {"preset", *of_a_run}
     assert [name for name, param in params.items() if not param.description] == []
-    assert params["train.epochs"].schema["minimum"] == 1
+    assert params["train.epochs"].schema["allOf"] == [{"minimum": 1, "maximum": 1000}]
     assert params["train.loss"].schema["enum"][0] == "warp"
 
 

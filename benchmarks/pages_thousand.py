@@ -1,4 +1,4 @@
-"""The page of a dataset with 1,000 versions and 1,000 runs: seconds and CPU seconds, first and later loads.
+"""Times the page of a dataset with 1,000 versions and 1,000 runs.
 
     .venv/bin/python -m benchmarks.pages_thousand [--versions 1000]
 

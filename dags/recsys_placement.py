@@ -1,4 +1,4 @@
-"""No DAG, but a guard: an import error on Airflow's first page where ``RECSYS_PLACEMENT`` has a typo.
+"""Checks ``RECSYS_PLACEMENT``: a misspelt task name becomes an import error of this file alone.
 
 A task of another name would go to whichever worker is free, and nobody would see why. The error stands
 in this file, so that the DAGs themselves go on as if the name were not there.

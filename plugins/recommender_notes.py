@@ -1,4 +1,4 @@
-"""Registers with Airflow what leaves a note on each run that ends; see ``recsys_airflow.run_notes``.
+"""Registers the listener that writes a note on each run that ends; see ``recsys_airflow.run_notes``.
 
 And from when on a run's lateness counts; see ``recsys_airflow.deadline``.
 

@@ -1,4 +1,4 @@
-"""Every error the core raises on purpose, by what the one who runs it should do next.
+"""Every error that the core raises on purpose, sorted by what the caller should do next.
 
     RecsysError
     ├── PermanentError            exit 3: a retry would fail again
@@ -81,7 +81,7 @@ class InputRejected(PermanentError):
 
 
 class DataCheckFailed(PermanentError):
-    """The tables hold something that must not become tonight's model."""
+    """The tables hold something that is not fit to train on."""
 
     def __init__(self, reasons: tuple[str, ...]) -> None:
         super().__init__(reasons)

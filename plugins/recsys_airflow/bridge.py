@@ -1,4 +1,4 @@
-"""The error bridge: what a retry cannot mend fails the task at once, the rest is left to Airflow."""
+"""Translates errors for Airflow: a ``PermanentError`` fails the task at once, anything else may be retried."""
 
 import signal
 from collections.abc import Callable, Iterator

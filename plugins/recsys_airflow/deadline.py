@@ -1,4 +1,4 @@
-"""From when on a run's lateness counts; ``plugins/recommender_notes.py`` registers it with Airflow."""
+"""The time after which a run counts as late; ``plugins/recommender_notes.py`` registers it with Airflow."""
 
 from datetime import UTC, datetime
 from typing import Any

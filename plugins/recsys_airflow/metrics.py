@@ -1,4 +1,4 @@
-"""A run's numbers for operators, by Airflow's own StatsD or OpenTelemetry; without either, nothing is sent.
+"""Sends a run's numbers by Airflow's own StatsD or OpenTelemetry, if one of them is switched on.
 
 ``airflow.recsys.<dataset>.<name>``, where ``airflow`` is Airflow's prefix; docs/operations.md says
 what each name means and how to turn them on. The dataset is a tag as well, for those who take tags.

@@ -1,4 +1,4 @@
-"""How far a DAG spreads over the workers that there are: two numbers from the environment.
+"""How many mapped tasks the evaluation and the search use: two numbers from the environment.
 
 They are read when a DAG is parsed, so that its page shows the tasks as they will run.
 """

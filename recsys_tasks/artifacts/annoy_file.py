@@ -1,4 +1,4 @@
-"""The inside of an ``items.ann``, checked before annoy maps it: annoy follows any number it finds.
+"""Checks the inside of an ``items.ann`` before annoy loads it; annoy itself checks nothing.
 
 Every node has the same size: the count of items below it, then the numbers of its two children or
 of the items in a bucket, then a vector. Items come first, the roots again at the end, and a child

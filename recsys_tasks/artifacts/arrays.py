@@ -1,4 +1,4 @@
-"""numpy files from someone else's bucket: opened without pickle, memory-mapped, and only as declared.
+"""Reads numpy files from a bucket: without pickle, memory-mapped, and only as declared.
 
 A header that promises more than the file holds is refused before a byte is allocated for it, and so
 is a compressed archive, which can grow to any size.

@@ -1,4 +1,4 @@
-"""JSON as a value: one content, one sequence of bytes; and a reader that refuses what is ambiguous."""
+"""Canonical JSON: equal content gives equal bytes; ambiguous content is refused on reading."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""An S3-compatible bucket, reduced to what publishing needs, with errors in the project's own words.
+"""An S3-compatible bucket: the operations that this project needs, with errors of ``errors.py``.
 
 Every request is repeated with growing pauses while the store is away, up to a deadline. What is
 written carries its sha256 as metadata, so that whatever is read back can be checked on arrival.

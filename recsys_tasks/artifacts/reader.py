@@ -1,4 +1,4 @@
-"""A version's files, checked one by one and opened; what is not exactly as declared is refused.
+"""Opens a version's files after checking each against the manifest.
 
 Files land in a cache under their sha256, where several processes share one memory-mapped copy, and
 are hashed at every load. annoy checks nothing of what it maps, so its file is compared with the

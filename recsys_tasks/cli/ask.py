@@ -1,4 +1,4 @@
-"""``recommend``, ``similar``, ``batch``: questions to the champion, or to a version by name."""
+"""``recommend``, ``similar``, ``batch``: ask the champion, or a version by name."""
 
 import json
 import sys

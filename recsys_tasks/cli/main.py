@@ -1,4 +1,4 @@
-"""``recsys``: every step and every question by hand, without Airflow.
+"""``recsys``: the command line, with every step of the flow and every question, without Airflow.
 
 Answers go to stdout, logs to stderr. Exit codes: 0 done; 2 usage; 3 the input or the model was
 refused; 4 a service could not be reached.

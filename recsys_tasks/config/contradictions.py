@@ -1,4 +1,4 @@
-"""Which settings cannot hold together: the one place for every rule over several fields.
+"""Rules over several settings: which values cannot hold together.
 
 A rule is a function of the settings that gives a sentence for what it refuses, and nothing for the
 rest. ``Settings`` asks them all when it is made, so that no run begins that has to fail later.

@@ -1,4 +1,4 @@
-"""Ctrl-C and its relatives as one exception, held back where work would otherwise be lost.
+"""Turns SIGTERM and Ctrl-C into one exception, which waits while an epoch or a pass is being finished.
 
 Whoever owns the process (a command, a task) says ``interruptible``; whoever works in steps that are worth
 keeping says ``held``, and looks between two of them.

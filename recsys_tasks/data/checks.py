@@ -1,4 +1,4 @@
-"""Data checks: numbers about the tables, each against its bound, before a model is made of them."""
+"""Checks of the tables before a training: each number against its bound."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

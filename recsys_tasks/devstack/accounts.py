@@ -1,4 +1,4 @@
-"""Accounts for parts of the stack that must not see each other's files: a number each, as root.
+"""Accounts for the parts of the stack, so that none can read another's files; needs root.
 
 The numbers are from the range that systemd keeps for accounts without an entry in ``/etc/passwd``, so
 nothing on the machine has to be made or removed. Anyone but root has one account for everything.

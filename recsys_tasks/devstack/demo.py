@@ -1,4 +1,4 @@
-"""The main job, as a newcomer sees it: start what is needed, train in Airflow, show the result, stop."""
+"""``recsys demo``: starts what is needed, trains in Airflow, shows the result, stops."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping

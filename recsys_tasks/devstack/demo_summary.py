@@ -1,4 +1,4 @@
-"""What the demo shows of a published version: its metrics beside the popular list's, and two users."""
+"""What the demo prints of a published version: its metrics beside the baselines', and two users."""
 
 from dataclasses import dataclass
 from typing import Any

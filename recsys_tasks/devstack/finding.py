@@ -1,4 +1,4 @@
-"""What one of the doctor's checks comes to."""
+"""The result of one of the doctor's checks."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Keeps the stack's logs from filling the disk: a server's has a size, a task's an age.
+"""Limits the stack's logs: servers' logs by size, tasks' logs by age.
 
 A server keeps its log open, so a long one is copied aside and emptied under it. It was opened to append,
 and so the server goes on at the new end; what it says between the copy and the emptying is lost.

@@ -1,4 +1,4 @@
-"""A server as a child process: in its own process group, with a log file, never outliving its parent."""
+"""Runs a server as a child process: own process group, own log file, ended with its parent."""
 
 import contextlib
 import ctypes

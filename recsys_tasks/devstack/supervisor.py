@@ -1,4 +1,4 @@
-"""The process that runs the embedded stack: starts each part, watches them, ends them all.
+"""The process that runs the embedded stack: starts each part, restarts what dies, stops all.
 
 ``python -m recsys_tasks.devstack.supervisor HOME OPTIONS``, started by ``stack``. It ends on SIGTERM or
 SIGINT, and when a part ends by itself. Whatever a part leaves behind becomes the supervisor's child

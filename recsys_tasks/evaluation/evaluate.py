@@ -1,4 +1,4 @@
-"""A model and its baselines on one held-back part: the numbers that the gate and the report read.
+"""Measures a model and its baselines on a held-out part: the numbers for the gate and the report.
 
 Views of the test part, always named: ``test_served``, what a consumer shows who leaves out
 everything the user has rated; ``test``, training interactions left out, weaker positives among them

@@ -1,4 +1,4 @@
-"""The gate: rules with bounds that a candidate meets or does not, each with its reason in words.
+"""The quality gate: rules with bounds, each with its reason in words.
 
 A rule is data: what is measured, on which side of which bound it must be. The settings' own bounds
 make the first rules, ``gate.rules`` adds others, a champion adds one more. All are judged, also after

@@ -1,4 +1,4 @@
-"""How sure a difference of means is: paired bootstrap over users."""
+"""Confidence interval of a difference of means: paired bootstrap over users."""
 
 from dataclasses import asdict, dataclass
 

@@ -1,4 +1,4 @@
-"""What ranks are worth: every metric of a ranked list, for each user, with its formula and source.
+"""Metrics of a ranked list, for each user, with formula and source.
 
 Each function takes the ``Ranks`` of one view and returns one float64 a user of that view, in the
 order of ``Ranks.users``. The average is over the users with a positive in the view, as in

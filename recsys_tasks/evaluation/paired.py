@@ -1,4 +1,4 @@
-"""The candidate and the champion on the same question: what both know, and neither was told.
+"""Compares candidate and champion on the same users and items, with what neither was trained on.
 
 Both are asked for the test positives of users and items that both have rows for. Rows that the champion
 may have been trained on are left out, of the question and of both lists; so is everything that the

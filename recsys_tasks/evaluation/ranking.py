@@ -1,4 +1,4 @@
-"""Where a user's positives stand among all items, for every user, in one pass over the scores.
+"""Ranks each user's test positives among all items, in one pass over the scores.
 
 A block of users times all items is one matrix product; then, for each positive, the items that
 score at least as much are counted. A view that leaves items out subtracts those of them that were

@@ -1,4 +1,4 @@
-"""The search for settings: which ones are tried, and what each is worth on the validation part.
+"""Search for settings: which trials are run, and their metric on the validation part.
 
 Nothing here sees the test part but to keep its items in the lists, as if nobody had met them.
 """

@@ -1,4 +1,4 @@
-"""External ids as row numbers and back: what ties a vector to its user or movie."""
+"""Maps external ids to row numbers and back."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""Ratings that pass by in blocks, gathered into what a run needs of them.
+"""Builds interactions, seen items and counts from ratings that are read in blocks.
 
 It takes memory for the positives and the ids, not for the ratings. What is gathered equals what
 ``build_id_maps``, ``build_interactions`` and ``build_seen`` make of the whole table.

@@ -1,4 +1,4 @@
-"""Interactions divided into what is trained on and what is held back to be found again.
+"""Divides interactions into train, validation and test.
 
 Only positives (ratings at or above the threshold) are held back, so that models trained on graded
 positives and models trained without compare on the same test part:

@@ -1,1 +1,1 @@
-"""Matrices to a judged model; pure: arrays in, arrays out."""
+"""Interactions and item features in, a trained model out; pure."""

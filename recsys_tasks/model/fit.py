@@ -1,4 +1,4 @@
-"""The one way to a model: whatever engine the settings name."""
+"""Fits a model with whatever engine the settings name."""
 
 from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.matrices.interactions import Csr, Interactions

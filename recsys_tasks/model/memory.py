@@ -1,4 +1,4 @@
-"""How much memory a training and its evaluation take, before they take it."""
+"""Estimates the memory of a training and its evaluation before they begin."""
 
 from dataclasses import dataclass
 

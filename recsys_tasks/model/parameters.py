@@ -1,4 +1,4 @@
-"""What a fit learned, as plain arrays: the model itself."""
+"""The parameters of a trained model, as plain arrays."""
 
 from dataclasses import dataclass, fields, replace
 

@@ -1,4 +1,4 @@
-"""A new fit that goes on from an earlier model: rows carried over by id, strangers made fresh."""
+"""Starts a fit from an earlier model's parameters: known ids keep their rows, new ids get fresh ones."""
 
 import logging
 from collections.abc import Mapping

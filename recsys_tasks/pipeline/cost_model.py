@@ -1,4 +1,4 @@
-"""What a run takes at a size: time and memory of each step, by straight lines fitted to measurements.
+"""Predicts time and memory of each step at a size, by straight lines fitted to measurements.
 
 The lines' coefficients lie in ``cost_coefficients.json``, which ``benchmarks/cost_lines.py``
 makes from docs/benchmarks/steps-*.json; docs/scale.md says what they were measured on and how well

@@ -1,4 +1,4 @@
-"""The tables of a dataset, read once in one snapshot: matrices in memory, everything rated on disk.
+"""Reads a dataset's tables in one snapshot into interactions, id maps and seen items.
 
 Postgres sends the ratings in the order of users and movies; each block leaves its positives in
 memory and its items' rows in a file, and is gone.

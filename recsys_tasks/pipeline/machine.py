@@ -1,4 +1,4 @@
-"""What the machine under a run has to give, and what a process has taken of it."""
+"""Memory and processors of this machine, and what a process has used of them."""
 
 import resource
 import sys

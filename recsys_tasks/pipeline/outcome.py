@@ -1,4 +1,4 @@
-"""The facts of a run's report, from whatever its steps left before it ended, and their writing."""
+"""Collects the facts of a run's report from what its steps left, and writes report and outcome."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The champion as tonight's run meets it: what the gate compares with, what a warm start goes on from."""
+"""Reads a published version for the current run: for the comparison and for a warm start."""
 
 import logging
 import tempfile

@@ -1,4 +1,4 @@
-"""Tonight's candidate beside the champion: where it starts from, how they compare, what changed.
+"""Compares the run's candidate with the champion: start of training, metrics, changed lists.
 
 Each has a stated answer where there is no champion, or none that can be read: the run goes on
 without it and says so in the log, the metrics and the report.

@@ -1,4 +1,4 @@
-"""What the steps of a run leave for each other, read back as what it is."""
+"""Reads what earlier steps of the run left, as values of the core."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields

@@ -1,4 +1,4 @@
-"""What each step leaves of its own running, for the report: its time, its largest memory and its fate.
+"""Records of each step: its time, its peak memory, and how it ended.
 
 A step that begins takes away its own note and those of the steps after it, so whatever notes there are
 tell of the run's latest course: a step that was killed has none, and nothing of an earlier try stays.

@@ -1,4 +1,4 @@
-"""The thirteen steps of a run, in order: what Airflow's tasks and ``recsys train`` both call.
+"""The steps of a run, in order: Airflow's tasks and ``recsys train`` both call them.
 
 A step reads what it needs from the object store, computes, writes its results under the run's
 prefix, and returns a small reference. Any step may run again, in another process or on another

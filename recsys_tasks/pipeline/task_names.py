@@ -1,4 +1,4 @@
-"""Which tasks ``RECSYS_PLACEMENT`` may name: those that the DAG files define, read without importing them."""
+"""Names of the DAGs' tasks, read from the DAG files without importing them."""
 
 import ast
 import json

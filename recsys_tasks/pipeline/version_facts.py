@@ -1,4 +1,4 @@
-"""What a manifest says about how a version came about: data, settings, code and libraries."""
+"""The sections of a manifest that say how a version was made: data, settings, code, libraries."""
 
 import logging
 import os

@@ -1,1 +1,1 @@
-"""A judged model to a version that others can trust."""
+"""Files of an accepted model in, a verified version and the champion pointer out."""

@@ -1,4 +1,4 @@
-"""Golden queries: questions with their answers, part of a version, asked again by whoever verifies it.
+"""Golden queries: questions with their answers, stored in a version and repeated by whoever verifies it.
 
 They are answered from the files before publishing and compared after, on any machine and by any
 later reader. So they ask only what the files alone decide: exact scores of trained users, the

@@ -1,4 +1,4 @@
-"""A folder of files becomes a version that others can trust.
+"""Publishes a folder of files as a version: upload, read back, manifest last, verify.
 
 1. Every file goes up and is read back. 2. The manifest goes up last, and with it the version comes
 into being. 3. A fresh process downloads the version as a consumer would and asks it the golden

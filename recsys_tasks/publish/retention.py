@@ -1,4 +1,4 @@
-"""What may be removed from the bucket, and its removal: old versions, remains, runs' files, batches.
+"""Removes old versions, unfinished uploads, files of runs and batches from the bucket.
 
 Never the champion, its predecessor, what any other channel names, or what the champion's pointer named
 within the time that is kept. A version loses its manifest first, so that it stops being a version before

@@ -1,4 +1,4 @@
-"""Trust in a version, won as a stranger would: from the bucket alone, in a process of its own.
+"""Verifies a version as a consumer would load it: from the bucket alone, in a new process.
 
 Run as ``python -m recsys_tasks.publish.verify DATASET VERSION`` with the bucket's access in the
 environment. Exit codes: 0 whole; 3 refused, with the file's name; 4 the store could not be reached.

@@ -1,4 +1,4 @@
-"""A judged model's arrays as the files of a version, which need numpy and json to be read.
+"""Writes the arrays of a model as the files of a version.
 
 Every file is a function of its content: the same arrays give the same bytes.
 """

@@ -1,4 +1,4 @@
-"""A version's recommendations for all users in the bucket: a part a shard, and a manifest once all are there.
+"""Recommendations for all users in the bucket: one file for each range of users, the manifest last.
 
 A part's key follows from version, k, format and shard alone, so a retry writes the same key and, with
 the same libraries, the same bytes. A reader begins with the manifest: without it there is no batch.

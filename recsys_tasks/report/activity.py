@@ -1,4 +1,4 @@
-"""How unevenly users rate and films are rated, as the report shows it: arrays in, plain facts out."""
+"""How unevenly users rate and movies are rated, for the report."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a section of the page is made of: words, drawings and tables."""
+"""The parts of a section: text, plots and tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

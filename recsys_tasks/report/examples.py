@@ -1,4 +1,4 @@
-"""What the report shows of single users and films, now and by the champion; arrays in, plain facts out."""
+"""Single users and movies for the report, beside the champion's answers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Numbers and names as a person would say them."""
+"""Numbers and names as a person reads them."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""The page itself: the verdict, the sections that the facts allow, and the template they go into."""
+"""The page of the report: the verdict, the sections that the facts allow, the template."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

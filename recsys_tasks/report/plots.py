@@ -1,4 +1,4 @@
-"""The report's plots: matplotlib draws them, as SVG that follows the page's colours by day and night.
+"""The plots of the report: SVG by matplotlib, in the page's colours, light and dark.
 
 Each function gives an ``<svg>`` element as text: no ids that two plots could share, no date, no
 script, nothing that is fetched. The same facts give the same bytes.

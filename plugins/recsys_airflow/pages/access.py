@@ -1,4 +1,4 @@
-"""Who may see the pages, who may move the champion, and that a move was meant.
+"""Checks who may see the pages and who may move the champion, and that a move was confirmed.
 
 A request without a valid login gets 401, whatever it asks for, before any route is looked up; a
 browser that follows a link is sent to the login, and back afterwards. To read, one must be allowed to

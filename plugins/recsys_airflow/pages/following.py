@@ -1,4 +1,4 @@
-"""What follows a champion that is moved on a page: the tables in Postgres and the asset's event."""
+"""Updates the tables in Postgres and the asset after the champion was moved on a page."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

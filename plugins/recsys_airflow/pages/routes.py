@@ -1,4 +1,4 @@
-"""The pages' routes: each reads, asks whether it may, and fills a template.
+"""The routes of the pages: each checks access, reads, and fills a template.
 
 Handlers are plain functions, so FastAPI runs them in threads: reading the bucket blocks nobody.
 Unknown paths come behind the guard too, so they tell an anonymous caller nothing.

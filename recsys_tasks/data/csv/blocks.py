@@ -1,4 +1,4 @@
-"""A CSV file as blocks of whole records: where a record ends, and on which line it begins.
+"""Reads a CSV file as blocks of whole records, with the line on which each record begins.
 
 A line ends with LF, CR LF or CR, in any mixture; inside quotes it does not end the record. Blocks
 keep the memory flat whatever the file's size.

@@ -1,4 +1,4 @@
-"""A CSV file's header: which column is where, and what to say when it is not what it should be."""
+"""Reads a CSV file's header: the place of each column, or an error that says what is wrong."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""Plain ASCII numerals read out of bytes, a whole column at a time; anything lenient is not read.
+"""Reads plain ASCII numbers out of bytes, a whole column at a time; any other spelling is not read.
 
 Nothing here stops at a bad numeral: each function also says which ones were good.
 """

@@ -1,4 +1,4 @@
-"""The movies file's rows: ids, titles and genres, checked one by one; there are few of them."""
+"""Parses the movies file: ids, titles and genres, row by row."""
 
 import unicodedata
 from collections.abc import Iterator

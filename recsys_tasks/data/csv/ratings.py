@@ -1,4 +1,4 @@
-"""The ratings file's rows: well-formed ones read as arrays, the odd ones one by one and with a reason.
+"""Parses the ratings file: well-formed rows as arrays, all others one by one with a reason.
 
 A row is first looked at together with all others of its block; whatever is not plainly right goes
 to ``_judge``, which alone says whether and why a row is set aside.

@@ -1,4 +1,4 @@
-"""One record of either file, looked at alone: its fields, its ids, and why it is set aside."""
+"""Validates one record of either file: its fields, its ids, and why it is rejected."""
 
 import csv
 import re

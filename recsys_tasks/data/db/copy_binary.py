@@ -1,4 +1,4 @@
-"""COPY BINARY of fixed-width records or of whole arrays: what Postgres sends becomes numpy's, and back.
+"""Converts between numpy arrays and Postgres's COPY BINARY.
 
 Source: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
 """

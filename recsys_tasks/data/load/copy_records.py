@@ -1,4 +1,4 @@
-"""Rows as Postgres takes them: COPY BINARY records of ratings, COPY text lines of movies."""
+"""Writes rows as Postgres takes them: COPY BINARY for ratings, COPY text for movies."""
 
 import json
 from collections.abc import Iterable, Iterator

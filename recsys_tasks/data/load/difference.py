@@ -1,4 +1,4 @@
-"""A full snapshot in order against the table, users by users: only what differs goes on.
+"""Compares an ordered snapshot with the table, users by users, and passes on what differs.
 
 Nightly snapshots repeat almost all of the day before. Reading the table's part for each part of the
 file and comparing both as arrays costs less than staging the file and joining it.

@@ -1,4 +1,4 @@
-"""The ledger of files: which ones the tables were made from, with what account, and as of when."""
+"""The table of ingested files: their hashes, their row counts, and as of when they were loaded."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The SQL of one load: rows are staged, settled among themselves, and merged into the tables.
+"""The SQL of one load: stage rows, deduplicate them, merge them into the tables.
 
 Everything happens in the caller's transaction, under the dataset's lock; ``rated_at`` decides
 between two ratings of one pair, and whatever leaves a table goes to its history.

@@ -1,4 +1,4 @@
-"""Rows set aside: gathered in a file of their own while the good ones travel to Postgres."""
+"""Collects rejected rows in a temporary file while the accepted rows are copied to Postgres."""
 
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile

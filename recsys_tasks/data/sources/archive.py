@@ -1,4 +1,4 @@
-"""A zip that holds movies.csv and ratings.csv at any depth: looked over before a byte is trusted.
+"""Reads movies.csv and ratings.csv from a zip, after checking the archive's members and sizes.
 
 Members are read in place and never written to disk; an archive with a hostile one is refused all
 the same, for nobody makes such a thing by accident.

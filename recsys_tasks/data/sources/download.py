@@ -1,4 +1,4 @@
-"""A file from a web server: resumed where it broke off, checked, and there only once it is whole.
+"""Downloads a file from a web server: resumes, checks, and shows the file only when it is whole.
 
 The bytes gather in ``NAME.part``; beside it ``NAME.part.json`` keeps what the server called this
 version of the file, so that a resumed download never joins halves of two versions.

@@ -1,4 +1,4 @@
-"""Where the files of a DAG's run may come from: who may trigger a run is not who may deploy.
+"""Where a DAG's run may read its files from: set by who deploys, not by who triggers.
 
 ``RECSYS_SOURCE_FOLDERS`` names the folders, with ``:`` between them; by default ``/data``.
 ``RECSYS_SOURCE_HOSTS`` names the hosts, with ``,`` between them; by default every host with a public

@@ -1,4 +1,4 @@
-"""The engine that a run's settings name, those with a cluster behind them among them."""
+"""Chooses the engine that a run's settings name."""
 
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.model.engines import engine_for

@@ -1,4 +1,4 @@
-"""The fit by epochs: one epoch at a time, each of them checked, logged and saved for a retry.
+"""Fits by epochs: each is checked, logged and saved as a checkpoint.
 
 The state of a fit is the model's arrays and the state of its random generator. A fit that resumes
 from a checkpoint therefore ends, with one thread, in the same bytes as one that was never broken off.

@@ -1,4 +1,4 @@
-"""What every engine takes and gives: one fit, whatever is behind it."""
+"""The protocol of an engine: what it takes and what it returns."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

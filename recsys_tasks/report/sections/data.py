@@ -1,4 +1,4 @@
-"""What the model was made from: the ratings, and what changed in them and in the films' neighbours.
+"""Section on the data: the ratings, and what changed in them since the champion.
 
 Each public function takes all facts and returns its section, or None where they hold nothing to say.
 """

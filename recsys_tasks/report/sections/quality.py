@@ -1,4 +1,4 @@
-"""How good the model is: beside its baselines and the champion, in every view, for every group.
+"""Section on quality: the model beside its baselines and the champion, in every view and slice.
 
 Each public function takes all facts and returns its section, or None where they hold nothing to say.
 """

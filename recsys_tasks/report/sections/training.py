@@ -1,4 +1,4 @@
-"""How the model was made: epochs, index, time and memory, settings, lineage.
+"""Section on training: epochs, index, time and memory, settings, lineage.
 
 Each public function takes all facts and returns its section, or None where they hold nothing to say.
 """

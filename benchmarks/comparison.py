@@ -389,7 +389,7 @@ class Trained:
 
 def _train(url: str) -> tuple[int, Embeddings]:
     """Table to judged model as the nightly run does it, on the article's positives."""
-    changes = {"positives.liked_weight": 0, "train.engine": "recsys", "train.threads": 2}
+    changes = {"positives.weak_weight": 0, "train.engine": "recsys", "train.threads": 2}
     settings = Settings.load("nightly", overrides=changes)
     database = Database(url)
     ratings, movies = database.read_ratings(SCHEMA), database.read_movies(SCHEMA)

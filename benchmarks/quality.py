@@ -43,10 +43,10 @@ from recsys_tasks.model.representations import fold
 
 CANDIDATES: dict[str, dict[str, Any]] = {
     "nightly": {},
-    "5.0 only": {"positives.liked_weight": 0.0},
-    "liked weight 0.25": {"positives.liked_weight": 0.25},
-    "liked weight 1": {"positives.liked_weight": 1.0},
-    "liked from 3.5": {"positives.liked_from": 3.5},
+    "5.0 only": {"positives.weak_weight": 0.0},
+    "weak weight 0.25": {"positives.weak_weight": 0.25},
+    "weak weight 1": {"positives.weak_weight": 1.0},
+    "weak threshold 3.5": {"positives.weak_threshold": 3.5},
     "10 negatives": {"train.max_sampled": 10},
     "30 negatives": {"train.max_sampled": 30},
     "300 negatives": {"train.max_sampled": 300},

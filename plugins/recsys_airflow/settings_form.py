@@ -14,6 +14,7 @@ from airflow.sdk import Param
 
 from recsys_airflow.form_words import BOUNDS, bounds_in_words, order_of, section_of, title_of
 from recsys_tasks.artifacts import keys
+from recsys_tasks.config.renamed import with_new_names
 from recsys_tasks.config.settings import DEPLOYERS, PRESETS, Settings, did_you_mean, settings_file
 from recsys_tasks.errors import SettingsError
 
@@ -81,7 +82,9 @@ def settings_of(conf: Mapping[str, Any] | None) -> Settings:
     given = {name: value for name, value in (conf or {}).items() if value is not None}
     preset = given.pop("preset", "nightly")
     known = (*_defaults(), "preset")
-    unknown = [name + did_you_mean(name, known) for name in sorted(set(given) - set(known))]
+    unknown = [
+        name + did_you_mean(name, known) for name in sorted(set(with_new_names(given)) - set(known))
+    ]
     if unknown:
         raise SettingsError(f"no such setting in the run's conf: {', '.join(unknown)}")
     excluded = [name for name in DEPLOYERS if name in given]

@@ -16,7 +16,7 @@ Found = str | None
 """What is wrong, by the settings' names; None: nothing."""
 
 WIDELY_LIKED = 4.0
-"""The default of positives.liked_from. Below a lower threshold it means: no weaker positives."""
+"""The default of positives.weak_threshold. Below a lower threshold it means: no weaker positives."""
 
 
 PENALTIES = {"spark-als": "spark.regularisation", "ridge-svd": "train.ridge_svd.ridge"}
@@ -39,12 +39,12 @@ def archive_beside_files(settings: "Settings") -> Found:
 def weaker_above_full_positives(settings: "Settings") -> Found:
     """Weaker positives lie below the full ones."""
     wanted = settings.positives
-    asked_for = wanted.liked_weight > 0 and wanted.liked_from != WIDELY_LIKED
-    if asked_for and wanted.liked_from > wanted.threshold:
+    asked_for = wanted.weak_weight > 0 and wanted.weak_threshold != WIDELY_LIKED
+    if asked_for and wanted.weak_threshold > wanted.threshold:
         return (
-            f"positives.liked_from {wanted.liked_from:g} is above positives.threshold "
+            f"positives.weak_threshold {wanted.weak_threshold:g} is above positives.threshold "
             f"{wanted.threshold:g}: no rating is a weaker positive; lower it, or set "
-            "positives.liked_weight to 0"
+            "positives.weak_weight to 0"
         )
     return None
 
@@ -98,10 +98,10 @@ def going_on_without_state(settings: "Settings") -> Found:
 
 def weights_for_kos(settings: "Settings") -> Found:
     """k-OS WARP takes no sample weights."""
-    if settings.train.loss == "warp-kos" and 0 < settings.positives.liked_weight < 1:
+    if settings.train.loss == "warp-kos" and 0 < settings.positives.weak_weight < 1:
         return (
-            "train.loss warp-kos takes no sample weights: set positives.liked_weight to 0 or 1, not "
-            f"{settings.positives.liked_weight:g}"
+            "train.loss warp-kos takes no sample weights: set positives.weak_weight to 0 or 1, not "
+            f"{settings.positives.weak_weight:g}"
         )
     return None
 

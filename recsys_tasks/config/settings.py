@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from recsys_tasks.config.contradictions import contradictions
+from recsys_tasks.config.renamed import warn_of_old_names, with_new_names
 from recsys_tasks.errors import SettingsError
 
 DatasetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -138,10 +139,10 @@ class PositiveSettings(Frozen):
     threshold: float = Field(default=5.0, ge=0.5, le=5)
     """A rating, in stars, at or above this is a positive of the test part, and of training at weight 1."""
 
-    liked_from: float = Field(default=4.0, ge=0.5, le=5)
+    weak_threshold: float = Field(default=4.0, ge=0.5, le=5)
     """Ratings, in stars, from here up to the threshold are weaker positives, in training only."""
 
-    liked_weight: float = Field(default=0.5, ge=0, le=1)
+    weak_weight: float = Field(default=0.5, ge=0, le=1)
     """Sample weight of the weaker positives; 0 trains on the threshold's ratings alone."""
 
     as_of: str = ""
@@ -319,7 +320,7 @@ class TrainSettings(Frozen):
     split.method random, and a champion that was split alike: else the champion has been trained on
     what it is tested on."""
 
-    anchor_every: int = Field(default=7, ge=1, le=1000)
+    full_retrain_every: int = Field(default=7, ge=1, le=1000)
     """With warm starts: one run in this many trains from nothing, so that drift has an end."""
 
     memory_megabytes: int = Field(default=0, ge=0)
@@ -589,6 +590,8 @@ class Settings(Frozen):
             file: TOML with a table for each section.
             overrides: ``{"train.epochs": 3, "dataset": "mls"}``.
 
+        A name of the release before is taken for the new one, with a warning (``renamed``).
+
         Raises:
             SettingsError: an unknown key or preset, a value out of bounds, an unreadable file. The
                 message names each field and says what is wrong with it.
@@ -600,7 +603,9 @@ class Settings(Frozen):
             )
         tree: dict[str, Any] = {}
         for layer in (PRESETS[preset], _read_toml(file) if file else {}, dict(overrides or {})):
-            for dotted, value in _flatten(layer):
+            leaves = dict(_flatten(layer))
+            warn_of_old_names(leaves)
+            for dotted, value in with_new_names(leaves).items():
                 _put(tree, dotted, value)
         try:
             return cls.model_validate(tree)
@@ -638,7 +643,7 @@ class Settings(Frozen):
 PRESETS: dict[str, dict[str, Any]] = {
     "nightly": {},
     "article": {
-        "positives.liked_weight": 0.0,
+        "positives.weak_weight": 0.0,
         "split.method": "shuffle",
         "split.validation_fraction": 0.0,
         "train.epochs": 250,

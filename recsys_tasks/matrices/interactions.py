@@ -144,15 +144,15 @@ def build_interactions(
 
     Source:
         ``lightfm.data.Dataset.build_interactions`` for users and items in ascending order, with
-        weight 1 for the threshold's ratings and ``liked_weight`` for the weaker ones.
+        weight 1 for the threshold's ratings and ``weak_weight`` for the weaker ones.
     """
-    floor = positives.liked_from if positives.liked_weight > 0 else positives.threshold
+    floor = positives.weak_threshold if positives.weak_weight > 0 else positives.threshold
     counts = ratings.rating >= min(floor, positives.threshold)
     chosen = slice(None) if counts.all() else np.flatnonzero(counts)
     is_positive = ratings.rating[chosen] >= positives.threshold
     weight = np.ones(len(is_positive), dtype=np.float32)
     if not is_positive.all():
-        weight[~is_positive] = positives.liked_weight
+        weight[~is_positive] = positives.weak_weight
     return Interactions(
         shape=(len(users), len(items)),
         row=users.rows_of(ratings.user_id[chosen]),

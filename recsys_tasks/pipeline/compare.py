@@ -12,6 +12,7 @@ from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.artifacts.reader import default_cache, fetch, open_version
 from recsys_tasks.artifacts.user_metrics import METRICS, NAME, UserMetrics
 from recsys_tasks.artifacts.versions import read_manifest
+from recsys_tasks.config.renamed import with_new_names
 from recsys_tasks.evaluation.intervals import Interval, paired
 from recsys_tasks.evaluation.slices import ACTIVITY
 from recsys_tasks.matrices.ids import IdMap
@@ -185,7 +186,7 @@ def _chosen(manifest: Manifest) -> dict[str, Any]:
         "libraries": manifest.libraries,
         "code": manifest.code.revision,
     }
-    return dict(flat(tree))
+    return with_new_names(dict(flat(tree)))
 
 
 def _sizes(manifest: Manifest) -> dict[str, Any]:

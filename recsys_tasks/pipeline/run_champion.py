@@ -70,7 +70,7 @@ class RunChampion:
             champion = self.champion() if wanted.warm_start else None
             if champion is None:
                 return Start()
-            if champion.warm_starts + 1 >= wanted.anchor_every:
+            if champion.warm_starts + 1 >= wanted.full_retrain_every:
                 log.info("%d warm starts in a row: training from nothing", champion.warm_starts)
                 return Start()
             refuse_another_split(champion.manifest.split.model_dump(), self.settings.split)

@@ -158,3 +158,9 @@ def test_a_number_out_of_bounds_is_refused_by_name_and_not_moved_to_the_bound(na
         jsonschema.validate(beyond, param.schema)
     with pytest.raises(SettingsError, match=name):
         settings_of({name: beyond})
+
+
+def test_a_conf_may_name_a_setting_as_the_release_before_did():
+    settings = settings_of({"train.anchor_every": 3, "positives.liked_weight": 0.25})
+    assert settings.train.full_retrain_every == 3
+    assert settings.positives.weak_weight == 0.25

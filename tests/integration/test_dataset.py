@@ -55,7 +55,7 @@ def assert_equals_the_whole(found: Dataset, database: Database, settings: Settin
 
 @pytest.mark.parametrize("run", ["", "earlier"], ids=["now", "as of the first load"])
 def test_the_stream_gives_what_the_whole_tables_give(loaded, tmp_path, run):
-    graded = {"positives.liked_from": 7 / 2, "positives.liked_weight": 0.5}
+    graded = {"positives.weak_threshold": 7 / 2, "positives.weak_weight": 0.5}
     moment = {"positives.as_of": loaded_at(loaded, run)} if run else {}
     settings = Settings.load("nightly", overrides=graded | moment)
     found = read_dataset(loaded, "mt", settings, tmp_path)

@@ -170,10 +170,10 @@ def test_a_rejected_candidate_leaves_the_champion_and_says_why(database_url, buc
     assert champion.report()["verdict"] == "accepted"
 
 
-def test_a_warm_start_goes_on_from_the_champion_until_it_is_time_for_an_anchor(
+def test_a_warm_start_goes_on_from_the_champion_until_it_is_time_to_train_from_nothing(
     database_url, bucket, source
 ):
-    warm = {"train.warm_start": True, "train.anchor_every": 2, "gate.max_champion_loss": 1}
+    warm = {"train.warm_start": True, "train.full_retrain_every": 2, "gate.max_champion_loss": 1}
     found = []
     for night in (1, 2, 3):
         steps = steps_of(database_url, bucket, run_id=f"manual__{night}", **source, **warm)

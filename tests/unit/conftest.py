@@ -73,7 +73,7 @@ def fitted(real_tables) -> Case:
     ratings, movies = real_tables
     users, items = build_id_maps(ratings, movies)
     parts = split(
-        build_interactions(ratings, users, items, PositiveSettings(liked_weight=0)),
+        build_interactions(ratings, users, items, PositiveSettings(weak_weight=0)),
         SplitSettings(method="shuffle", validation_fraction=0),
         users,
         items,

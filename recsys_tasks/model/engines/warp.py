@@ -61,7 +61,7 @@ def worker_for(train: Interactions, features: Csr, settings: TrainSettings) -> W
     """
     if settings.loss == "warp-kos" and (train.weight != 1).any():
         raise TrainingRefused(
-            "the loss warp-kos takes no sample weights: set positives.liked_weight to 0 or 1"
+            "the loss warp-kos takes no sample weights: set positives.weak_weight to 0 or 1"
         )
     if settings.warp_engine == "lightfm":
         return LightFMWorker(train, features, settings)

@@ -16,8 +16,8 @@ TABLE = [
     ("archive_beside_files", {"source.archive": "a.zip", "source.ratings": "r.csv"}, "archive"),
     (
         "weaker_above_full_positives",
-        {"positives.liked_from": 4.5, "positives.threshold": 3.5},
-        r"positives\.liked_from 4\.5 .* positives\.threshold 3\.5",
+        {"positives.weak_threshold": 4.5, "positives.threshold": 3.5},
+        r"positives\.weak_threshold 4\.5 .* positives\.threshold 3\.5",
     ),
     (
         "data_floor_above_ceiling",
@@ -48,7 +48,7 @@ TABLE = [
         {"train.warm_start": True, "split.method": "time"},
         "needs split.method random, not time",
     ),
-    ("weights_for_kos", {"train.loss": "warp-kos"}, r"positives\.liked_weight to 0 or 1, not 0\.5"),
+    ("weights_for_kos", {"train.loss": "warp-kos"}, r"positives\.weak_weight to 0 or 1, not 0\.5"),
     ("grid_above_bound", {"tune.method": "grid"}, r"324 points and tune\.trials allows 12"),
     (
         "rank_above_width",
@@ -75,10 +75,10 @@ TABLE = [
 FIT = [
     {"source.movies": "m.csv", "source.ratings": "r.csv"},
     {"positives.threshold": 3.5},
-    {"positives.liked_from": 4.5, "positives.threshold": 3.5, "positives.liked_weight": 0},
+    {"positives.weak_threshold": 4.5, "positives.threshold": 3.5, "positives.weak_weight": 0},
     {"checks.min_of_champion": 0.9},
     {"train.loss": "bpr"},
-    {"train.loss": "warp-kos", "positives.liked_weight": 1},
+    {"train.loss": "warp-kos", "positives.weak_weight": 1},
     {"train.item_alpha": 1e-6},
     {"tune.method": "grid", "tune.trials": 324},
     {"index.min_recall": 0.8, "index.search_k": 500},

@@ -19,7 +19,7 @@ from recsys_tasks.matrices.interactions import (
     build_seen,
 )
 
-ARTICLE = PositiveSettings(threshold=5.0, liked_weight=0.0)
+ARTICLE = PositiveSettings(threshold=5.0, weak_weight=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_seen_holds_every_rating_whatever_its_stars(real_tables):
 
 def test_weaker_positives_carry_their_weight_and_are_marked(real_tables):
     ratings, movies = real_tables
-    graded = PositiveSettings(threshold=5, liked_from=4, liked_weight=0.5)
+    graded = PositiveSettings(threshold=5, weak_threshold=4, weak_weight=0.5)
     found = build_interactions(ratings, *build_id_maps(ratings, movies), graded)
     assert len(found) == int((ratings.rating >= 4).sum())
     assert int(found.is_positive.sum()) == 15_095

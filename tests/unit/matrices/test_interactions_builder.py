@@ -17,7 +17,7 @@ from recsys_tasks.matrices.interactions_builder import (
 )
 
 ITEMS = IdMap(np.array([2, 3, 5, 2**40, 2**53]))
-GRADED = PositiveSettings(threshold=5, liked_from=4, liked_weight=0.5)
+GRADED = PositiveSettings(threshold=5, weak_threshold=4, weak_weight=0.5)
 
 pairs = st.tuples(st.sampled_from([1, 4, 9, 2**53]), st.sampled_from(ITEMS.ids.tolist()))
 rated = st.dictionaries(pairs, st.tuples(st.integers(1, 10), st.integers(1, 2**31)), max_size=20)

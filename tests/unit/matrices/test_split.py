@@ -57,7 +57,7 @@ methods = st.sampled_from(["random", "shuffle", "time", "leave_last"])
 def test_the_shuffle_is_lightfms_order_included(real_tables, seed):
     ratings, movies = real_tables
     found = build_interactions(
-        ratings, *build_id_maps(ratings, movies), PositiveSettings(liked_weight=0)
+        ratings, *build_id_maps(ratings, movies), PositiveSettings(weak_weight=0)
     )
     ours = split(
         found.positives(), SplitSettings(method="shuffle", seed=seed, validation_fraction=0)
@@ -262,7 +262,7 @@ def test_the_same_settings_give_the_same_split(interactions, method):
 def test_arrays_give_the_same_split_back(real_tables):
     ratings, movies = real_tables
     found = build_interactions(
-        ratings, *build_id_maps(ratings, movies), PositiveSettings(liked_weight=0)
+        ratings, *build_id_maps(ratings, movies), PositiveSettings(weak_weight=0)
     )
     for fraction in (0.0, 0.1):
         arrays = split(found, SplitSettings(validation_fraction=fraction)).to_arrays()

@@ -155,7 +155,7 @@ def test_nothing_to_train_on_is_refused(fitted):
 def test_a_loss_without_sample_weights_refuses_graded_positives(fitted):
     graded = dataclasses.replace(fitted.split.train, weight=fitted.split.train.weight * 0.5)
     kos = fitted.settings.model_copy(update={"loss": "warp-kos"})
-    with pytest.raises(TrainingRefused, match="liked_weight"):
+    with pytest.raises(TrainingRefused, match="weak_weight"):
         fit(graded, fitted.features, kos)
 
 

@@ -19,14 +19,19 @@
         └── ServicesUnknown
 
 Each carries its facts as arguments (``super().__init__(*facts)``), so that it survives pickling,
-and reads as one sentence.
+and reads as one sentence, in which what a file or a server said has no invisible characters.
 """
+
+from recsys_tasks.printable import printable
 
 
 class RecsysError(Exception):
     """Something the product foresaw. ``str(error)`` is the sentence a person reads."""
 
     exit_code = 3
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), lines=True)
 
 
 class PermanentError(RecsysError):
@@ -77,7 +82,8 @@ class InputRejected(PermanentError):
         if self.column is not None:
             place += f", {self.column}"
         tail = f"; expected {self.expected}" if self.expected else ""
-        return f"{place}: {self.found}{tail}" + (f". {self.advice}" if self.advice else "")
+        advice = f". {self.advice}" if self.advice else ""
+        return printable(f"{place}: {self.found}{tail}{advice}")
 
 
 class DataCheckFailed(PermanentError):
@@ -88,7 +94,7 @@ class DataCheckFailed(PermanentError):
         self.reasons = reasons
 
     def __str__(self) -> str:
-        return "the data is not fit to train on: " + "; ".join(self.reasons)
+        return printable("the data is not fit to train on: " + "; ".join(self.reasons))
 
 
 class TrainingRefused(PermanentError):
@@ -103,7 +109,7 @@ class GateRejected(PermanentError):
         self.reasons = reasons
 
     def __str__(self) -> str:
-        return "the gate rejected the candidate: " + "; ".join(self.reasons)
+        return printable("the gate rejected the candidate: " + "; ".join(self.reasons))
 
 
 class ArtifactRefused(PermanentError):
@@ -119,7 +125,7 @@ class ArtifactRefused(PermanentError):
         self.name, self.reason = name, reason
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.reason}"
+        return printable(f"{self.name}: {self.reason}", lines=True)
 
 
 class NotFound(PermanentError):

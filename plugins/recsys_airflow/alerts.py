@@ -21,6 +21,7 @@ from recsys_airflow.deadline import RunIsMade
 from recsys_airflow.mail import mail
 from recsys_tasks.config.redaction import redacted
 from recsys_tasks.errors import SettingsError
+from recsys_tasks.printable import printable
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def run_link(dag_id: str, run_id: str) -> str:
 
 def tell(text: str) -> None:
     """Logs the text, posts and mails it. What is away is a warning: the alert must not fail a task."""
-    text = redacted(text)
+    text = printable(redacted(text), lines=True)
     log.error("%s", text)
     try:
         _post(text)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from recsys_tasks.cli import Answer, Subcommands, add_command, check_out
 from recsys_tasks.errors import SettingsError
+from recsys_tasks.printable import printable
 
 if TYPE_CHECKING:
     from recsys_tasks.artifacts.object_store import ObjectStore
@@ -182,7 +183,8 @@ def _heading(answer: "Recommendations") -> str:
 
 def _table(answer: "Recommendations") -> str:
     lines = [
-        f"{place:>3}  {item.score:>8.4f}  {_cut(item.title, 56):<56}  {', '.join(item.genres)}"
+        f"{place:>3}  {item.score:>8.4f}  {_cut(printable(item.title), 56):<56}"
+        f"  {printable(', '.join(item.genres))}"
         for place, item in enumerate(answer.items, start=1)
     ]
     return "\n".join(lines) or "     nothing is left to recommend"

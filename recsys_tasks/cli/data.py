@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from recsys_tasks.cli import Answer, Subcommands, add_command, add_settings_file, settings_file_of
 from recsys_tasks.config.connections import Connections, stack_home
+from recsys_tasks.printable import printable
 
 if TYPE_CHECKING:
     from recsys_tasks.data.tables import LoadAccount
@@ -141,11 +142,13 @@ def _described(account: "LoadAccount") -> str:
         counts = (file.read, file.loaded, file.rejected, file.duplicate)
         numbers = " ".join(f"{count:>12,}" for count in counts)
         known = "  (already loaded: nothing done)" if file.already_loaded else ""
-        lines.append(f"{file.role:8} {numbers}  {file.name}{known}")
+        lines.append(f"{file.role:8} {numbers}  {printable(file.name)}{known}")
     for title, rows in (("set aside", account.rejections), ("worth a look", account.notes)):
         if rows:
             lines.append(f"\n{title}:")
-        lines += [f"  {row.file}, line {row.line}: {row.reason}" for row in rows[:SHOWN]]
+        lines += [
+            "  " + printable(f"{row.file}, line {row.line}: {row.reason}") for row in rows[:SHOWN]
+        ]
         if len(rows) > SHOWN:
             lines.append("  and more; see --json or the table rejected_rows")
     return "\n".join(lines)

@@ -15,6 +15,7 @@ from importlib import import_module
 from recsys_tasks.cli import Answer, dataset_of
 from recsys_tasks.config.redaction import redacted
 from recsys_tasks.errors import RecsysError, SettingsError
+from recsys_tasks.printable import PrintableFormatter, printable
 
 THEMES = ("stack", "demo", "data", "train", "tune", "versions", "report", "ask", "doctor")
 """Modules of ``recsys_tasks.cli``, in the order in which ``--help`` lists their commands."""
@@ -42,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(whole: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> int:
     """Runs one command of a parser; a refused input or model is one line on stderr."""
     arguments = whole.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    log = logging.StreamHandler(sys.stderr)
+    log.setFormatter(PrintableFormatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[log])
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # seven lines at import
     try:
         if arguments.needs_dataset:
@@ -69,7 +72,7 @@ def run(whole: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> in
     except OSError as error:
         if error.filename is None:
             raise
-        print(f"recsys: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"recsys: {printable(str(error.filename))}: {error.strerror}", file=sys.stderr)
         return RecsysError.exit_code
     return int(answer.exit_code)
 
@@ -80,7 +83,7 @@ def _print(answer: Answer, as_json: bool) -> None:
             json.dumps(answer.document, ensure_ascii=False, allow_nan=False, indent=1), flush=True
         )
     elif answer.text:
-        print(answer.text, flush=True)
+        print(printable(answer.text, lines=True), flush=True)
 
 
 def parser() -> argparse.ArgumentParser:

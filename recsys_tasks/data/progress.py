@@ -4,6 +4,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from recsys_tasks.printable import printable
+
 log = logging.getLogger(__name__)
 
 SECONDS = 5.0
@@ -27,7 +29,7 @@ class Progress:
         whole: int | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._name, self._unit, self._whole, self._clock = name, unit, whole, clock
+        self._name, self._unit, self._whole, self._clock = printable(name), unit, whole, clock
         self._begun = self._written = clock()
         self._count = self._first_byte = 0
 

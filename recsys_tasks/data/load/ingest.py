@@ -32,6 +32,7 @@ from recsys_tasks.data.sources.source_files import CheckedFile, check_file, sour
 from recsys_tasks.data.sources.source_policy import SourcePolicy
 from recsys_tasks.data.tables import FileAccount, LoadAccount, Rejection
 from recsys_tasks.errors import InputRejected, PermanentError, SettingsError
+from recsys_tasks.printable import printable
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,12 @@ def ingest(
 
 
 def _announced(file: CheckedFile) -> tuple[str, str, str, str]:
-    return file.role, file.name, f"{file.size:,}", file.sha256
+    return *_named(file), f"{file.size:,}", file.sha256
+
+
+def _named(file: CheckedFile) -> tuple[str, str]:
+    """A file's role and its name as a log may show it."""
+    return file.role, printable(file.name)
 
 
 @dataclass
@@ -134,7 +140,7 @@ class Load:
         """
         known = None if self._is_new_catalogue() else self._ledger.find(file)
         if known:
-            log.info("%s %s: already loaded, nothing to do", file.role, file.name)
+            log.info("%s %s: already loaded, nothing to do", *_named(file))
             self._accounts.append(known)
             return
         file_id = self._ledger.open(file)
@@ -297,7 +303,7 @@ class Load:
             )
         log.info(
             "%s %s: %s rows read = %s loaded + %s set aside + %s duplicate",
-            *(file.role, file.name),
+            *_named(file),
             *(
                 f"{n:,}"
                 for n in (account.read, account.loaded, account.rejected, account.duplicate)

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from recsys_tasks.errors import InputRejected
+from recsys_tasks.printable import printable
 
 ROLES = ("movies", "ratings")
 ENCRYPTED = 0x1
@@ -64,7 +65,7 @@ def _problem(member: zipfile.ZipInfo) -> str | None:
 
 def _printable(member: zipfile.ZipInfo) -> str:
     """A member's name for a message of one line."""
-    return "".join(c if c.isprintable() else "?" for c in member.filename[:200])
+    return printable(member.filename[:200])
 
 
 def _only_member(members: list[zipfile.ZipInfo], role: str, name: str) -> str:
@@ -87,10 +88,10 @@ def _only_member(members: list[zipfile.ZipInfo], role: str, name: str) -> str:
         raise InputRejected(name, f"{wanted} is in it more than once: {names}", f"one {wanted}")
     member = found[0]
     if member.flag_bits & ENCRYPTED:
-        raise InputRejected(f"{name}:{member.filename}", "it is encrypted", "a plain member")
+        raise InputRejected(f"{name}:{_printable(member)}", "it is encrypted", "a plain member")
     if member.compress_type not in READABLE:
         raise InputRejected(
-            f"{name}:{member.filename}",
+            f"{name}:{_printable(member)}",
             f"it is compressed by method {member.compress_type}",
             "deflate or none",
         )

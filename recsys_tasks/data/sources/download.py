@@ -23,6 +23,7 @@ from typing import Any
 from recsys_tasks.config.redaction import redacted
 from recsys_tasks.data.progress import Progress
 from recsys_tasks.errors import InputRejected, SourceUnavailable
+from recsys_tasks.printable import printable
 
 log = logging.getLogger(__name__)
 
@@ -93,13 +94,13 @@ def download(
         SourceUnavailable: the server did not answer, or broke off again and again.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    ask, name = opener or urllib.request.urlopen, redacted(url)
+    ask, name = opener or urllib.request.urlopen, printable(redacted(url))
     with _turn(target):
         if checksum and target.is_file():
             if checksum.matches(target):
-                log.info("%s: already here, checksum verified", target)
+                log.info("%s: already here, checksum verified", printable(str(target)))
                 return target
-            log.warning("%s: its checksum differs, fetching it again", target)
+            log.warning("%s: its checksum differs, fetching it again", printable(str(target)))
         partial = Partial(target)
         _fill(url, partial, patience, sleep, ask)
         if checksum and not checksum.matches(partial.path):
@@ -115,7 +116,7 @@ def download(
                     "The server, or something on the way, altered the file",
                 )
         partial.finish()
-        log.info("%s: %s bytes from %s", target, f"{target.stat().st_size:,}", name)
+        log.info("%s: %s bytes from %s", printable(str(target)), f"{target.stat().st_size:,}", name)
     return target
 
 
@@ -191,7 +192,7 @@ def _fill(
     ask: Opener,
 ) -> None:
     """Requests until the file is whole; a request that brought bytes starts the count anew."""
-    failed, name = 0, redacted(url)
+    failed, name = 0, printable(redacted(url))
     while True:
         before = partial.size
         try:

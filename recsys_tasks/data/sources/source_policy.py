@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from recsys_tasks.config.redaction import redacted
 from recsys_tasks.errors import InputRejected
+from recsys_tasks.printable import printable
 
 FOLDERS, HOSTS = "RECSYS_SOURCE_FOLDERS", "RECSYS_SOURCE_HOSTS"
 SPECIAL = (Path("/proc"), Path("/sys"), Path("/dev"))
@@ -216,5 +217,5 @@ def _proxies() -> set[str]:
 
 
 def _short(name: str) -> str:
-    shown = "".join(c if c.isprintable() else "?" for c in redacted(name))
+    shown = printable(redacted(name))
     return shown if len(shown) <= 200 else shown[:199] + "…"

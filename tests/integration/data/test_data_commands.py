@@ -55,7 +55,7 @@ def test_a_refused_file_exits_with_3_and_one_line(
     cut = str(bad / "h05_missing_column.ratings.csv")
     assert main([*ingest(bad / "good"), "--ratings", cut]) == 3
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith(f"recsys: {cut}, line 1: no column timestamp in the header")
+    assert error.startswith(f"recsys: {cut}, line 1: no column timestamp in the first line")
 
 
 @pytest.mark.parametrize(
@@ -124,5 +124,20 @@ def test_an_address_that_is_no_database_is_refused_in_one_line_without_its_passw
     monkeypatch.setenv("RECSYS_DB_URL", url)
     assert main(ingest(bad / "good")) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert "postgresql://user:password@host" in error
+    assert "none of the form postgresql://host:port/name" in error
     assert "secret" not in error
+
+
+def test_a_hostile_file_name_and_a_hostile_title_are_shown_and_do_nothing(
+    bad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    catalogue = tmp_path / "mo\x1b[2J\u202evies.csv"
+    title = "\x1b]0;owned\x07\u200bHeat"
+    catalogue.write_text(f"movieId,title,genres\n1,{title} (1995),Kaiju\x1b\n", encoding="utf-8")
+    files = ["--movies", str(catalogue), "--ratings", str(bad / "good" / "ratings.csv")]
+    with caplog.at_level("INFO"):
+        main(["ingest", "--dataset", "hostile", *files, "--set", "source.max_rejected=1"])
+    out, err = capsys.readouterr()
+    for text in (out, err, *caplog.messages):
+        assert text.replace("\n", "").isprintable()
+    assert "mo\\x1b[2J\\u202evies.csv" in "\n".join((out, err, *caplog.messages))

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, chain, dag, get_current_context
 
-from recsys_airflow import CHAMPION, settings_form, step, steps
+from recsys_airflow import CHAMPION, settings_form, step, steps, steps_that_promote
 from recsys_airflow.alerts import alert_of, deadline, report_failed
 from recsys_airflow.approval import approval
 from recsys_airflow.metrics import send_metrics
@@ -100,8 +100,11 @@ def recsys_train() -> None:
 
     @step(minutes=60, outlets=[CHAMPION])
     def promote() -> Any:
-        """Move the pointer, if it still names the champion that this run met, and tell whoever waits."""
-        promoted = steps().promote()
+        """Move the pointer, if it still names the champion that this run met, and tell whoever waits.
+
+        Skipped in a backfill, unless `publish.backfill_promotes` asks for it.
+        """
+        promoted = steps_that_promote().promote()
         get_current_context()["outlet_events"][CHAMPION].extra = promoted
         return promoted
 

@@ -6,7 +6,7 @@ heavy is imported when Airflow parses this.
 
 from recsys_airflow.bridge import step
 from recsys_airflow.champion import CHAMPION
-from recsys_airflow.run_context import bucket, database, steps
+from recsys_airflow.run_context import bucket, database, steps, steps_that_promote
 from recsys_airflow.settings_form import settings_form
 
-__all__ = ["CHAMPION", "bucket", "database", "settings_form", "step", "steps"]
+__all__ = ["CHAMPION", "bucket", "database", "settings_form", "step", "steps", "steps_that_promote"]

@@ -7,10 +7,18 @@ from airflow.providers.standard.exceptions import HITLRejectException, HITLTimeo
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from recsys_airflow.bridge import FAILURE
+from recsys_airflow.nights import leave_champion_alone
+from recsys_airflow.settings_form import settings_of
 
 
 class TellingApproval(ApprovalOperator):
     """Leaves the reason with Airflow when it fails."""
+
+    def execute(self, context: Any) -> Any:
+        """Asks a person, unless the run may not promote anyway."""
+        dag_run = context["dag_run"]
+        leave_champion_alone(settings_of(dag_run.conf), dag_run)
+        return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
         """Called with the answer, or with the end of the waiting."""

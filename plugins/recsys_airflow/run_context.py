@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Connection, get_current_context
 
 from recsys_airflow.bridge import FAILURE
+from recsys_airflow.nights import is_backfill, known_to, leave_champion_alone
 from recsys_airflow.settings_form import dataset_of, settings_of
 from recsys_tasks.errors import SettingsError
 
@@ -30,8 +31,17 @@ def steps() -> "Steps":
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     run, store = current_run(), bucket()
-    settings = with_tuned(settings_of(get_current_context()["dag_run"].conf), store, run)
-    return Steps(settings, run, database(), store, log_group, SourcePolicy.of_deployer())
+    dag_run = get_current_context()["dag_run"]
+    settings = known_to(dag_run, with_tuned(settings_of(dag_run.conf), store, run))
+    policy, past = SourcePolicy.of_deployer(), is_backfill(dag_run)
+    return Steps(settings, run, database(), store, log_group, policy, past)
+
+
+def steps_that_promote() -> "Steps":
+    """``Steps`` as above; a backfill's task is skipped here, so that its run wakes nobody."""
+    made = steps()
+    leave_champion_alone(made.settings, get_current_context()["dag_run"])
+    return made
 
 
 def current_run() -> "Run":

@@ -146,9 +146,14 @@ class PositiveSettings(Frozen):
     """Sample weight of the weaker positives; 0 trains on the threshold's ratings alone."""
 
     as_of: str = ""
-    """Train on what was rated and loaded up to this UTC time (ISO 8601); empty: everything."""
+    """Train on what was rated and loaded up to this UTC time (ISO 8601); empty: everything. A backfill
+    sets it to each night's moment."""
 
-    @field_validator("as_of")
+    rated_until: str = ""
+    """Train on what was rated up to this UTC time, whenever it was loaded; empty: everything. A
+    scheduled run sets it to the end of its data interval."""
+
+    @field_validator("as_of", "rated_until")
     @classmethod
     def _is_a_moment(cls, text: str) -> str:
         """Refuses what is no time."""
@@ -557,6 +562,10 @@ class PublishSettings(Frozen):
     write_postgres: bool = False
     """Also write the champion's embeddings to user_embeddings and movie_embeddings in Postgres."""
 
+    backfill_promotes: bool = False
+    """A backfill's runs are compared with the champion and promote, as other runs do; off: they publish
+    only, know nothing of the champion, and wake nobody."""
+
 
 class Settings(Frozen):
     """One run's settings, whole."""
@@ -633,6 +642,11 @@ class Settings(Frozen):
     def as_of_time(self) -> datetime | None:
         """``positives.as_of`` as a moment in UTC; None: everything."""
         text = self.positives.as_of
+        return None if not text else _moment(text)
+
+    def rated_until_time(self) -> datetime | None:
+        """``positives.rated_until`` as a moment in UTC; None: everything."""
+        text = self.positives.rated_until
         return None if not text else _moment(text)
 
     def flat(self) -> dict[str, Any]:

@@ -50,7 +50,8 @@ def read_dataset(database: Database, dataset: str, settings: Settings, folder: P
         folder: an existing one; eight bytes a rating of disk are needed there.
     """
     rows = folder / "rated_rows"
-    with database.reading(dataset, settings.as_of_time()) as tables, rows.open("wb") as file:
+    moments = settings.as_of_time(), settings.rated_until_time()
+    with database.reading(dataset, *moments) as tables, rows.open("wb") as file:
         movies = tables.movies()
         items = IdMap(movies.movie_id)
         gathering, progress = (

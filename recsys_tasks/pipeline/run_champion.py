@@ -35,11 +35,13 @@ class RunChampion:
         store: the bucket.
         data: of the run.
         settings: of the run.
+        alone: the run knows of no champion: one of later nights would tell a backfill of its future.
     """
 
     store: ObjectStore
     data: RunData
     settings: Settings
+    alone: bool = False
 
     def champion(self) -> PublishedVersion | None:
         """The champion that this run met; None: there was none.
@@ -108,7 +110,8 @@ class RunChampion:
         """
         version = {"version": self._version()}
         if version["version"] is None:
-            return version | {"not_compared": "there is no champion yet"}
+            why = "a backfill knows of no champion" if self.alone else "there is no champion yet"
+            return version | {"not_compared": why}
         try:
             match = self._match(embeddings)
         except (ArtifactRefused, NotFound) as error:
@@ -159,6 +162,8 @@ class RunChampion:
     def _version(self) -> str | None:
         """The version that was champion when this run first asked; a retry is told the same."""
         files = self.data.files
+        if self.alone:
+            return None
         if not CHAMPION.is_there(files):
             pointer = read_pointer(self.store, files.run.dataset)
             own = pointer is not None and pointer.version == files.run.version

@@ -27,7 +27,13 @@ from recsys_tasks.data.checks import TableFacts, check_data, refuse_broken
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.data.load.ingest import ingest
 from recsys_tasks.data.sources.source_policy import SourcePolicy
-from recsys_tasks.errors import DataCheckFailed, GateRejected, RecsysError, TrainingRefused
+from recsys_tasks.errors import (
+    DataCheckFailed,
+    GateRejected,
+    RecsysError,
+    SettingsError,
+    TrainingRefused,
+)
 from recsys_tasks.evaluation.baselines import popular_order
 from recsys_tasks.evaluation.evaluate import MODEL, count_shard, evaluate_all, validator
 from recsys_tasks.evaluation.gate import IndexFound, Verdict, judge, with_index
@@ -96,6 +102,8 @@ EXPORTED = (*(name for name in REQUIRED if name != golden.NAME), LIKED)
 """Files of a version that earlier steps leave for ``publish``."""
 
 
+LEFT_ALONE = "a backfill leaves the champion alone; publish.backfill_promotes lets it promote"
+
 Step = Callable[Concatenate["Steps", P], Reference]
 
 
@@ -136,6 +144,7 @@ class Steps:
         store: where everything that passes between steps lies, and where versions are published.
         fold: folds the log lines written inside it, given a title.
         sources: where input files may come from; None: from anywhere.
+        backfill: the run makes up for a night of the past.
     """
 
     settings: Settings
@@ -144,6 +153,12 @@ class Steps:
     store: ObjectStore
     fold: Callable[[str], AbstractContextManager[Any]] = nullcontext
     sources: SourcePolicy | None = None
+    backfill: bool = False
+
+    @property
+    def may_promote(self) -> bool:
+        """Whether the run may move the champion: a backfill only if its settings ask for it."""
+        return not self.backfill or self.settings.publish.backfill_promotes
 
     @property
     def files(self) -> RunFiles:
@@ -163,7 +178,7 @@ class Steps:
     @property
     def run_champion(self) -> RunChampion:
         """The candidate beside the champion."""
-        return RunChampion(self.store, self.data, self.settings)
+        return RunChampion(self.store, self.data, self.settings, alone=not self.may_promote)
 
     @recorded
     def migrate(self) -> Reference:
@@ -424,8 +439,11 @@ class Steps:
         """Moves the champion's pointer to this version, and the tables of embeddings with it.
 
         Raises:
+            SettingsError: this is a backfill, and its settings do not ask for a promotion.
             PublishConflict: the champion is another one than this version was compared with.
         """
+        if not self.may_promote:
+            raise SettingsError(LEFT_ALONE)
         dataset, version = self.run.dataset, self.run.version
         by = f"{self.run.dag_id}/{self.run.run_id}"
         lock = self.database.advisory_lock(channels.lock_name(dataset))

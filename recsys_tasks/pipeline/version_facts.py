@@ -44,7 +44,7 @@ def data_facts(
             "columns": features.matrix.shape[1],
             "elements": features.matrix.nnz,
         },
-        "as_of": settings.positives.as_of,
+        "as_of": settings.positives.as_of or settings.positives.rated_until,
         "synthetic_movies": sum(title.startswith(SYNTHETIC_TITLE) for title in titles),
     }
 

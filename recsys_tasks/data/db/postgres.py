@@ -81,16 +81,24 @@ HOLD_TABLES = """
 
 RATINGS_NOW = "SELECT user_id, movie_id, rating, rated_at, file_id FROM {schema}.ratings"
 
+RATINGS_UNTIL = RATINGS_NOW + " WHERE rated_at <= {rated_by}"
+
+BEGINNING = """
+    SELECT greatest(min(loaded_at) FILTER (WHERE role = 'ratings'),
+                    min(loaded_at) FILTER (WHERE role = 'movies'))
+    FROM {schema}.ingested_files
+"""
+
 RATINGS_AS_OF = """
     SELECT r.user_id, r.movie_id, r.rating, r.rated_at, r.file_id
     FROM {schema}.ratings r JOIN {schema}.ingested_files f ON f.id = r.file_id
-    WHERE f.loaded_at <= {as_of} AND r.rated_at <= {as_of}
+    WHERE f.loaded_at <= {loaded_by} AND r.rated_at <= {rated_by}
     UNION ALL
     SELECT h.user_id, h.movie_id, h.rating, h.rated_at, h.file_id
     FROM {schema}.ratings_history h
     JOIN {schema}.ingested_files f ON f.id = h.file_id
     JOIN {schema}.ingested_files e ON e.id = h.ended_by
-    WHERE f.loaded_at <= {as_of} AND e.loaded_at > {as_of} AND h.rated_at <= {as_of}
+    WHERE f.loaded_at <= {loaded_by} AND e.loaded_at > {loaded_by} AND h.rated_at <= {rated_by}
 """
 
 MOVIES_NOW = "SELECT id, title, genres, file_id FROM {schema}.movies"
@@ -98,13 +106,13 @@ MOVIES_NOW = "SELECT id, title, genres, file_id FROM {schema}.movies"
 MOVIES_AS_OF = """
     SELECT m.id, m.title, m.genres, m.file_id
     FROM {schema}.movies m JOIN {schema}.ingested_files f ON f.id = m.file_id
-    WHERE f.loaded_at <= {as_of}
+    WHERE f.loaded_at <= {loaded_by}
     UNION ALL
     SELECT h.id, h.title, h.genres, h.file_id
     FROM {schema}.movies_history h
     JOIN {schema}.ingested_files f ON f.id = h.file_id
     JOIN {schema}.ingested_files e ON e.id = h.ended_by
-    WHERE f.loaded_at <= {as_of} AND e.loaded_at > {as_of}
+    WHERE f.loaded_at <= {loaded_by} AND e.loaded_at > {loaded_by}
 """
 
 
@@ -260,11 +268,20 @@ class Database:
             return cursor.fetchall()
 
     @contextmanager
-    def reading(self, dataset: str, as_of: datetime | None) -> Iterator["TableReader"]:
+    def reading(
+        self, dataset: str, as_of: datetime | None, rated_until: datetime | None = None
+    ) -> Iterator["TableReader"]:
         """The tables as they are at one moment; whoever would exchange them waits for the reader.
 
         With ``as_of`` it waits for a load that has stamped its moment and is about to commit, and
-        refuses a moment that is still to come: what is read is all there will ever be.
+        refuses a moment that is still to come: what is read is all there will ever be. Of a moment
+        before anything was loaded, the first load's ratings up to it are read: nobody can say when
+        they would have been loaded.
+
+        Args:
+            dataset: name of the dataset.
+            as_of: what was rated and loaded up to this moment; None: whenever loaded.
+            rated_until: what was rated up to this moment; None: whenever rated.
         """
         schema = sql.Identifier(validated(dataset))
         if as_of is not None and as_of.tzinfo is None:
@@ -275,7 +292,7 @@ class Database:
             connection.commit()
             connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
             cursor.execute(sql.SQL(HOLD_TABLES).format(schema=schema))
-            yield TableReader(cursor, schema, as_of)
+            yield TableReader(cursor, schema, as_of, rated_until)
 
 
 class TableReader:
@@ -285,16 +302,33 @@ class TableReader:
         cursor: in a transaction that keeps its snapshot.
         schema: the dataset's, quoted.
         as_of: a moment with a time zone; None: now.
+        rated_until: one up to which ratings count; None: as_of.
     """
 
-    def __init__(self, cursor: Cursor, schema: sql.Identifier, as_of: datetime | None) -> None:
+    def __init__(
+        self,
+        cursor: Cursor,
+        schema: sql.Identifier,
+        as_of: datetime | None,
+        rated_until: datetime | None = None,
+    ) -> None:
         self._cursor, self._schema = cursor, schema
-        ratings, movies = (
-            (RATINGS_NOW, MOVIES_NOW) if as_of is None else (RATINGS_AS_OF, MOVIES_AS_OF)
-        )
-        names = {"schema": schema, "as_of": sql.Literal(as_of)}
+        rated_by = min(filter(None, (as_of, rated_until)), default=None)
+        ratings, movies = RATINGS_AS_OF, MOVIES_AS_OF
+        if as_of is None:
+            ratings, movies = RATINGS_UNTIL if rated_by else RATINGS_NOW, MOVIES_NOW
+        names = {
+            "schema": schema,
+            "rated_by": sql.Literal(rated_by),
+            "loaded_by": sql.Literal(as_of and self._loaded_by(as_of)),
+        }
         self._ratings = sql.SQL(ratings).format(**names)
         self._movies = sql.SQL(movies).format(**names)
+
+    def _loaded_by(self, as_of: datetime) -> datetime:
+        """``as_of``, or the moment of the first load where that came later."""
+        [(beginning,)] = self._select(sql.SQL(BEGINNING).format(schema=self._schema))
+        return max(as_of, beginning or as_of)
 
     def ratings(self, at_least: float = 0) -> RatingTable:
         """The ratings of so many stars or more, ordered by (user_id, movie_id)."""

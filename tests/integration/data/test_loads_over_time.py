@@ -267,7 +267,30 @@ def await_blocked(database: Database) -> None:
 def test_as_of_leaves_out_what_was_rated_later(database: Database, load: Load) -> None:
     load([(1, 1, 3.0, START), (1, 2, 3.0, START + 100)], MOVIES)
     assert ratings_in(database, moment_of(database)).keys() == {(1, 1), (1, 2)}
-    assert ratings_in(database, datetime.fromtimestamp(START + 50, UTC)) == {}
+    between = database.fetch("SELECT %s::timestamptz", (moment_of(database),))[0][0]
+    load([(1, 1, 3.0, START), (1, 2, 3.0, START + 100), (1, 3, 3.0, START + 20)], MOVIES)
+    assert ratings_in(database, between).keys() == {(1, 1), (1, 2)}
+
+
+def test_of_a_moment_before_the_first_load_its_ratings_up_to_then_are_read(
+    database: Database, load: Load
+) -> None:
+    load([(1, 1, 3.0, START), (1, 2, 3.0, START + 100)], MOVIES)
+    load([(1, 1, 3.0, START), (1, 2, 3.0, START + 100), (1, 3, 3.0, START)], MOVIES)
+    moment = datetime.fromtimestamp(START + 50, UTC)
+    assert ratings_in(database, moment).keys() == {(1, 1)}
+    assert movies_in(database, moment)
+
+
+def test_ratings_until_a_moment_are_read_whenever_they_were_loaded(
+    database: Database, load: Load
+) -> None:
+    load([(1, 1, 3.0, START)], MOVIES)
+    load([(1, 1, 3.0, START), (1, 2, 3.0, START + 100), (1, 3, 3.0, START)], MOVIES)
+    moment = datetime.fromtimestamp(START + 50, UTC)
+    with database.reading(DATASET, None, moment) as tables:
+        found = tables.ratings()
+    assert found.movie_id.tolist() == [1, 3]
 
 
 def test_a_moment_to_come_or_without_a_zone_is_refused(database: Database) -> None:

@@ -458,8 +458,12 @@ class EvaluateSettings(Frozen):
     """EASE is fitted beside the model where it takes no more memory than this: 8 bytes times items
     with training interactions times these or the trained users, whichever are fewer. 0: never."""
 
-    ease_l2: float = Field(default=200.0, gt=0)
-    """Penalty of EASE."""
+    ease_l2: float = Field(default=0.0, ge=0)
+    """Penalty of EASE; 0: chosen on the validation part from 50 to 1000, or 200 without such a part."""
+
+    ials_interactions: int = Field(default=500_000, ge=0)
+    """iALS is fitted beside the model where there are no more training interactions than this: a few
+    seconds for each 100,000 of them. 0: never."""
 
     threads: int = Field(default=2, ge=1, le=256)
     """Blocks of users that are ranked at a time; the numbers do not depend on it."""
@@ -495,7 +499,8 @@ class GateSettings(Frozen):
     """Floor of precision@5 as served, mean over users with test positives."""
 
     min_popular_ratio: float = Field(default=1.05, ge=0, le=100)
-    """Floor of precision@5 as served, as a multiple of the popular list's."""
+    """Floor of precision@5 as served, as a multiple of the better of the popular and the recently
+    popular list's."""
 
     min_effective_rank: float = Field(default=2.0, ge=0, le=1024)
     """Floor of the effective number of dimensions of the item vectors; 1 is a collapsed model."""

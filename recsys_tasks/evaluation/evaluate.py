@@ -19,8 +19,13 @@ from numpy.typing import NDArray
 from recsys_tasks.config.settings import EvaluateSettings
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.evaluation import metrics
-from recsys_tasks.evaluation.baselines import popular, random_order
-from recsys_tasks.evaluation.ease import ease_bytes, fit_ease
+from recsys_tasks.evaluation.contenders import (
+    Baselines,
+    baselines_of,
+    block_rows,
+    some_users,
+    validation_parts,
+)
 from recsys_tasks.evaluation.intervals import paired
 from recsys_tasks.evaluation.ranking import (
     WHOLE,
@@ -34,6 +39,7 @@ from recsys_tasks.evaluation.ranking import (
 )
 from recsys_tasks.evaluation.served import Audience
 from recsys_tasks.evaluation.slices import slice_masks, slice_metrics
+from recsys_tasks.evaluation.standing import NAMES, findings, standing
 from recsys_tasks.matrices.interactions import Arrays, Csr, Interactions
 from recsys_tasks.matrices.split import Split
 from recsys_tasks.model.engines.protocol import Scored, Validate
@@ -46,12 +52,6 @@ COMPARED = ("precision_at_5", "recall_at_10", "ndcg_at_10", "mrr", "auc")
 """Metrics, as served, that get a paired interval against each baseline."""
 
 MODEL = "model"
-NAMES = {
-    MODEL: "the model",
-    "popular": "the popular list",
-    "random": "random order",
-    "ease": "EASE",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +59,9 @@ class Evaluation:
     """What was measured.
 
     Args:
-        metrics: the manifest's ``metrics``: a dict a view, ``slices``, ``baselines`` with the same,
-            ``intervals`` and ``findings`` of the comparison with them; JSON, no NaN.
+        metrics: the manifest's ``metrics``: a dict a view, ``slices``, ``baselines`` with the same and
+            their chosen ``settings``, ``baselines_left_out`` with the reasons; of the comparison with them
+            ``intervals``, ``standing`` (one sentence) and ``findings``; JSON, no NaN.
         per_user: float32, one value a user of the test part, by ``<view>.<metric>`` for the model and
             ``<baseline>.<view>.<metric>`` for a baseline; int32: ``users`` holds their rows,
             ``training_positives`` how much of each user was trained on.
@@ -78,7 +79,7 @@ def evaluate_all(
     counted: Mapping[str, Counts] | None = None,
     refit: bool = True,
 ) -> Evaluation:
-    """Every metric in every view, for the model, the popular list, random order and perhaps EASE.
+    """Every metric in every view, for the model and the baselines of ``contenders``.
 
     Args:
         embeddings: the model, trained on ``split.trained_on(refit)``.
@@ -95,14 +96,23 @@ def evaluate_all(
     question = EvaluationTask.of_test(split, seen)
     found: dict[str, Any] = {}
     per_user: dict[str, Arrays] = {}
-    for name, make in _scorers(embeddings, split.trained_on(refit), settings):
+    baselines = baselines_of(split, seen, settings, refit)
+    for name, make in _scorers(embeddings, split.trained_on(refit), baselines):
         counts = counted[name] if counted else question.count(make(), settings)
         found[name], per_user[name] = measure(counts.ranking(question.parts), question, settings)
         log.info("%s %s", NAMES[name], _in_a_line(found[name]["test_served"]))
     model, ours = found.pop(MODEL), per_user.pop(MODEL)
+    for name, baseline in baselines.measured.items():
+        found[name] |= {"settings": baseline.settings} if baseline.settings else {}
     intervals = {name: _compared(ours, theirs, settings) for name, theirs in per_user.items()}
     whole = {**model, "baselines": found, "intervals": intervals}
-    whole["findings"] = findings(whole)
+    whole |= {
+        "baselines_left_out": baselines.left_out,
+        "standing": standing(whole),
+        "findings": findings(whole),
+    }
+    if whole["standing"]:
+        log.info("%s", whole["standing"]["sentence"])
     users = np.flatnonzero(np.diff(question.parts.test.indptr)).astype(np.int32)
     of_baselines = {
         f"{name}.{key}": values
@@ -124,7 +134,7 @@ def count_shard(
 ) -> dict[str, Counts]:
     """The costly part of ``evaluate_all`` for a shard of the users: counts by scorer.
 
-    EASE is fitted anew for each shard: it is allowed only where that takes seconds.
+    Baselines are chosen and fitted anew for each shard: they are allowed only where that takes seconds.
 
     Args:
         embeddings, split, seen, settings, refit: as for ``evaluate_all``.
@@ -134,9 +144,10 @@ def count_shard(
         TrainingRefused: the embeddings hold NaN or infinities.
     """
     question = EvaluationTask.of_test(split, seen)
+    baselines = baselines_of(split, seen, settings, refit)
     return {
         name: question.count(make(), settings, shard)
-        for name, make in _scorers(embeddings, split.trained_on(refit), settings)
+        for name, make in _scorers(embeddings, split.trained_on(refit), baselines)
     }
 
 
@@ -194,30 +205,6 @@ def measure(
     }
 
 
-def findings(found: Mapping[str, Any]) -> list[str]:
-    """What the comparison with the baselines says, a sentence each, with its numbers."""
-    said = []
-    for name, intervals in found["intervals"].items():
-        gap = intervals.get("precision_at_5")
-        if gap is None or name == "random":
-            continue
-        ours = found["test_served"]["precision_at_5"]
-        theirs = found["baselines"][name]["test_served"]["precision_at_5"]
-        verb = (
-            "beats"
-            if gap["low"] > 0
-            else "falls short of"
-            if gap["high"] < 0
-            else "cannot be told from"
-        )
-        said.append(
-            f"The model {verb} {NAMES[name]}: precision@5 as served {ours:.4f} against "
-            f"{theirs:.4f}, a difference of {gap['difference']:+.4f} "
-            f"(95 % interval {gap['low']:+.4f} to {gap['high']:+.4f}, {gap['users']} users)."
-        )
-    return said
-
-
 def validator(
     split: Split,
     features: Csr,
@@ -239,10 +226,9 @@ def validator(
     """
     if split.validation is None:
         raise ValueError("the split has no validation part")
-    asked = _some_users(split.validation, settings.validation_users)
+    asked = some_users(split.validation, settings.validation_users)
     learnt = split.train.take(np.isin(split.train.row, asked.row)).positives()
-    nothing = split.train.take(np.arange(0))
-    parts = replace(Parts.of(nothing, asked, seen, unknown=split.test), train=learnt.csr())
+    parts = replace(validation_parts(split, asked, seen), train=learnt.csr())
     block, audience = block_rows(settings, split.train.shape[1]), Audience.of(split.train)
 
     def validate(model: Model) -> Scored:
@@ -258,37 +244,20 @@ def validator(
     return validate
 
 
-def _some_users(interactions: Interactions, at_most: int) -> Interactions:
-    """The interactions of evenly spaced users, where there are more than ``at_most`` users."""
-    users = np.unique(interactions.row)
-    step = max(1, -(-len(users) // at_most))
-    return interactions.take(np.isin(interactions.row, users[::step]))
-
-
 def lengths(settings: EvaluateSettings) -> tuple[int, ...]:
     """Lengths of the list that are measured: those asked for, and 5 and 10."""
     return tuple(sorted({5, 10, *settings.ks}))
 
 
-def block_rows(settings: EvaluateSettings, n_items: int) -> int:
-    """Users whose scores fit into a block."""
-    return max(1, settings.block_megabytes * 1_000_000 // (4 * max(n_items, 1)))
-
-
 def _scorers(
-    embeddings: Embeddings, train: Interactions, settings: EvaluateSettings
+    embeddings: Embeddings, train: Interactions, baselines: Baselines
 ) -> Iterator[tuple[str, Callable[[], Scorer]]]:
     """The model, then the baselines, each with what makes it, so that one is in memory at a time."""
     if not (np.isfinite(embeddings.users).all() and np.isfinite(embeddings.items).all()):
         raise TrainingRefused("the embeddings hold NaN or infinite values: nothing can be ranked")
     yield MODEL, lambda: Audience.of(train).served(embeddings)
-    yield "popular", lambda: popular(train)
-    yield "random", lambda: random_order(train.shape, settings.seed)
-    needed = ease_bytes(train) / 1e6
-    if needed <= settings.ease_megabytes:
-        yield "ease", lambda: fit_ease(train, settings.ease_l2)
-    else:
-        log.info("no EASE: it takes %.0f MB, more than evaluate.ease_megabytes", needed)
+    for name, baseline in baselines.measured.items():
+        yield name, baseline.make
 
 
 def _compared(ours: Arrays, theirs: Arrays, settings: EvaluateSettings) -> dict[str, Any]:

@@ -22,7 +22,10 @@ COPIES_OF_A_BLOCK = 4
 COPIES_OF_VECTORS = 4
 """Of ridge-svd's users and items: as made, joined with WARP's, as features, and their bytes on the way out."""
 
-METRICS_PER_USER = 150
+COMPONENTS_OF_IALS = 64
+"""As in ``evaluation.ials``, which this layer does not import."""
+
+METRICS_PER_USER = 220
 """Values that an evaluation keeps for each user: every metric, view and baseline."""
 
 BASE = 400_000_000
@@ -93,6 +96,8 @@ def estimate_memory(
     n_users, n_items = shape
     smaller = min(n_users, n_items)
     ease = min(8 * smaller * n_items, evaluate.ease_megabytes * 1_000_000)
+    has_ials = n_interactions <= evaluate.ials_interactions
+    ials = has_ials * 4 * COMPONENTS_OF_IALS * (n_users + n_items)
     blocks = 2 * evaluate.threads * max(evaluate.block_megabytes * 1_000_000, 4 * n_items)
     vectors = 4 * (train.width + 2) * (n_users + n_items)
     return MemoryEstimate(
@@ -101,7 +106,7 @@ def estimate_memory(
         ratings=BYTES_PER_RATING * n_ratings,
         parameters=_warp_bytes(n_users + n_features, train)
         + _ridge_svd_bytes(n_users, n_items, train),
-        evaluation=blocks + ease + vectors + 4 * METRICS_PER_USER * n_users,
+        evaluation=blocks + max(ease, ials) + vectors + 4 * METRICS_PER_USER * n_users,
         jvm=jvm_bytes(spark) if spark and train.engine_used == "spark-als" else 0,
     )
 

@@ -13,7 +13,7 @@ from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.artifacts.pointer import read_pointer
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.errors import ArtifactRefused, NotFound
-from recsys_tasks.evaluation.evaluate import block_rows
+from recsys_tasks.evaluation.contenders import block_rows
 from recsys_tasks.evaluation.paired import PairedEvaluation
 from recsys_tasks.evaluation.ranking import WHOLE, Counts, Shard
 from recsys_tasks.model.parameters import Model

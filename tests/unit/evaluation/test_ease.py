@@ -2,23 +2,10 @@
 
 import numpy as np
 import pytest
+from small_interactions import random_interactions
 
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.evaluation.ease import ease_bytes, fit_ease
-from recsys_tasks.matrices.interactions import Interactions
-
-
-def random_interactions(n_users, n_items, seed=0):
-    """Each user likes about a third of the items but the last, which nobody does."""
-    generator = np.random.default_rng(seed)
-    liked = generator.random((n_users, n_items)) < 0.35
-    liked[:, -1] = False
-    row, col = (side.astype(np.int32) for side in np.nonzero(liked))
-    n = len(row)
-    weight = generator.choice([0.5, 1.0], n).astype(np.float32)
-    return Interactions(
-        (n_users, n_items), row, col, weight, weight == 1, np.zeros(n, dtype=np.int64)
-    )
 
 
 @pytest.mark.parametrize(("n_users", "n_items"), [(40, 9), (7, 30)])

@@ -75,10 +75,20 @@ def test_a_popular_list_that_finds_nothing_is_beaten_by_anything_but_nothing():
     assert "min_popular_ratio" in failed(judge(metrics, HEALTHY, GateSettings(min_precision=0)))
 
 
+@pytest.mark.parametrize(
+    ("recent", "passes"), [(0.12, True), (0.139, False), (float("nan"), False)]
+)
+def test_a_model_must_beat_the_better_of_the_two_popular_lists(recent, passes):
+    metrics = copy.deepcopy(GOOD)
+    metrics["baselines"]["recent"] = {"test_served": {"precision_at_5": recent}}
+    verdict = judge(metrics, HEALTHY, GateSettings())
+    assert failed(verdict) == ([] if passes else ["min_popular_ratio"])
+
+
 def test_reasons_give_the_numbers():
     (reason,) = judged(precision_at_5=0.104).reasons()
     assert reason == (
-        "precision@5 as served over the popular list's 0.1 is only 1.04, must be at least 1.05"
+        "precision@5 as served over the better popular list's 0.1 is only 1.04, must be at least 1.05"
     )
 
 

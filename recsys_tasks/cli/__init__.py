@@ -8,7 +8,10 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from recsys_tasks.artifacts.object_store import ObjectStore
 
 Handler = Callable[[Namespace], "Answer"]
 
@@ -87,6 +90,14 @@ def dataset_of(arguments: Namespace) -> str:
     from recsys_tasks.config.settings import Settings
 
     return arguments.dataset or Settings.dataset_in(settings_file_of(arguments))
+
+
+def open_store() -> "ObjectStore":
+    """The bucket that the environment or the embedded stack names."""
+    from recsys_tasks.artifacts.object_store import ObjectStore
+    from recsys_tasks.config.connections import Connections
+
+    return ObjectStore(Connections.find().store())
 
 
 def check_out(file: Path | None) -> None:

@@ -1,18 +1,18 @@
-"""``recommend``, ``similar``, ``batch``: ask the champion, or a version by name."""
+"""``recommend``, ``similar``, ``search``, ``batch``: ask the champion, or a version by name."""
 
 import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recsys_tasks.cli import Answer, Subcommands, add_command, check_out
-from recsys_tasks.errors import SettingsError
+from recsys_tasks.cli import Answer, Subcommands, add_command, check_out, open_store
+from recsys_tasks.errors import NotFound, SettingsError
 from recsys_tasks.printable import printable
 
 if TYPE_CHECKING:
-    from recsys_tasks.artifacts.object_store import ObjectStore
     from recsys_tasks.recommend.recommender import Recommendations, Recommender
     from recsys_tasks.recommend.search import Filter
 
@@ -25,7 +25,7 @@ TIERS = {
 
 
 def add_commands(commands: Subcommands) -> None:
-    """Adds the three commands."""
+    """Adds the four commands."""
     recommend = add_command(
         commands,
         "recommend",
@@ -55,6 +55,17 @@ def add_commands(commands: Subcommands) -> None:
     )
     similar.add_argument("--movie", type=_id, required=True, help="id of a movie")
     _add_common(similar)
+    search = add_command(
+        commands,
+        "search",
+        search_titles,
+        "find movies and their ids by words of the title",
+        "All words must be in the title, in any order; case and accents do not count. Where no title\n"
+        "holds them, the nearest titles are shown.\n\n"
+        "example:\n  recsys search toy story",
+    )
+    search.add_argument("title", nargs="+", help="words of the title")
+    _add_common(search, genre=False)
     _add_batch(commands)
 
 
@@ -86,7 +97,9 @@ def _add_batch(commands: Subcommands) -> None:
 
 def _add_common(parser: ArgumentParser, genre: bool = True) -> None:
     parser.add_argument("-k", type=_length, default=10, help="length of the list (default: 10)")
-    parser.add_argument("--version", help="a version by name (default: the champion)")
+    parser.add_argument(
+        "--version", help="a version, champion, previous or candidate (default: champion)"
+    )
     parser.add_argument("--cache", type=Path, help="folder of downloads (default: ~/.cache/recsys)")
     if genre:
         parser.add_argument("--genre", help="only movies of this genre")
@@ -94,7 +107,8 @@ def _add_common(parser: ArgumentParser, genre: bool = True) -> None:
 
 def recommend_items(arguments: Namespace) -> Answer:
     """``recsys recommend``."""
-    recommender, chosen = _recommender(arguments), _filter(arguments)
+    recommender = _recommender(arguments)
+    chosen = _filter(recommender, arguments.genre)
     exclude, exact = not arguments.include_seen, arguments.exact
     if arguments.user is not None:
         answer = recommender.recommend(arguments.user, arguments.k, exclude, chosen, exact)
@@ -102,15 +116,48 @@ def recommend_items(arguments: Namespace) -> Answer:
         answer = recommender.recommend_for(arguments.liked, arguments.k, exclude, chosen, exact)
     else:
         genres = arguments.likes_genre
+        _refuse_unknown_genres(recommender, genres)
         answer = recommender.recommend_for_features(genres, arguments.k, chosen, exact)
-    return Answer(_document(answer), f"{_heading(answer)}\n{_table(answer)}")
+    heading = _heading(answer, recommender)
+    return Answer(_document(answer), f"{heading}\n{_table(answer)}")
 
 
 def similar_items(arguments: Namespace) -> Answer:
     """``recsys similar``."""
-    answer = _recommender(arguments).similar(arguments.movie, arguments.k, _filter(arguments))
-    document = {**_document(answer), "movie_id": arguments.movie}
-    return Answer(document, _table(answer))
+    recommender = _recommender(arguments)
+    chosen = _filter(recommender, arguments.genre)
+    try:
+        answer = recommender.similar(arguments.movie, arguments.k, chosen)
+    except NotFound as error:
+        raise NotFound(f"{error}; recsys search TITLE finds a movie's id") from None
+    movie = next(one for one in recommender.artifacts.movies if one.movie_id == arguments.movie)
+    document = {**_document(answer), "movie_id": movie.movie_id, "title": movie.title}
+    heading = f"movies like {printable(movie.title)}, movie {movie.movie_id} ({_source(answer)})"
+    return Answer(document, f"{heading}\n{_table(answer)}")
+
+
+def search_titles(arguments: Namespace) -> Answer:
+    """``recsys search``."""
+    from recsys_tasks.recommend.titles import find_titles
+
+    recommender, wanted = _recommender(arguments), " ".join(arguments.title)
+    exact, found = find_titles(recommender.artifacts.movies, wanted, arguments.k)
+    dataset, version = arguments.dataset, recommender.version
+    document = {
+        "dataset": dataset,
+        "version": version,
+        "exact": exact,
+        "items": [asdict(movie) for movie in found],
+    }
+    if not found:
+        raise NotFound(f"no title of {dataset} {version} holds {wanted!r}, and none is near")
+    heading = "the most liked first" if exact else f"no title holds {wanted!r}; the nearest titles"
+    lines = [
+        f"{movie.movie_id:>8}  {_cut(printable(movie.title), 56):<56}  {printable(', '.join(movie.genres))}"
+        for movie in found
+    ]
+    then = f"recsys similar --movie {found[0].movie_id} --dataset {dataset} goes on from the first"
+    return Answer(document, "\n".join([heading, *lines, then]))
 
 
 def batch_items(arguments: Namespace) -> Answer:
@@ -134,7 +181,7 @@ def _batch_in_bucket(arguments: Namespace) -> Answer:
 
     if arguments.shard is not None:
         raise SettingsError("--shard goes with --out; --publish writes every shard")
-    recommender, store = _recommender(arguments), _store()
+    recommender, store = _recommender(arguments), open_store()
     k, wanted, shards = arguments.k, arguments.format, arguments.shards
     parts = [put_part(store, recommender, shards, i, k, wanted, _progress) for i in range(shards)]
     key = seal_parts(store, recommender, parts, k, wanted)
@@ -152,23 +199,31 @@ def _batch_answer(arguments: Namespace, recommender: "Recommender", users: int, 
 
 
 def _recommender(arguments: Namespace) -> "Recommender":
+    from recsys_tasks.publish.naming import CHAMPION, named_version
     from recsys_tasks.recommend.recommender import Recommender
 
-    return Recommender.load(
-        _store(), arguments.dataset, version=arguments.version, cache=arguments.cache
-    )
+    store, dataset = open_store(), arguments.dataset
+    version = named_version(store, dataset, arguments.version or CHAMPION)
+    return Recommender.load(store, dataset, version=version, cache=arguments.cache)
 
 
-def _store() -> "ObjectStore":
-    from recsys_tasks.artifacts.object_store import ObjectStore
-    from recsys_tasks.config.connections import Connections
+def _filter(recommender: "Recommender", genre: str | None) -> "Filter | None":
+    if genre is None:
+        return None
+    _refuse_unknown_genres(recommender, [genre])
+    return lambda movie: genre in movie.genres
 
-    return ObjectStore(Connections.find().store())
 
+def _refuse_unknown_genres(recommender: "Recommender", genres: Sequence[str]) -> None:
+    """Refuses a genre that no movie has: its list could only be empty."""
+    from recsys_tasks.config.settings import did_you_mean
+    from recsys_tasks.errors import NotFound
 
-def _filter(arguments: Namespace) -> "Filter | None":
-    genre = arguments.genre
-    return None if genre is None else lambda movie: genre in movie.genres
+    known = sorted({genre for movie in recommender.artifacts.movies for genre in movie.genres})
+    for genre in genres:
+        if genre not in known:
+            near = did_you_mean(genre, known) or did_you_mean(genre.title(), known)
+            raise NotFound(f"there is no genre {genre}{near}; there are: {', '.join(known)}")
 
 
 def _document(answer: "Recommendations") -> dict[str, Any]:
@@ -176,18 +231,38 @@ def _document(answer: "Recommendations") -> dict[str, Any]:
     return {**asdict(replace(answer, items=())), "items": items}
 
 
-def _heading(answer: "Recommendations") -> str:
+def _heading(answer: "Recommendations", recommender: "Recommender") -> str:
     who = "" if answer.user_id is None else f"user {answer.user_id}, "
-    return f"{who}{TIERS[answer.tier]} ({answer.dataset} {answer.version})"
+    near = _nearest_users(answer.user_id, recommender)
+    return f"{who}{TIERS[answer.tier]} ({_source(answer)}){near}"
+
+
+def _nearest_users(user: int | None, recommender: "Recommender") -> str:
+    """For a user whom the version does not know: which ids it knows near this one."""
+    import numpy as np
+
+    known = recommender.artifacts.user_ids
+    if user is None or user in known:
+        return ""
+    place = int(np.searchsorted(known, user))
+    near = known[max(0, place - 1) : place + 1].tolist()
+    said = " and ".join(map(str, near))
+    return f"\nthere is no user {user} in this version; the nearest ids are {said}"
+
+
+def _source(answer: "Recommendations") -> str:
+    return f"{answer.dataset} {answer.version}"
 
 
 def _table(answer: "Recommendations") -> str:
     lines = [
-        f"{place:>3}  {item.score:>8.4f}  {_cut(printable(item.title), 56):<56}"
+        f"{place:>3}  {item.movie_id:>8}  {item.score:>8.4f}  {_cut(printable(item.title), 56):<56}"
         f"  {printable(', '.join(item.genres))}"
         for place, item in enumerate(answer.items, start=1)
     ]
-    return "\n".join(lines) or "     nothing is left to recommend"
+    if not lines:
+        return "     nothing is left to recommend"
+    return "\n".join([f"{'':>3}  {'movie':>8}  {'score':>8}  title", *lines])
 
 
 def _cut(title: str, width: int) -> str:

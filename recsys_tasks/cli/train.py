@@ -116,14 +116,33 @@ def _run(steps: "Steps") -> Answer:
         raise
     except GateRejected as error:
         log.error("%s", error)
-        return Answer(outcome | {"accepted": False, "promoted": False}, f"rejected: {error}", 3)
+        said = f"{_table(steps)}rejected: {error}"
+        return Answer(outcome | {"accepted": False, "promoted": False}, said, 3)
     except PublishConflict as error:
         log.error("%s", error)
-        return Answer(outcome | {"accepted": True, "promoted": False}, f"not promoted: {error}", 3)
+        said = f"{_table(steps)}not promoted: {error}"
+        return Answer(outcome | {"accepted": True, "promoted": False}, said, 3)
     finally:
         steps.report()
-    text = f"version {steps.run.version} of {steps.run.dataset} is the champion"
-    return Answer(outcome | {"accepted": True, "promoted": True}, text)
+    return Answer(outcome | {"accepted": True, "promoted": True}, _table(steps) + _promoted(steps))
+
+
+def _promoted(steps: "Steps") -> str:
+    """What became of the run, and the commands that go on from there."""
+    version, dataset = steps.run.version, steps.run.dataset
+    lines = [f"version {version} of {dataset} is the champion"]
+    if before := steps.files.get_json("champion.json")["version"]:
+        lines.append(f"what changed: recsys compare {before} {version} --dataset {dataset}")
+    return "\n".join([*lines, f"its report:   recsys report {version} --dataset {dataset} --open"])
+
+
+def _table(steps: "Steps") -> str:
+    """The metrics beside the baselines' as the demo shows them, and an empty line; empty if none are there."""
+    from recsys_tasks.devstack.demo_summary import metrics_table
+
+    if not steps.files.has("metrics.json"):
+        return ""
+    return "\n".join([*metrics_table(steps.files.get_json("metrics.json")), "", ""])
 
 
 def _same_run(run: "Run") -> str:

@@ -1,4 +1,4 @@
-"""``versions``, ``show``, ``history``, ``promote``, ``rollback``, ``gc``, ``verify``: what is published."""
+"""``datasets``, ``versions``, ``show``, ``history``, ``promote``, ``rollback``, ``gc``, ``verify``: what is published."""
 
 import getpass
 import json
@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from recsys_tasks.cli import Answer, Subcommands, add_command
+from recsys_tasks.cli import Answer, Subcommands, add_command, open_store
 
 if TYPE_CHECKING:
     from recsys_tasks.artifacts.object_store import ObjectStore
@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 
 def add_commands(commands: Subcommands) -> None:
-    """Adds the seven commands."""
+    """Adds the eight commands."""
+    add_command(
+        commands,
+        "datasets",
+        list_datasets,
+        "list the datasets in the bucket, each with its champion and how good that is",
+        needs_dataset=False,
+    )
     add_command(commands, "versions", list_versions, "list what is published, newest first")
     show = add_command(
         commands,
@@ -101,6 +108,15 @@ def _add_gc(commands: Subcommands) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say what would go")
 
 
+def list_datasets(_: Namespace) -> Answer:
+    """``recsys datasets``."""
+    from recsys_tasks.publish.naming import dataset_names
+
+    store = open_store()
+    document = [_dataset(store, name) for name in dataset_names(store)]
+    return Answer(document, _datasets_table(document))
+
+
 def list_versions(arguments: Namespace) -> Answer:
     """``recsys versions``."""
     from recsys_tasks.artifacts.pointer import read_pointer
@@ -108,6 +124,7 @@ def list_versions(arguments: Namespace) -> Answer:
     from recsys_tasks.publish.publisher import refusals
 
     store = open_store()
+    _refuse_unknown(store, arguments.dataset)
     pointer = read_pointer(store, arguments.dataset)
     champion = pointer.version if pointer else None
     refused = refusals(store, arguments.dataset)
@@ -138,7 +155,9 @@ def show_history(arguments: Namespace) -> Answer:
     """``recsys history``."""
     from recsys_tasks.publish.channels import history
 
-    moves = [move.model_dump(mode="json") for move in history(open_store(), arguments.dataset)]
+    store = open_store()
+    _refuse_unknown(store, arguments.dataset)
+    moves = [move.model_dump(mode="json") for move in history(store, arguments.dataset)]
     lines = [
         f"{move['move']:>4}  {move['moved_at']}  {move['version']}  by {move['promoted_by']}"
         + ("  FORCED" if move["forced"] else "")
@@ -245,14 +264,6 @@ def _who() -> str:
         return f"uid {os.getuid()}"
 
 
-def open_store() -> "ObjectStore":
-    """The bucket that the environment names."""
-    from recsys_tasks.artifacts.object_store import ObjectStore
-    from recsys_tasks.config.connections import Connections
-
-    return ObjectStore(Connections.find().store())
-
-
 def _database() -> "Database":
     from recsys_tasks.config.connections import Connections
     from recsys_tasks.data.db.postgres import Database
@@ -289,14 +300,58 @@ def _champion_to_undo(store: "ObjectStore", dataset: str, champion: "Pointer | N
 def _resolve(store: "ObjectStore", arguments: Namespace) -> tuple[str, str | None]:
     """The version named, with the manifest's sha256 when a pointer gives one."""
     from recsys_tasks.artifacts.pointer import read_pointer
-    from recsys_tasks.errors import NotFound
+    from recsys_tasks.publish.naming import named_version
 
-    if arguments.version != "champion":
-        return arguments.version, None
-    pointer = read_pointer(store, arguments.dataset)
-    if pointer is None:
-        raise NotFound(f"{arguments.dataset} has no champion yet")
-    return pointer.version, pointer.manifest_sha256
+    version = named_version(store, arguments.dataset, arguments.version)
+    pointer = read_pointer(store, arguments.dataset) if arguments.version == "champion" else None
+    return version, pointer.manifest_sha256 if pointer else None
+
+
+def _refuse_unknown(store: "ObjectStore", dataset: str) -> None:
+    """Refuses a dataset of which the bucket holds nothing, with the names that there are."""
+    from recsys_tasks.errors import NotFound
+    from recsys_tasks.publish.naming import unknown_dataset
+
+    if said := unknown_dataset(store, dataset):
+        raise NotFound(said)
+
+
+def _dataset(store: "ObjectStore", dataset: str) -> dict[str, Any]:
+    """What ``datasets`` says of one."""
+    from recsys_tasks.artifacts.pointer import read_pointer
+    from recsys_tasks.artifacts.versions import read_manifest
+    from recsys_tasks.publish.naming import version_names
+
+    pointer = read_pointer(store, dataset)
+    metrics: Any = read_manifest(store, dataset, pointer.version).metrics if pointer else {}
+    popular = (metrics.get("baselines") or {}).get("popular") or {}
+    return {
+        "dataset": dataset,
+        "versions": len(version_names(store, dataset)),
+        "champion": pointer.version if pointer else None,
+        "promoted_at": pointer.moved_at if pointer else None,
+        "precision_at_5": (metrics.get("test_served") or {}).get("precision_at_5"),
+        "popular_precision_at_5": (popular.get("test_served") or {}).get("precision_at_5"),
+    }
+
+
+def _datasets_table(document: list[dict[str, Any]]) -> str:
+    if not document:
+        return "the bucket holds no dataset yet: `recsys demo` makes one, or `recsys train`"
+    head = f"{'dataset':<20} {'champion':<26} {'promoted':<21} {'versions':>8} {'precision@5':>12} {'popular list':>13}"
+    lines = [
+        f"{one['dataset']:<20} {one['champion'] or '-':<26} {one['promoted_at'] or '-':<21} "
+        f"{one['versions']:>8} {_digits(one['precision_at_5']):>12} "
+        f"{_digits(one['popular_precision_at_5']):>13}"
+        for one in document
+    ]
+    return "\n".join(
+        [head, *lines, "precision@5: share of the first five titles that the user liked"]
+    )
+
+
+def _digits(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
 
 
 def _moved(

@@ -4,7 +4,7 @@ from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.artifacts.pointer import read_pointer
 from recsys_tasks.config.settings import did_you_mean
-from recsys_tasks.errors import NotFound
+from recsys_tasks.errors import NotFound, RecsysError
 from recsys_tasks.publish.channels import is_older
 
 CHAMPION, PREVIOUS, CANDIDATE = "champion", "previous", "candidate"
@@ -48,7 +48,10 @@ def dataset_names(store: ObjectStore) -> tuple[str, ...]:
 
 def unknown_dataset(store: ObjectStore, dataset: str) -> str:
     """A sentence for a dataset of which the bucket holds nothing: what there is. Empty: it holds some."""
-    known = dataset_names(store)
+    try:
+        known = dataset_names(store)
+    except RecsysError:  # these keys may read a dataset and not list the bucket
+        return ""
     if dataset in known:
         return ""
     there = f"there are: {', '.join(known)}" if known else "there is none yet"

@@ -12,10 +12,21 @@ from recsys_tasks.pipeline.run import Run
 RUN = Run("tiny", "train", "manual__1", datetime(2026, 11, 24, 3, tzinfo=UTC))
 
 
+class Left:
+    """Files of a run that came to its evaluation."""
+
+    def has(self, name: str) -> bool:
+        return name == "metrics.json"
+
+    def get_json(self, name: str) -> Any:
+        return {"test_served": {"precision_at_5": 0.1739}, "baselines": {}}
+
+
 class EndingIn:
     """Steps that do nothing, one of which fails."""
 
     run = RUN
+    files = Left()
 
     def __init__(self, step: str, error: RecsysError) -> None:
         self.step, self.error = step, error
@@ -50,4 +61,5 @@ def test_a_run_that_does_not_become_champion_says_so_and_why(
         "accepted": accepted,
         "promoted": False,
     }
+    assert "0.1739" in answer.text
     assert (answer.exit_code, str(error) in answer.text, steps.reported) == (3, True, True)

@@ -18,6 +18,7 @@ from recsys_tasks.devstack.airflow_services import PRELOADED
 from recsys_tasks.devstack.celery_workers import Worker
 from recsys_tasks.devstack.credentials import Credentials
 from recsys_tasks.devstack.folders import database_home
+from recsys_tasks.devstack.ports import PortTaken, on_a_port
 from recsys_tasks.devstack.postgres import database_url
 from recsys_tasks.devstack.process import Child, kill_session, wait_until
 from recsys_tasks.devstack.redis import RedisServer
@@ -46,9 +47,7 @@ class CeleryParts:
     started: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def plan(
-        cls, home: Path, credentials: Credentials, port: int, options: "Options"
-    ) -> "CeleryParts":
+    def plan(cls, home: Path, credentials: Credentials, options: "Options") -> "CeleryParts":
         """Checks that everything is installed and decides who runs what.
 
         Raises:
@@ -71,10 +70,21 @@ class CeleryParts:
             )
             for number, name in enumerate(names, 1)
         }
-        return cls(home, credentials, RedisServer(port, credentials.redis), broker_account, workers)
+        return cls(home, credentials, RedisServer(0, credentials.redis), broker_account, workers)
 
-    def start_broker(self) -> Child:
-        """Starts Redis and waits for it."""
+    def start_broker(self, port: int | None, usual: int) -> Child:
+        """Starts Redis on the port, or on the usual or a free one, and waits for it.
+
+        Raises:
+            AirflowUnavailable: the port is taken, or Redis did not come up.
+        """
+        try:
+            return on_a_port(redis.NAME, self._start_broker, port, usual)
+        except PortTaken as error:
+            raise AirflowUnavailable(str(error)) from None
+
+    def _start_broker(self, port: int) -> Child:
+        self.broker = RedisServer(port, self.credentials.redis)
         folder = self.broker_account.own_folder(database_home(self.home) / "redis")
         log = self.home / "redis.log"
         return self._start(
@@ -112,7 +122,10 @@ class CeleryParts:
             return None
         kill_session(child.process.pid)  # its tasks are not to go on beside its successor's
         child.stop()
-        return self._start(child.name, restart)
+        try:
+            return self._start(child.name, restart)
+        except PortTaken as error:
+            raise AirflowUnavailable(str(error)) from None
 
     def _start_worker(self, worker: Worker, python: Python, airflow: dict[str, str]) -> Child:
         worker.prepare()

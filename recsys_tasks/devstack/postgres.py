@@ -18,7 +18,7 @@ import psycopg2
 from psycopg2 import sql
 
 from recsys_tasks.devstack.folders import database_user, open_to_all
-from recsys_tasks.devstack.ports import LOOPBACK, free_port, is_free
+from recsys_tasks.devstack.ports import LOOPBACK, PortTaken, check_lost, on_a_port
 from recsys_tasks.devstack.process import Child, start_child, wait_until
 from recsys_tasks.errors import DatabaseUnavailable, SettingsError
 
@@ -57,14 +57,16 @@ def start_postgres(
     password: str,
     port: int | None = None,
     settings: dict[str, str] = DURABLE,
+    usual: int | None = None,
 ) -> PostgresServer:
     """Makes the cluster on the first call, starts the server, returns when it answers.
 
     Args:
         home: folder that the database's account can walk into (``folders.database_home``).
         password: of the superuser; the one given at the first call stays valid.
-        port: loopback port; None picks a free one.
+        port: loopback port; None: ``usual``, or a free one when another program has that.
         settings: server settings beside the defaults.
+        usual: the port to try first; None: free ones only.
 
     Raises:
         SettingsError: the package with the programs is not installed.
@@ -73,20 +75,22 @@ def start_postgres(
     """
     programs = _programs(home)
     data = _cluster(home, programs, password)
-    for attempt in range(3):
-        chosen = free_port() if port is None else port
-        if not is_free(chosen):
-            raise DatabaseUnavailable(f"Postgres cannot start: port {chosen} is taken")
+
+    def start(chosen: int) -> PostgresServer:
         child = _launch(programs, data, home / "postgres.log", chosen, settings)
         server = PostgresServer(child, chosen, password)
-        if wait_until(lambda url=server.url: _answers(url), child, START_SECONDS):  # type: ignore[misc]
+        if wait_until(lambda: _answers(server.url), child, START_SECONDS):
             return server
         child.stop()
-        if attempt == 2 or (port is not None and "Address already in use" in child.last_words()):
-            break
-    raise DatabaseUnavailable(
-        f"Postgres did not start; its log {child.log} ends:\n{child.last_words()}"
-    )
+        check_lost(child, chosen)
+        raise DatabaseUnavailable(
+            f"Postgres did not start; its log {child.log} ends:\n{child.last_words()}"
+        )
+
+    try:
+        return on_a_port("Postgres", start, port, usual)
+    except PortTaken as error:
+        raise DatabaseUnavailable(str(error)) from None
 
 
 def create_role(server: PostgresServer, role: str, password: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recsys_tasks.devstack.accounts import Account
-from recsys_tasks.devstack.ports import LOOPBACK, answers, is_free
+from recsys_tasks.devstack.ports import LOOPBACK, answers, check_lost
 from recsys_tasks.devstack.process import Child, start_child, wait_until
 from recsys_tasks.errors import AirflowUnavailable, SettingsError
 
@@ -50,14 +50,14 @@ def start_redis(server: RedisServer, folder: Path, log: Path, account: Account) 
 
     Raises:
         SettingsError: Redis is not installed.
-        AirflowUnavailable: the port is taken, or the broker did not come up.
+        PortTaken: another program has the port.
+        AirflowUnavailable: the broker did not come up.
     """
-    if not is_free(server.port):
-        raise AirflowUnavailable(f"Redis cannot start: port {server.port} is taken")
     settings = _write_settings(server, folder, account)
     child = start_child(NAME, [program(), str(settings)], log, user=account.uid, folder=folder)
-    if not wait_until(lambda: answers(server.port), child, START_SECONDS):
+    if not wait_until(lambda: answers(child, server.port), child, START_SECONDS):
         child.stop()
+        check_lost(child, server.port)
         raise AirflowUnavailable(f"Redis did not start; {log} ends:\n{child.last_words()}")
     return child
 

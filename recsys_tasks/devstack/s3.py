@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.config.s3_client import s3_client
-from recsys_tasks.devstack.ports import LOOPBACK, answers, free_port, is_free
+from recsys_tasks.devstack.ports import LOOPBACK, PortTaken, answers, check_lost, on_a_port
 from recsys_tasks.devstack.process import Child, start_child, wait_until
 from recsys_tasks.errors import SettingsError, StoreUnavailable
 
@@ -21,6 +21,7 @@ class S3Server:
 
     child: Child
     access: StoreAccess
+    port: int
 
     def stop(self) -> None:
         """Ends the server; what was stored stays."""
@@ -28,14 +29,20 @@ class S3Server:
 
 
 def start_s3(
-    home: Path, access_key: str, secret_key: str, bucket: str, port: int | None = None
+    home: Path,
+    access_key: str,
+    secret_key: str,
+    bucket: str,
+    port: int | None = None,
+    usual: int | None = None,
 ) -> S3Server:
     """Starts the server over ``home/objects`` and returns when it answers and has the bucket.
 
     Args:
         home: the stack's state folder.
         bucket: made if it is not there.
-        port: loopback port; None picks a free one.
+        port: loopback port; None: ``usual``, or a free one when another program has that.
+        usual: the port to try first; None: free ones only.
 
     Raises:
         SettingsError: the package is not installed.
@@ -43,18 +50,23 @@ def start_s3(
     """
     if find_spec("nanio") is None:
         raise SettingsError("the embedded S3 server is not installed: install recsys-tasks[local]")
-    chosen = free_port() if port is None else port
-    if not is_free(chosen):
-        raise StoreUnavailable(f"the S3 server cannot start: port {chosen} is taken")
-    access = StoreAccess(f"http://{LOOPBACK}:{chosen}", bucket, access_key, secret_key)
-    child = _launch(home, access, chosen)
-    if not wait_until(lambda: answers(chosen), child, START_SECONDS):
-        child.stop()
-        raise StoreUnavailable(
-            f"the S3 server did not start; its log {child.log} ends:\n{child.last_words()}"
-        )
-    make_bucket(access)
-    return S3Server(child, access)
+
+    def start(chosen: int) -> S3Server:
+        access = StoreAccess(f"http://{LOOPBACK}:{chosen}", bucket, access_key, secret_key)
+        child = _launch(home, access, chosen)
+        if not wait_until(lambda: answers(child, chosen), child, START_SECONDS):
+            child.stop()
+            check_lost(child, chosen)
+            raise StoreUnavailable(
+                f"the S3 server did not start; its log {child.log} ends:\n{child.last_words()}"
+            )
+        make_bucket(access)
+        return S3Server(child, access, chosen)
+
+    try:
+        return on_a_port("the S3 server", start, port, usual)
+    except PortTaken as error:
+        raise StoreUnavailable(str(error)) from None
 
 
 def make_bucket(access: StoreAccess) -> None:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypedDict
 
 import psutil
 
@@ -27,7 +27,7 @@ from recsys_tasks.devstack.celery_parts import CeleryParts
 from recsys_tasks.devstack.credentials import Credentials
 from recsys_tasks.devstack.folders import database_home
 from recsys_tasks.devstack.log_files import LogFiles
-from recsys_tasks.devstack.ports import LOOPBACK, free_port, is_free
+from recsys_tasks.devstack.ports import LOOPBACK, PortTaken, check_lost, listens, on_a_port
 from recsys_tasks.devstack.postgres import (
     PostgresServer,
     create_database,
@@ -87,6 +87,13 @@ class Options:
         return json.dumps(asdict(self))
 
 
+class PortsToTry(TypedDict):
+    """The port that was asked for, and the one to try when none was."""
+
+    port: int | None
+    usual: int
+
+
 class Interrupted(BaseException):
     """A signal asked the supervisor to end."""
 
@@ -106,9 +113,7 @@ class Supervisor:
         """Runs the stack until a signal comes (``Interrupted``) or something fails."""
         write_status(self.home, self.status)
         if self.options.executor == "celery":
-            self.celery = CeleryParts.plan(
-                self.home, self.credentials, self._port("redis"), self.options
-            )
+            self.celery = CeleryParts.plan(self.home, self.credentials, self.options)
         server = self._start_postgres()
         store = self._start_s3()
         env = {
@@ -148,7 +153,7 @@ class Supervisor:
 
     def _start_postgres(self) -> PostgresServer:
         home = database_home(self.home)
-        server = start_postgres(home, self.credentials.postgres, self._port("postgres"))
+        server = start_postgres(home, self.credentials.postgres, **self._ports("postgres"))
         self.children.append(server.child)
         roles = {"recsys": self.credentials.recsys_role, "airflow": self.credentials.airflow_role}
         if self.celery:
@@ -162,10 +167,9 @@ class Supervisor:
 
     def _start_s3(self) -> StoreAccess:
         keys = (self.credentials.s3_access_key, self.credentials.s3_secret_key)
-        port = self._port("s3")
-        server = start_s3(self.home, *keys, "recsys", port)
+        server = start_s3(self.home, *keys, "recsys", **self._ports("s3"))
         self.children.append(server.child)
-        self._ready(server.child, self._address("s3", port, server.access.endpoint))
+        self._ready(server.child, self._address("s3", server.port, server.access.endpoint))
         return server.access
 
     def _start_airflow(self, database_port: int, store: StoreAccess) -> AirflowPlan:
@@ -173,7 +177,7 @@ class Supervisor:
             home=self.home,
             dags=Path(self.options.dags),
             plugins=Path(self.options.plugins),
-            port=self._port("airflow"),
+            port=USUAL_PORTS["airflow"],
             database_port=database_port,
             store=store,
             credentials=self.credentials,
@@ -181,21 +185,46 @@ class Supervisor:
         )
         airflow_services.prepare(plan)
         self._migrate_airflow(plan)
+        try:
+            return on_a_port(
+                airflow_services.API_SERVER,
+                lambda port: self._start_servers(replace(plan, port=port)),
+                **self._ports("airflow"),
+            )
+        except PortTaken as error:
+            raise AirflowUnavailable(str(error)) from None
+
+    def _start_servers(self, plan: AirflowPlan) -> AirflowPlan:
+        """Starts Airflow's servers, which all know the API's port, and the workers.
+
+        Raises:
+            PortTaken: another program has the API's port; every server was ended.
+        """
         since = datetime.now(UTC).isoformat()
         servers = airflow_services.start_servers(plan)
         self.children += servers
         workers = self._start_workers(plan)
-        self._await_airflow(plan, servers, since)
+        try:
+            self._await_airflow(plan, servers, since)
+        except PortTaken:
+            self._end([*servers, *workers])
+            raise
         if self.celery:
             for worker in workers:
                 self._ready(worker, self.celery.await_ready(worker))
         return plan
 
+    def _end(self, children: list[Child]) -> None:
+        self.children = [child for child in self.children if child not in children]
+        for child in children:
+            child.stop()
+
     def _start_broker(self, database_port: int) -> dict[str, str]:
         """Starts what Celery needs, if it is wanted; the settings that tell Airflow of it."""
         if self.celery is None:
             return {}
-        broker, port = self.celery.start_broker(), self.celery.broker.port
+        broker = self.celery.start_broker(**self._ports("redis"))
+        port = self.celery.broker.port
         self.children.append(broker)
         self._ready(broker, self._address("redis", port, f"{LOOPBACK}:{port}"))
         return self.celery.airflow_settings(database_port)
@@ -224,14 +253,18 @@ class Supervisor:
     def _await_airflow(self, plan: AirflowPlan, servers: list[Child], since: str) -> None:
         waiting = {server.name: server for server in servers}
         deadline = time.monotonic() + AIRFLOW_SECONDS
+        api = waiting[airflow_services.API_SERVER]
         while waiting:
+            check_lost(api, plan.port)
             self._check_children()
             if time.monotonic() > deadline:
                 names = ", ".join(waiting)
                 raise AirflowUnavailable(
                     f"no sign of life from {names}; see the logs in {self.home}"
                 )
-            for name in airflow_services.healthy_servers(plan, since) & set(waiting):
+            # Before it listens, another program may answer there.
+            healthy = listens(api, plan.port) and airflow_services.healthy_servers(plan, since)
+            for name in set(healthy or ()) & set(waiting):
                 is_api = name == airflow_services.API_SERVER
                 address = self._address("airflow", plan.port, plan.url) if is_api else "healthy"
                 self._ready(waiting.pop(name), address)
@@ -267,11 +300,9 @@ class Supervisor:
             self._write(self.status.with_new_pid(child.name, again.process.pid))
         return again
 
-    def _port(self, part: str) -> int:
-        """The port asked for; or the usual one; or, when that is taken, a free one."""
-        if part in self.options.ports:
-            return self.options.ports[part]
-        return USUAL_PORTS[part] if is_free(USUAL_PORTS[part]) else free_port()
+    def _ports(self, part: str) -> PortsToTry:
+        """The port asked for, which is then the only one; and the usual one."""
+        return {"port": self.options.ports.get(part), "usual": USUAL_PORTS[part]}
 
     def _address(self, part: str, port: int, address: str) -> str:
         """The address, with a word on why it is not the usual one."""

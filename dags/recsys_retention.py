@@ -49,7 +49,7 @@ def recsys_retention() -> None:
     def clean_up() -> Any:
         """Remove what may go, and say what; with dry_run only say it."""
         from recsys_tasks.errors import PermanentError
-        from recsys_tasks.publish.channels import lock_name
+        from recsys_tasks.publish.pointer_move import lock_name
         from recsys_tasks.publish.retention import gc
 
         wanted = get_current_context()["params"]

@@ -153,7 +153,7 @@ def show_version(arguments: Namespace) -> Answer:
 
 def show_history(arguments: Namespace) -> Answer:
     """``recsys history``."""
-    from recsys_tasks.publish.channels import history
+    from recsys_tasks.publish.history import history
 
     store = open_store()
     _refuse_unknown(store, arguments.dataset)
@@ -272,7 +272,7 @@ def _database() -> "Database":
 
 
 def _lock(database: "Database", dataset: str) -> AbstractContextManager[object]:
-    from recsys_tasks.publish.channels import lock_name
+    from recsys_tasks.publish.pointer_move import lock_name
 
     return database.advisory_lock(lock_name(dataset))
 
@@ -285,7 +285,7 @@ def _champion_to_undo(store: "ObjectStore", dataset: str, champion: "Pointer | N
         PublishConflict: the champion came by a rollback, of which this may be the repeat.
     """
     from recsys_tasks.errors import NotFound, PublishConflict
-    from recsys_tasks.publish.channels import gone_back_from
+    from recsys_tasks.publish.history import gone_back_from
 
     if champion is None:
         raise NotFound(f"{dataset} has no champion yet")

@@ -87,6 +87,7 @@ from recsys_tasks.pipeline.step_log import StepLog, peak_mb, shard_task
 from recsys_tasks.pipeline.version_facts import data_facts, lineage, manifest_sections
 from recsys_tasks.publish import channels, golden, publisher
 from recsys_tasks.publish.index import build_index
+from recsys_tasks.publish.pointer_move import lock_name
 from recsys_tasks.publish.postgres_export import tables_follow
 from recsys_tasks.publish.version_files import Features, Items, Users, write_version
 from recsys_tasks.report import render_report
@@ -446,7 +447,7 @@ class Steps:
             raise SettingsError(LEFT_ALONE)
         dataset, version = self.run.dataset, self.run.version
         by = f"{self.run.dag_id}/{self.run.run_id}"
-        lock = self.database.advisory_lock(channels.lock_name(dataset))
+        lock = self.database.advisory_lock(lock_name(dataset))
         tables = tables_follow(self.database, self.store, self.settings.publish.write_postgres)
         channels.promote_run(self.store, lock, dataset, version, by, follow=tables)
         return channels.announcement(read_manifest(self.store, dataset, version))

@@ -15,7 +15,8 @@ from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.object_store import ObjectStore, StoredObject
 from recsys_tasks.artifacts.pointer import read_pointer
 from recsys_tasks.errors import PermanentError
-from recsys_tasks.publish.channels import Lock, history
+from recsys_tasks.publish.history import history
+from recsys_tasks.publish.pointer_move import Lock
 
 log = logging.getLogger(__name__)
 

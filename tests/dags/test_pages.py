@@ -25,6 +25,7 @@ from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.devstack import champion_event
 from recsys_tasks.publish import channels, publisher
+from recsys_tasks.publish.history import history
 
 pytestmark = [pytest.mark.airflow, pytest.mark.services]
 
@@ -401,10 +402,10 @@ def test_a_form_is_good_for_the_one_move_that_it_showed(ask: Get, published: Obj
     again = f"/recsys/datasets/{DATASET}/versions/{SECOND}/promote"
     form = {"token": token_in(admin.get(again).text), "reason": "fine"}
     assert admin.post(again, data=form).status_code == 303
-    moves = len(channels.history(published, DATASET))
+    moves = len(history(published, DATASET))
     answer = admin.post(back, data=stale)
     assert (answer.status_code, SECOND in answer.text) == (409, True)
-    assert len(channels.history(published, DATASET)) == moves
+    assert len(history(published, DATASET)) == moves
 
 
 def test_a_form_left_open_for_long_is_stale(

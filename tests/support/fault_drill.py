@@ -28,7 +28,8 @@ from recsys_tasks.artifacts.pointer import read_pointer
 from recsys_tasks.artifacts.versions import list_manifests, read_manifest
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import ArtifactRefused, NotFound, RecsysError
-from recsys_tasks.publish.channels import history, promote
+from recsys_tasks.publish.channels import promote
+from recsys_tasks.publish.history import history
 from recsys_tasks.publish.publisher import publish
 from recsys_tasks.publish.verify import verify
 

@@ -11,7 +11,8 @@ from sqlalchemy import select
 from recsys_airflow.champion import CHAMPION
 from recsys_airflow.run_context import bucket, database
 from recsys_tasks.artifacts.manifest import Manifest
-from recsys_tasks.publish.channels import Follow, announcement
+from recsys_tasks.publish.channels import announcement
+from recsys_tasks.publish.pointer_move import Follow
 from recsys_tasks.publish.postgres_export import tables_follow
 
 

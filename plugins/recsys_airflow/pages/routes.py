@@ -33,6 +33,7 @@ from recsys_tasks.errors import (
     TransientError,
 )
 from recsys_tasks.publish import channels
+from recsys_tasks.publish.pointer_move import lock_name
 
 STATIC = {
     "report.css": "text/css",
@@ -216,7 +217,7 @@ def promote(
     user, at_move = _meant(request, f"promote {dataset} {version}", token, reason)
     channels.promote(
         catalogue().store,
-        database().advisory_lock(channels.lock_name(dataset)),
+        database().advisory_lock(lock_name(dataset)),
         dataset,
         version,
         user.get_name(),
@@ -262,7 +263,7 @@ def roll_back(
     user, at_move = _meant(request, f"rollback {dataset} {undo}", token, reason)
     channels.rollback(
         catalogue().store,
-        database().advisory_lock(channels.lock_name(dataset)),
+        database().advisory_lock(lock_name(dataset)),
         dataset,
         undo,
         user.get_name(),

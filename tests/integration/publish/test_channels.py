@@ -24,7 +24,9 @@ from recsys_tasks.errors import (
     SettingsError,
     StoreUnavailable,
 )
-from recsys_tasks.publish.channels import history, lock_name, promote, promote_run, rollback
+from recsys_tasks.publish.channels import promote, promote_run, rollback
+from recsys_tasks.publish.history import history
+from recsys_tasks.publish.pointer_move import lock_name
 from recsys_tasks.publish.publisher import publish, refusals
 
 pytestmark = pytest.mark.services

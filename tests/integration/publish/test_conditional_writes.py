@@ -18,8 +18,9 @@ from recsys_tasks.artifacts.pointer import read_pointer
 from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import PublishConflict
-from recsys_tasks.publish import channels
-from recsys_tasks.publish.channels import history, promote
+from recsys_tasks.publish import pointer_move
+from recsys_tasks.publish.channels import promote
+from recsys_tasks.publish.history import history
 from recsys_tasks.publish.publisher import publish
 
 FIRST, SECOND = "20261124T030000Z-00000001", "20261124T030000Z-00000002"
@@ -100,7 +101,7 @@ def test_a_pointer_moved_in_between_is_a_conflict_that_names_the_other(
     meanwhile(
         monkeypatch,
         "_write",
-        channels,
+        pointer_move,
         lambda: promote(store, nullcontext(), DATASET, SECOND, by="bob", verify=unchecked),
     )
     with pytest.raises(PublishConflict, match=f"moved in between, to {SECOND} by bob"):

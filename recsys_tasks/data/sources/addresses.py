@@ -1,7 +1,7 @@
 """Where an input file may be: a path here, a web server, or an S3 bucket; each ends as a local file."""
 
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import ParseResult, unquote, urlparse
 
 from recsys_tasks.config.connections import Connections, StoreAccess
@@ -44,9 +44,9 @@ def localised(
     parts = _parts(address)
     if parts.scheme in ("http", "https"):
         opener = policy.opener().open if policy else None
-        return download(address, folder / _file_name(parts.path), opener=opener)
+        return download(address, folder / file_name_of(address), opener=opener)
     if parts.scheme == "s3":
-        target, access = folder / _file_name(parts.path), store()
+        target, access = folder / file_name_of(address), store()
         bucket = parts.netloc.rpartition("@")[2]
         if policy:
             policy.check_bucket(bucket, access.bucket, address)
@@ -93,8 +93,20 @@ def public_name(address: str) -> str:
     return redacted(address)
 
 
-def _file_name(path: str) -> str:
-    return PurePosixPath(unquote(path)).name or "download"
+def file_name_of(address: str) -> str:
+    """The name that a file gets here: the last part of its address.
+
+    Raises:
+        InputRejected: it is empty, or could reach another file or hide itself.
+    """
+    name = unquote(urlparse(address).path).rpartition("/")[2]
+    if not name.strip() or name.startswith(".") or "\\" in name or not name.isprintable():
+        raise InputRejected(
+            public_name(address)[:200],
+            f"its last part, {name!r}, is no name for a file",
+            "a name of printable characters that begins with no dot and has no backslash",
+        )
+    return name
 
 
 def _from_s3(address: str, bucket: str, key: str, target: Path, access: StoreAccess) -> None:

@@ -17,8 +17,9 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from recsys_tasks.config.redaction import redacted
 from recsys_tasks.data.progress import Progress
@@ -95,7 +96,7 @@ def download(
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     ask, name = opener or urllib.request.urlopen, printable(redacted(url))
-    with _turn(target):
+    with _turn(target) as lock:
         if checksum and target.is_file():
             if checksum.matches(target):
                 log.info("%s: already here, checksum verified", printable(str(target)))
@@ -116,6 +117,7 @@ def download(
                     "The server, or something on the way, altered the file",
                 )
         partial.finish()
+        lock.write(_state(target))
         log.info("%s: %s bytes from %s", printable(str(target)), f"{target.stat().st_size:,}", name)
     return target
 
@@ -276,8 +278,28 @@ def _receive(url: str, answer: Any, partial: Partial) -> None:
 
 
 @contextmanager
-def _turn(target: Path) -> Iterator[None]:
-    """Holds the file's lock; it goes when the process dies."""
-    with target.with_name(target.name + ".lock").open("w") as lock:
+def _turn(target: Path) -> Iterator[TextIO]:
+    """Holds the file's lock; it goes when the process dies. What is written to it replaces what it held."""
+    with _lock(target).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        written = StringIO()
+        yield written
+        if written.getvalue():
+            lock.truncate(0)
+            lock.write(written.getvalue())
+
+
+def is_fetched(target: Path) -> bool:
+    """Whether a file is as the last download left it, by what its lock file says of it."""
+    lock = _lock(target)
+    return lock.is_file() and lock.read_text(errors="replace") == _state(target)
+
+
+def _lock(target: Path) -> Path:
+    return target.with_name(target.name + ".lock")
+
+
+def _state(file: Path) -> str:
+    """What changes when another file is put in its place."""
+    found = file.stat()
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"

@@ -2,10 +2,18 @@
 
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import urlparse
 
+from recsys_tasks.data.sources.addresses import file_name_of
 from recsys_tasks.data.sources.archive import find_members
-from recsys_tasks.data.sources.download import LATE_FACTOR, Checksum, Patience, download, fetch_text
+from recsys_tasks.data.sources.download import (
+    LATE_FACTOR,
+    Checksum,
+    Patience,
+    download,
+    fetch_text,
+    is_fetched,
+)
 from recsys_tasks.errors import InputRejected, SettingsError
 
 GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
@@ -42,25 +50,9 @@ def fetch_archive(
     return path
 
 
-def file_name_of(url: str) -> str:
-    """The name that a file gets here: the last part of its address, ``download`` when it is empty.
-
-    Raises:
-        InputRejected: that name could reach another file or hide itself.
-    """
-    name = unquote(urlparse(url).path).rpartition("/")[2] or "download"
-    if name.startswith(".") or not name.strip() or "\\" in name or not name.isprintable():
-        raise InputRejected(
-            url,
-            f"its last part, {name!r}, is no name for a file",
-            "a name of printable characters that begins with no dot and has no backslash",
-        )
-    return name
-
-
 def _refuse_foreign(path: Path, checksum: Checksum | None) -> None:
-    """Refuses to replace a file that no earlier fetch left, with its lock beside it."""
-    if not path.exists() or path.with_name(path.name + ".lock").exists():
+    """Refuses to replace a file that is not as an earlier fetch left it."""
+    if not path.exists() or is_fetched(path):
         return
     if not (checksum and path.is_file() and checksum.matches(path)):
         raise InputRejected(

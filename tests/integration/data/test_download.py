@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys_tasks.data.sources.addresses import localised
 from recsys_tasks.data.sources.download import Checksum, Patience, download
 from recsys_tasks.data.sources.grouplens import fetch_archive
 from recsys_tasks.errors import InputRejected, SourceUnavailable
@@ -267,3 +268,31 @@ def test_a_file_that_fetch_did_not_make_is_never_replaced(
     with pytest.raises(InputRejected, match="fetch did not make it"):
         fetch_archive(site.url, tmp_path, patience=QUICK)
     assert (tmp_path / "set.zip").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("had", ["nothing", "a fetched one"])
+def test_a_file_made_by_hand_is_kept_whatever_lock_was_left_beside_it(
+    site: Site, tmp_path: Path, bad: Path, had: str
+) -> None:
+    site.content = good_zip(bad)
+    target = tmp_path / "set.zip"
+    if had == "nothing":
+        target.with_name("set.zip.lock").touch()
+    else:
+        fetch_archive(site.url, tmp_path, patience=QUICK)
+        fetch_archive(site.url, tmp_path, patience=QUICK)  # what fetch made may be fetched again
+    target.unlink(missing_ok=True)
+    target.write_bytes(b"mine")
+    with pytest.raises(InputRejected, match="fetch did not make it"):
+        fetch_archive(site.url, tmp_path, patience=QUICK)
+    assert target.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://h/a/..", "http://h/%2e%2e", "s3://b/a/%2E%2E", "http://h/", "s3://b/", "http://h/.x"],
+)
+def test_an_address_whose_last_part_names_no_file_is_refused(address: str, tmp_path: Path) -> None:
+    with pytest.raises(InputRejected, match="is no name for a file"):
+        localised(address, tmp_path)
+    assert not list(tmp_path.iterdir())

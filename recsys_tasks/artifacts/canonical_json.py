@@ -24,19 +24,20 @@ def to_bytes(value: Any) -> bytes:
     return text.encode() + b"\n"
 
 
-def from_bytes(document: bytes, name: str) -> Any:
+def from_bytes(document: bytes, name: str, max_bytes: int = MAX_BYTES) -> Any:
     """The value that a document holds.
 
     Args:
         document: the bytes as they were stored.
         name: what to call the document in a refusal.
+        max_bytes: a larger document is refused unread.
 
     Raises:
         ArtifactRefused: too large or too deep, not UTF-8, not JSON, a key twice in one object, NaN,
             infinity or a number too large to be one.
     """
-    if len(document) > MAX_BYTES:
-        raise ArtifactRefused(name, f"{len(document)} bytes of JSON, more than {MAX_BYTES}")
+    if len(document) > max_bytes:
+        raise ArtifactRefused(name, f"{len(document)} bytes of JSON, more than {max_bytes}")
     try:
         value = json.loads(
             document.decode("utf-8", errors="strict"),

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from recsys_tasks.artifacts import canonical_json
 from recsys_tasks.artifacts.arrays import read_npz
 from recsys_tasks.config.interruption import is_asked
 from recsys_tasks.errors import ArtifactRefused, SettingsError
@@ -70,6 +71,10 @@ class RunStore(Protocol):
     def put_json(self, key: str, value: Any) -> str:
         """Writes a value as canonical JSON."""
         ...
+
+
+MAX_JSON_BYTES = 2**30
+"""Of a run's own JSON file, for its writer and its readers: room for ten million titles."""
 
 
 @dataclass(frozen=True)
@@ -169,13 +174,20 @@ class RunFiles:
         return self.key(name)
 
     def put_json(self, name: str, value: Any) -> str:
-        """Writes a value as canonical JSON and returns its key."""
-        self.store.put_json(self.key(name), value)
-        return self.key(name)
+        """Writes a value as canonical JSON and returns its key.
+
+        Raises:
+            ArtifactRefused: it is larger than ``get_json`` reads.
+        """
+        document = canonical_json.to_bytes(value)
+        if len(document) > MAX_JSON_BYTES:
+            found = f"{len(document)} bytes of JSON, more than {MAX_JSON_BYTES}"
+            raise ArtifactRefused(self.key(name), found)
+        return self.put_bytes(name, document)
 
     def get_json(self, name: str) -> Any:
         """The value of a JSON file of this run."""
-        return self.store.get_json(self.key(name))
+        return canonical_json.from_bytes(self.get_bytes(name), self.key(name), MAX_JSON_BYTES)
 
     def put_bytes(self, name: str, data: bytes) -> str:
         """Writes bytes and returns their key."""

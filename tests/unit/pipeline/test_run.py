@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from recsys_tasks.config.interruption import held, interruptible
 from recsys_tasks.errors import ArtifactRefused, NotFound, SettingsError
+from recsys_tasks.pipeline import run
 from recsys_tasks.pipeline.run import Checkpoint, Run, RunFiles, checked_version
+from recsys_tasks.pipeline.run_files import MOVIES
 
 RUN = Run("movielens", "recsys_train", "manual__1", datetime(2026, 11, 24, 3, tzinfo=UTC))
 
@@ -131,3 +133,20 @@ def test_a_checkpoint_that_is_too_early_is_written_all_the_same_when_the_fit_is_
 def test_a_whole_checkpoint_comes_back():
     place, _ = kept()
     assert set(place.load()) == {"history", "fingerprint"}
+
+
+def test_titles_of_two_million_movies_are_read_as_they_were_written():
+    files, titles = (
+        RunFiles(Shelf(), RUN),
+        ["A film with a title of some length (1995)"] * 2_000_000,
+    )
+    MOVIES.write(files, {"titles": titles, "genres": []})
+    assert MOVIES.read(files)["titles"] == titles
+
+
+def test_a_file_that_could_not_be_read_back_is_never_written(monkeypatch):
+    monkeypatch.setattr(run, "MAX_JSON_BYTES", 20)
+    files = RunFiles(Shelf(), RUN)
+    with pytest.raises(ArtifactRefused, match="more than 20"):
+        files.put_json("movies.json", {"titles": ["x" * 20]})
+    assert not files.has("movies.json")

@@ -18,8 +18,17 @@ BY = "ndcg_at_10"
 """The metric, as served, that says which baseline is the best and where the model stands against each."""
 
 
+FEWEST_USERS = 30
+"""Of fewer, an interval says nothing: it has hardly any width, or it is far too narrow."""
+
+
 def verdict(gap: Mapping[str, float]) -> str:
-    """``ahead of``, ``behind`` or ``level with``: what the interval of a difference says."""
+    """``ahead of``, ``behind`` or ``level with``: what the interval of a difference says.
+
+    ``not compared with`` where it is one of fewer than ``FEWEST_USERS`` users.
+    """
+    if not gap["users"] >= FEWEST_USERS:
+        return "not compared with"
     if gap["low"] > 0:
         return "ahead of"
     return "behind" if gap["high"] < 0 else "level with"
@@ -53,7 +62,7 @@ def standing(found: Mapping[str, Any]) -> dict[str, Any] | None:
 def _sentence(facts: Mapping[str, Any], gaps: Mapping[str, Mapping[str, float]]) -> str:
     others = "; ".join(
         f"{side} {' and '.join(names)}"
-        for side in ("ahead of", "level with", "behind")
+        for side in ("ahead of", "level with", "behind", "not compared with")
         if (
             names := [
                 NAMES[n] for n, gap in gaps.items() if n != facts["best"] and verdict(gap) == side
@@ -64,8 +73,13 @@ def _sentence(facts: Mapping[str, Any], gaps: Mapping[str, Mapping[str, float]])
         f"The model is {verdict(facts)} {NAMES[facts['best']]}, the best of {len(gaps)} baselines: "
         f"NDCG@10 as served {facts['model']:.4f} against {facts['baseline']:.4f}, a difference of "
         f"{facts['difference']:+.4f} (95 % interval {facts['low']:+.4f} to {facts['high']:+.4f}, "
-        f"{facts['users']} users)" + (f"; it is {others}." if others else ".")
+        f"{_users(facts)})" + (f"; it is {others}." if others else ".")
     )
+
+
+def _users(gap: Mapping[str, float]) -> str:
+    few = "" if gap["users"] >= FEWEST_USERS else f": too few, it takes {FEWEST_USERS}"
+    return f"{gap['users']} users{few}"
 
 
 def findings(found: Mapping[str, Any]) -> list[str]:
@@ -81,10 +95,11 @@ def findings(found: Mapping[str, Any]) -> list[str]:
             "ahead of": "beats",
             "behind": "falls short of",
             "level with": "cannot be told from",
+            "not compared with": "is not compared with",
         }[verdict(gap)]
         said.append(
             f"The model {verb} {NAMES[name]}: precision@5 as served {ours:.4f} against "
             f"{theirs:.4f}, a difference of {gap['difference']:+.4f} "
-            f"(95 % interval {gap['low']:+.4f} to {gap['high']:+.4f}, {gap['users']} users)."
+            f"(95 % interval {gap['low']:+.4f} to {gap['high']:+.4f}, {_users(gap)})."
         )
     return said

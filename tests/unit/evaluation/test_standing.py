@@ -2,7 +2,7 @@
 
 import pytest
 
-from recsys_tasks.evaluation.standing import standing
+from recsys_tasks.evaluation.standing import FEWEST_USERS, findings, standing
 
 
 def interval(difference, half=0.01):
@@ -43,3 +43,18 @@ def test_of_nobody_nothing_is_said():
     assert (
         standing({"test_served": {"users": 0}, "baselines": {}, "intervals": {"ease": {}}}) is None
     )
+
+
+@pytest.mark.parametrize("users", [1, FEWEST_USERS - 1])
+def test_of_a_few_users_nothing_is_said_to_beat_or_to_lead(users):
+    found = measured(popular=0.15, ease=0.35)
+    for name, gaps in found["intervals"].items():
+        gaps["ndcg_at_10"]["users"] = users
+        gaps["precision_at_5"] = gaps["ndcg_at_10"]
+        found["baselines"][name]["test_served"]["precision_at_5"] = 0.1
+    found["test_served"]["precision_at_5"] = 0.2
+    said = [standing(found)["sentence"], *findings(found)]
+    for sentence in said:
+        assert "not compared with" in sentence
+        assert f"{users} users: too few, it takes {FEWEST_USERS}" in sentence
+        assert not any(word in sentence for word in ("beats", "ahead", "behind", "falls short"))

@@ -28,9 +28,11 @@ def add_commands(commands: Subcommands) -> None:
 
 def tune(arguments: Namespace) -> Answer:
     """Prepares the data as a run does, tries every proposal, keeps the best."""
+    from recsys_tasks.evaluation.search import check_search
     from recsys_tasks.pipeline.tuning import attempt, choose, propose
 
     settings = settings_from(arguments)
+    check_search(settings)
     check_out(arguments.out)
     steps = steps_for(settings, "recsys_cli_tune", arguments.run_id, arguments.run_after)
     for prepare in (steps.migrate, steps.ingest, steps.fit_dataset, steps.split):

@@ -69,6 +69,22 @@ def trials(space: TuneSettings) -> tuple[Overrides, ...]:
     return tuple(grid)
 
 
+def check_search(settings: Settings) -> None:
+    """Refuses a search of which a trial would fail, before any data is prepared.
+
+    Raises:
+        SettingsError: no validation part to choose by, or a trial whose settings contradict each other.
+    """
+    if not settings.split.validation_fraction > 0:
+        raise SettingsError("a search needs split.validation_fraction above 0 to choose by")
+    for overrides in trials(settings.tune):
+        try:
+            Settings.load(overrides=settings.flat() | overrides)
+        except SettingsError as error:
+            tried = ", ".join(f"{name} {value}" for name, value in overrides.items())
+            raise SettingsError(f"the search would try {tried}: {error}") from None
+
+
 def try_out(
     settings: Settings,
     overrides: Overrides,

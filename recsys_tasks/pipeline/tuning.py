@@ -10,7 +10,7 @@ from typing import Any
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.errors import NotFound, SettingsError
-from recsys_tasks.evaluation.search import Trial, trials, try_out, winner
+from recsys_tasks.evaluation.search import Trial, check_search, trials, try_out, winner
 from recsys_tasks.pipeline.run import Run, RunFiles
 from recsys_tasks.pipeline.run_files import TRIALS, TUNED
 from recsys_tasks.pipeline.steps import Steps
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 def propose(steps: Steps) -> list[dict[str, Any]]:
     """The settings to try, each as a small mapping that a mapped task can take."""
+    check_search(steps.settings)
     proposed = list(trials(steps.settings.tune))
     log.info("%d trials, %s search", len(proposed), steps.settings.tune.method)
     return proposed

@@ -61,3 +61,15 @@ def test_a_file_where_a_folder_should_be_is_one_line(tmp_path, capsys):
         == 3
     )
     assert str(tmp_path / "file") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("split.validation_fraction=0", "needs split.validation_fraction above 0"),
+        ("train.engine=recsys", "the search would try"),
+    ],
+)
+def test_a_search_that_would_fail_is_refused_before_any_data_is_prepared(assignment, words, capsys):
+    assert main(["tune", "--set", assignment]) == 2
+    assert words in capsys.readouterr().err

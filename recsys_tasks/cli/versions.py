@@ -363,8 +363,8 @@ def _moved(
         again: the command that tells Airflow where this one could not.
     """
     from recsys_tasks.artifacts.versions import read_manifest
-    from recsys_tasks.devstack.champion_event import send_champion_event
     from recsys_tasks.errors import RecsysError
+    from recsys_tasks.pipeline.champion_event import send_champion_event
     from recsys_tasks.publish.channels import announcement
 
     lines = [f"the champion of {dataset} is {now.version}" + _circumstances(before, now)]

@@ -128,7 +128,7 @@ class Connections:
         The store is taken whole from one of the two: keys of one are of no use at the other.
         """
         environ = os.environ if environ is None else environ
-        written = _embedded(environ)
+        written = written_by_stack(environ)
         store = dict(environ) if any(environ.get(name) for name in STORE_NAMES) else written
         values = {name: store[name] for name in VARIABLES.values() if store.get(name)}
         if store is not written:
@@ -184,7 +184,7 @@ def stack_home(environ: Mapping[str, str] | None = None) -> Path:
     return found[0] if found else here / ".recsys"
 
 
-def _embedded(environ: Mapping[str, str]) -> dict[str, str]:
+def written_by_stack(environ: Mapping[str, str]) -> dict[str, str]:
     """What ``recsys up`` wrote to ``env.json``; it removes the file when it stops."""
     try:
         written = json.loads((stack_home(environ) / "env.json").read_text(encoding="utf-8"))

@@ -11,13 +11,13 @@ from typing import Any
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.config.connections import Connections
 from recsys_tasks.data.db.postgres import Database
-from recsys_tasks.devstack.airflow_api import AirflowApi, TaskState, TriggeredRun
 from recsys_tasks.devstack.demo_summary import Showcase, collect
 from recsys_tasks.devstack.sample import make_sample
 from recsys_tasks.devstack.stack import AlreadyRuns, Report, start_stack, stop_stack
 from recsys_tasks.devstack.status import read_env
 from recsys_tasks.devstack.supervisor import Options
 from recsys_tasks.errors import AirflowUnavailable, PermanentError
+from recsys_tasks.pipeline.airflow_api import AirflowApi, TaskState, TriggeredRun
 from recsys_tasks.pipeline.run import Run
 
 DAG = "recsys_train"

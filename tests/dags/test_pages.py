@@ -23,7 +23,7 @@ from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.artifacts.pointer import read_pointer
 from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.connections import StoreAccess
-from recsys_tasks.devstack import champion_event
+from recsys_tasks.pipeline import champion_event
 from recsys_tasks.publish import channels, publisher
 from recsys_tasks.publish.history import history
 

@@ -24,12 +24,12 @@ from tcp_proxy import TcpProxy
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.connections import Connections
-from recsys_tasks.devstack.airflow_api import AirflowApi, TaskState, TriggeredRun
 from recsys_tasks.devstack.credentials import Credentials
 from recsys_tasks.devstack.ports import free_port
 from recsys_tasks.devstack.postgres import database_url
 from recsys_tasks.devstack.sample import make_sample
 from recsys_tasks.devstack.status import read_status
+from recsys_tasks.pipeline.airflow_api import AirflowApi, TaskState, TriggeredRun
 from recsys_tasks.pipeline.run import Run
 
 pytestmark = [

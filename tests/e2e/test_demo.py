@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 from stack_processes import run_recsys, start_recsys, wait_for_silence
 
-from recsys_tasks.devstack.airflow_api import AirflowApi
+from recsys_tasks.pipeline.airflow_api import AirflowApi
 
 pytestmark = [pytest.mark.airflow, pytest.mark.services]
 more_demos = pytest.mark.slow("demos")

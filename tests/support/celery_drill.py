@@ -23,11 +23,11 @@ import psutil
 from stack_processes import run_recsys
 from tcp_proxy import TcpProxy
 
-from recsys_tasks.devstack.airflow_api import AirflowApi, TriggeredRun
 from recsys_tasks.devstack.celery_workers import STORE_ENDPOINT
 from recsys_tasks.devstack.folders import state_folder
 from recsys_tasks.devstack.ports import free_port
 from recsys_tasks.devstack.status import read_status
+from recsys_tasks.pipeline.airflow_api import AirflowApi, TriggeredRun
 from recsys_tasks.pipeline.run import Run
 
 DAG = "recsys_train"

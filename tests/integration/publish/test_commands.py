@@ -16,7 +16,7 @@ from recsys_tasks.artifacts.object_store import ObjectStore, file_sha256
 from recsys_tasks.artifacts.pointer import read_pointer
 from recsys_tasks.cli.main import main
 from recsys_tasks.config.connections import StoreAccess
-from recsys_tasks.devstack.champion_event import ASSET
+from recsys_tasks.pipeline.champion_event import ASSET
 from recsys_tasks.publish.publisher import publish
 
 pytestmark = pytest.mark.services

@@ -1,4 +1,4 @@
-"""What the demo asks of Airflow's REST API: trigger a run, follow it, read a failed task's log."""
+"""A client of Airflow's REST API: trigger a run, follow it, read a failed task's log, make an asset's event."""
 
 import re
 import time

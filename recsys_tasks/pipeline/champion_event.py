@@ -4,8 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from recsys_tasks.config.connections import stack_home
-from recsys_tasks.devstack.status import read_env
+from recsys_tasks.config.connections import written_by_stack
 from recsys_tasks.errors import AirflowUnavailable
 
 ASSET = "recsys_champion"
@@ -30,7 +29,7 @@ def send_champion_event(extra: Mapping[str, Any]) -> tuple[bool, str]:
     if access is None:
         return False, f"no Airflow was told: {', '.join(NAMES)} are not set and no stack runs here"
     try:
-        from recsys_tasks.devstack.airflow_api import AirflowApi
+        from recsys_tasks.pipeline.airflow_api import AirflowApi
     except ImportError:
         raise AirflowUnavailable("asking it takes recsys-tasks[local]") from None
     api = AirflowApi(*access)
@@ -41,7 +40,7 @@ def send_champion_event(extra: Mapping[str, Any]) -> tuple[bool, str]:
 
 def airflow_access() -> tuple[str, str, str] | None:
     """URL, user and password of Airflow's API: the environment's, else the running stack's."""
-    for values in (os.environ, read_env(stack_home()) or {}):
+    for values in (os.environ, written_by_stack(os.environ)):
         if all(values.get(name) for name in NAMES):
             url, user, password = (values[name] for name in NAMES)
             return url, user, password

@@ -16,6 +16,7 @@ from recsys_airflow.alerts import alert_of, deadline, report_failed
 from recsys_airflow.approval import approval
 from recsys_airflow.metrics import send_metrics
 from recsys_airflow.parallelism import evaluation_shards
+from recsys_airflow.promotions import deliver_promotions
 from recsys_airflow.run_context import write_report
 
 
@@ -110,10 +111,11 @@ def recsys_train() -> None:
 
     @step(minutes=10, on_failure_callback=report_failed)
     def report() -> Any:
-        """Write what a person reads about the run, whatever became of it; tell of a failure, send metrics."""
+        """Write what a person reads about the run, whatever became of it; tell of a failure and of promotions, send metrics."""
         written = write_report()
         alert_of(written)
         send_metrics(written)
+        deliver_promotions(written)
         return written
 
     in_shards = [evaluate_users.expand(number=list(range(shards)))] if shards > 1 else []

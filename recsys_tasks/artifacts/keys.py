@@ -5,6 +5,7 @@
 <dataset>/batch/<version>/…           all users' lists from a version; complete when manifest.json is there
 <dataset>/channels/champion.json      the pointer that consumers follow
 <dataset>/channels/history/<n>.json   each move of the pointer
+<dataset>/channels/outbox/champion.json  how far the moves were told to the promotion webhook
 <dataset>/channels/refused/<version>.json  why a version's verification failed, if it last did
 """
 
@@ -73,6 +74,11 @@ def channels(dataset: str) -> str:
 def history(dataset: str) -> str:
     """Prefix of the champion's moves, with its slash."""
     return f"{channels(dataset)}history/"
+
+
+def outbox(dataset: str) -> str:
+    """Key of what is known of the delivery of the champion's moves."""
+    return f"{channels(dataset)}outbox/champion.json"
 
 
 def refusals(dataset: str) -> str:

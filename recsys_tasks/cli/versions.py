@@ -1,4 +1,4 @@
-"""``datasets``, ``versions``, ``show``, ``history``, ``promote``, ``rollback``, ``gc``, ``verify``: what is published."""
+"""What is published: ``datasets``, ``versions``, ``show``, ``history``, ``promote``, ``deliver`` and their kin."""
 
 import getpass
 import json
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def add_commands(commands: Subcommands) -> None:
-    """Adds the eight commands."""
+    """Adds the commands."""
     add_command(
         commands,
         "datasets",
@@ -39,6 +39,15 @@ def add_commands(commands: Subcommands) -> None:
     add_command(commands, "history", show_history, "list the moves of the champion's pointer")
     _add_promote(commands)
     _add_rollback(commands)
+    add_command(
+        commands,
+        "deliver",
+        deliver_moves,
+        "tell the promotion webhook of the champion's moves that it has not taken yet",
+        "The service is RECSYS_PROMOTION_WEBHOOK; RECSYS_PROMOTION_SECRET signs what it gets. Each run, and each\n"
+        "promotion or rollback by hand, does the same. Exit code 4 when something still waits.\n\n"
+        "example:\n  recsys deliver --dataset movielens",
+    )
     _add_gc(commands)
     verify = add_command(
         commands,
@@ -213,6 +222,18 @@ def roll_back(arguments: Namespace) -> Answer:
     )
 
 
+def deliver_moves(arguments: Namespace) -> Answer:
+    """``recsys deliver``."""
+    from recsys_tasks.errors import SettingsError
+    from recsys_tasks.publish.outbox import SECRET, WEBHOOK, deliver
+
+    if not os.environ.get(WEBHOOK):
+        raise SettingsError(f"{WEBHOOK} is not set: it names the service, and {SECRET} signs")
+    found = deliver(open_store(), arguments.dataset)
+    words = found.sentence() or found.failure or "every move is delivered"
+    return Answer(asdict(found), words, 4 if found.waiting or found.failure else 0)
+
+
 def collect(arguments: Namespace) -> Answer:
     """``recsys gc``."""
     from recsys_tasks.errors import PermanentError
@@ -366,6 +387,7 @@ def _moved(
     from recsys_tasks.errors import RecsysError
     from recsys_tasks.pipeline.champion_event import send_champion_event
     from recsys_tasks.publish.channels import announcement
+    from recsys_tasks.publish.outbox import deliver
 
     lines = [f"the champion of {dataset} is {now.version}" + _circumstances(before, now)]
     exit_code = 0
@@ -376,6 +398,8 @@ def _moved(
     except RecsysError as error:
         told, exit_code = False, 4
         lines.append(f"the DAGs that wait for it were not told: {error}; to tell them: {again}")
+    if late := deliver(store, dataset).sentence():
+        lines.append(f"{late}; the next run tries again, or recsys deliver --dataset {dataset}")
     document = {"dataset": dataset, **now.model_dump(mode="json"), "airflow_told": told}
     return Answer(document, "\n".join(lines), exit_code)
 

@@ -33,6 +33,7 @@ from recsys_tasks.errors import (
 from recsys_tasks.pipeline.cost_model import Size, predict
 from recsys_tasks.pipeline.machine import available_memory
 from recsys_tasks.pipeline.task_names import PLACEMENT, misplaced
+from recsys_tasks.publish import outbox
 
 OPENMP_PROGRAM = b"#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n"
 USEFUL_FLAGS = ("avx2", "fma", "avx512f")
@@ -68,6 +69,7 @@ def examine(
         check_time(ratings),
         *check_database(connections),
         *check_store(connections),
+        *check_promotions(connections, settings.dataset),
         *check_spark(settings),
         *check_placement(project_folder() / "dags"),
     )
@@ -240,6 +242,27 @@ def _check_conditions(store: ObjectStore, key: str) -> Iterator[Finding]:
     finally:
         with suppress(RecsysError):
             store.delete(key)
+
+
+def check_promotions(connections: Connections, dataset: str) -> Iterator[Finding]:
+    """Where a promotion webhook is set: whether it took every move of the dataset's champion."""
+    with suppress(RecsysError):  # the store's own line says what is wrong with it
+        yield from check_webhook(ObjectStore(connections.store(), IMPATIENT), dataset)
+
+
+def check_webhook(store: ObjectStore, dataset: str) -> Iterator[Finding]:
+    """As ``check_promotions``, for a store that is known."""
+    found, is_set = outbox.read_outbox(store, dataset), bool(os.environ.get(outbox.WEBHOOK))
+    if found.waiting:
+        advice = f"`recsys deliver --dataset {dataset}` tries again, as the next run does"
+        advice = advice if is_set else f"set {outbox.WEBHOOK} and {outbox.SECRET} here; {advice}"
+        yield Finding("Promotions", "warning", f"{dataset}: {found.sentence()}", advice)
+    elif is_set and not os.environ.get(outbox.SECRET):
+        yield Finding(
+            "Promotions", "warning", f"{outbox.SECRET} is not set", "nothing is sent unsigned"
+        )
+    elif is_set:
+        yield Finding("Promotions", "ok", f"every move of {dataset} is delivered")
 
 
 def check_placement(dags: Path) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.artifacts.pointer import Pointer, read_pointer
 from recsys_tasks.errors import ArtifactRefused, NotFound, PublishConflict
 from recsys_tasks.publish.history import entries, record
+from recsys_tasks.publish.outbox import open_outbox
 
 log = logging.getLogger(__name__)
 Lock = AbstractContextManager[object]
@@ -91,6 +92,7 @@ def carry_out(
         move = choose(place.pointer)
         if move.manifest != planned:
             raise PublishConflict(f"the champion of {dataset} moved in between: look again")
+        open_outbox(store, dataset, place.pointer)
         with follow(move.manifest):
             return _move(store, dataset, place, move, by)
 

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from recsys_airflow.pages import access, runs, views
 from recsys_airflow.pages.catalogue import catalogue, recommender, titles_with
 from recsys_airflow.pages.following import consumers_follow
+from recsys_airflow.promotions import deliver_in_background
 from recsys_airflow.run_context import database
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.pointer import Pointer
@@ -33,6 +34,7 @@ from recsys_tasks.errors import (
     TransientError,
 )
 from recsys_tasks.publish import channels
+from recsys_tasks.publish.outbox import read_outbox
 from recsys_tasks.publish.pointer_move import lock_name
 
 STATIC = {
@@ -101,6 +103,7 @@ def show_dataset(request: Request, dataset: str, every: bool = False) -> Respons
         red=[ending for ending in endings if ending.is_red],
         looked_at=len(endings),
         moves=published.moves(dataset, champion),
+        undelivered=read_outbox(published.store, dataset).sentence(),
         may_move=access.may_move(access.reader(request)),
     )
 
@@ -227,6 +230,7 @@ def promote(
         at_move,
         follow=consumers_follow(),
     )
+    deliver_in_background(dataset)
     return RedirectResponse(f"{_root(request)}/datasets/{dataset}", 303)
 
 
@@ -271,6 +275,7 @@ def roll_back(
         at_move,
         follow=consumers_follow(),
     )
+    deliver_in_background(dataset)
     return RedirectResponse(f"{_root(request)}/datasets/{dataset}", 303)
 
 

@@ -318,7 +318,8 @@ class TrainSettings(Frozen):
     """After stopping early, fit once more on train and validation together for the best number of epochs."""
 
     tuned: bool = False
-    """Take the winner of the dataset's last recsys_tune in place of the fields that it searched."""
+    """Take the winner of the dataset's last recsys_tune for the fields that it searched; one that is
+    given another value than its default here keeps that."""
 
     warm_start: bool = False
     """Go on from the champion's parameters, row by row as ids match, instead of from nothing. Needs

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from recsys_tasks.artifacts.object_store import ObjectStore
-from recsys_tasks.config.settings import Settings
+from recsys_tasks.config.settings import Settings, TrainSettings
 from recsys_tasks.errors import NotFound, SettingsError
 from recsys_tasks.evaluation.search import Trial, check_search, trials, try_out, winner
 from recsys_tasks.pipeline.run import Run, RunFiles
@@ -53,6 +53,8 @@ def choose(steps: Steps, tried: list[dict[str, Any]]) -> dict[str, Any]:
 def with_tuned(settings: Settings, store: ObjectStore, run: Run) -> Settings:
     """The run's settings with the last search's winner in them, where ``train.tuned`` asks for it.
 
+    A field that the run gives another value than its default keeps it: what was given wins.
+
     What the first step finds is kept with the run, so that a search which ends in between changes
     nothing for the steps after it.
 
@@ -70,8 +72,17 @@ def with_tuned(settings: Settings, store: ObjectStore, run: Run) -> Settings:
                 f"train.tuned: no search has chosen settings for {run.dataset} yet; run recsys_tune"
             ) from None
     chosen = tomllib.loads(TUNED.read(files).decode())
-    flat = {f"train.{name}": value for name, value in chosen["train"].items()}
+    given = {name for name in chosen["train"] if _is_given(settings.train, name)}
+    if given:
+        log.info("train.tuned: this run gives its own %s", ", ".join(sorted(given)))
+    flat = {f"train.{name}": value for name, value in chosen["train"].items() if name not in given}
     return Settings.load(overrides=settings.flat() | flat)
+
+
+def _is_given(train: TrainSettings, name: str) -> bool:
+    """Whether a field has another value than its default; a form sends the defaults, too."""
+    field = TrainSettings.model_fields.get(name)
+    return field is not None and bool(getattr(train, name) != field.default)
 
 
 def as_toml(trial: Trial, run: Run, metric: str) -> str:

@@ -71,6 +71,15 @@ def test_a_search_that_ends_in_between_changes_nothing_for_a_run_under_way(searc
     assert with_tuned(tuned, store, another_run(2)).train.components == 16
 
 
+def test_what_a_tuned_run_is_given_wins_over_the_search(searching):
+    given = {"dataset": "mls", "train.tuned": True, "train.components": 24}
+    searching.store.put("mls/settings/tuned.toml", b"[train]\ncomponents = 8\nmax_sampled = 7\n")
+    for preset in ("nightly", "quick"):
+        tuned = Settings.load(preset, overrides=given)
+        found = with_tuned(tuned, searching.store, another_run(1)).train
+        assert (found.components, found.max_sampled) == (24, 7)
+
+
 def test_without_a_search_a_tuned_run_says_what_to_run(searching):
     tuned = Settings.load(overrides={"dataset": "mls", "train.tuned": True})
     with pytest.raises(SettingsError, match="recsys_tune"):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from recsys_tasks.config.settings import EvaluateSettings
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.evaluation import metrics
+from recsys_tasks.evaluation.beyond_accuracy import ListQuality
 from recsys_tasks.evaluation.contenders import (
     Baselines,
     baselines_of,
@@ -78,6 +79,7 @@ def evaluate_all(
     settings: EvaluateSettings,
     counted: Mapping[str, Counts] | None = None,
     refit: bool = True,
+    categories: Csr | None = None,
 ) -> Evaluation:
     """Every metric in every view, for the model and the baselines of ``contenders``.
 
@@ -89,11 +91,13 @@ def evaluate_all(
         counted: what ``count_shard`` gave for the same arguments, of all shards, joined; None:
             counted here.
         refit: whether the validation part was trained on.
+        categories: CSR ``(n_items, n_categories)``, which items are of which; None: not known, and
+            nothing that needs them is measured.
 
     Raises:
         TrainingRefused: the embeddings hold NaN or infinities.
     """
-    question = EvaluationTask.of_test(split, seen)
+    question = EvaluationTask.of_test(split, seen, categories)
     found: dict[str, Any] = {}
     per_user: dict[str, Arrays] = {}
     baselines = baselines_of(split, seen, settings, refit)
@@ -158,19 +162,26 @@ class EvaluationTask:
     parts: Parts
     masks: dict[str, NDArray[np.bool_]]
     train: Interactions
+    lists: ListQuality
 
     @classmethod
     def of(
-        cls, train: Interactions, test: Interactions, seen: Csr, unknown: Interactions | None = None
+        cls,
+        train: Interactions,
+        test: Interactions,
+        seen: Csr,
+        unknown: Interactions | None = None,
+        categories: Csr | None = None,
     ) -> "EvaluationTask":
         """The question whether what was trained on ``train`` finds ``test``; see ``Parts.of``."""
         parts = Parts.of(train, test, seen, unknown)
-        return cls(parts, slice_masks(parts, train, test), train)
+        lists = ListQuality.of(train, parts.test, categories)
+        return cls(parts, slice_masks(parts, train, test), train, lists)
 
     @classmethod
-    def of_test(cls, split: Split, seen: Csr) -> "EvaluationTask":
+    def of_test(cls, split: Split, seen: Csr, categories: Csr | None = None) -> "EvaluationTask":
         """The question of a run's evaluation: does what it trained on find the test part?"""
-        return cls.of(split.train_and_validation(), split.test, seen)
+        return cls.of(split.train_and_validation(), split.test, seen, categories=categories)
 
     def count(self, scorer: Scorer, settings: EvaluateSettings, shard: Shard = WHOLE) -> Counts:
         """What a scorer's ranks are made of, for a shard of the users."""
@@ -195,7 +206,7 @@ def measure(
         name: metrics.measure(view, lengths(settings)) for name, view in ranking.views.items()
     }
     summaries: dict[str, Any] = {name: _summary(values) for name, values in per_user.items()}
-    summaries["test_served"] |= _of_lists(ranking, question.train, settings)
+    summaries["test_served"] |= question.lists.measure(ranking.lists, lengths(settings))
     summaries["slices"] = slice_metrics(ranking, question.parts, question.masks)
     return summaries, {
         f"{view}.{metric}": values.astype(np.float32)
@@ -288,22 +299,3 @@ def _summary(per_user: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
 def _in_a_line(served: Mapping[str, Any]) -> str:
     named = [f"{name} {served[name]:.4f}" for name in COMPARED if name in served]
     return f"as served over {served['users']} users: {', '.join(named)}"
-
-
-def _of_lists(
-    ranking: Ranking, train: Interactions, settings: EvaluateSettings
-) -> dict[str, float]:
-    """What the lists are like as a whole: coverage, concentration, novelty."""
-    n_items = train.shape[1]
-    if not len(ranking.lists):
-        return {}
-    positives = train.positives()
-    counts = np.bincount(positives.col, minlength=n_items)
-    n_users = max(len(np.unique(positives.row)), 1)
-    found: dict[str, float] = {}
-    for k in lengths(settings):
-        lists = ranking.lists[:, :k]
-        found[f"coverage_at_{k}"] = metrics.coverage(lists, n_items)
-        found[f"gini_at_{k}"] = metrics.exposure_gini(lists, n_items)
-        found[f"novelty_at_{k}"] = float(metrics.novelty(lists, counts, n_users).mean())
-    return found

@@ -109,6 +109,11 @@ class ItemFeatures:
     movie_id: NDArray[np.int64]
     genres: tuple[str, ...]
 
+    @property
+    def categories(self) -> Csr:
+        """Which item is of which genre: CSR ``(n_items, n_genres)``; elements may be of no weight."""
+        return self.matrix[:, len(self.movie_id) :]
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """A name for each column: ``movie:<id>`` or ``genre:<name>``."""

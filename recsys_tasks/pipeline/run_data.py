@@ -73,10 +73,18 @@ class RunData:
 
     def features_for(self, settings: TrainSettings) -> Csr:
         """The item features that a run with these settings trains on, CSR ``(n_items, n_features)``."""
+        return build_item_features(
+            self._movies(), settings.genres, settings.genre_weight_used
+        ).matrix
+
+    def categories(self) -> Csr:
+        """Which item is of which genre, trained on or not, CSR ``(n_items, n_genres)``."""
+        return build_item_features(self._movies()).categories
+
+    def _movies(self) -> MovieTable:
         titles = self.titles()
         genres = tuple(tuple(tags) for tags in titles.genres)
-        movies = MovieTable(self.items().ids, tuple(titles.titles), genres)
-        return build_item_features(movies, settings.genres, settings.genre_weight_used).matrix
+        return MovieTable(self.items().ids, tuple(titles.titles), genres)
 
     def seen(self) -> Csr:
         """Everything that a user has rated, whatever the rating; its indices stay on disk."""

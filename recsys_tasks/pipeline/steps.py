@@ -318,6 +318,7 @@ class Steps:
             self.settings.evaluate,
             counted,
             self.settings.train.refit,
+            self.data.categories(),
         )
         compared = self.run_champion.comparison(embeddings, counted)
         METRICS.write(self.files, evaluation.metrics | {"champion": compared})

@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: this project measured against the article's code, and the data for it.
+"""``python -m benchmarks``: this project measured against the article's code and its baselines, and data for it.
 
 Run it in a clone; nothing of this folder is in the wheel. Exit codes are those of ``recsys``.
 """
@@ -7,15 +7,17 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks import compare, generate_command
+from benchmarks import compare, generate_command, quality
 from recsys_tasks.cli.main import run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    whole = argparse.ArgumentParser(prog="python -m benchmarks", description="What it costs.")
+    whole = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="What it costs and what it reaches."
+    )
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
-    for theme in (compare, generate_command):
+    for theme in (compare, generate_command, quality):
         theme.add_commands(commands)
     return run(whole, argv)
 

@@ -20,7 +20,8 @@ from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.data.load.ingest import ingest
 from recsys_tasks.data.tables import MovieTable, RatingTable
 from recsys_tasks.evaluation import metrics
-from recsys_tasks.evaluation.evaluate import block_rows, validator
+from recsys_tasks.evaluation.contenders import block_rows
+from recsys_tasks.evaluation.evaluate import validator
 from recsys_tasks.evaluation.ranking import Parts, rank
 from recsys_tasks.matrices.interactions import (
     Interactions,

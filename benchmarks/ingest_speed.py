@@ -148,7 +148,7 @@ def slow_insert(url: str, ratings: Path) -> float:
     return seconds
 
 
-def fetch_pairs(url: str) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def fetch_pairs(url: str) -> tuple[np.ndarray, np.ndarray]:
     """The article's way of reading the pairs of five stars."""
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT user_id, movie_id FROM {DATASET}.ratings WHERE rating = 5.0")

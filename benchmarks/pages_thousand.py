@@ -59,7 +59,11 @@ def fill(store: ObjectStore, folder: Path, versions: int) -> None:
         manifest |= {"version": name, "run": run}
         store.put_json(keys.manifest(DATASET, name), manifest)
         red = night % 4 == 0
-        outcome = run | {"version": name, "verdict": "rejected" if red else "accepted"}
+        outcome: dict[str, object] = {
+            **run,
+            "version": name,
+            "verdict": "rejected" if red else "accepted",
+        }
         outcome |= {"reason": "gate: too low" if red else "", "metrics": {}}
         store.put_json(keys.runs(DATASET, name) + "outcome.json", outcome)
     channels.promote(store, nullcontext(), DATASET, version, "the benchmark", verify=unchecked)

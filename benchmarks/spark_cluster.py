@@ -13,11 +13,13 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-from benchmarks.quality import Prepared, prepare, read, seeded
+from benchmarks.prepared import Prepared, prepare, read, seeded
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.evaluation.baselines import popular
 from recsys_tasks.evaluation.evaluate import EvaluationTask, measure_scorer
+from recsys_tasks.matrices.interactions import Arrays
 from recsys_tasks.model.engines.spark.als import fit_als
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.representations import fold
@@ -62,7 +64,7 @@ def digest(model: Model) -> str:
     return hashlib.sha256(vectors).hexdigest()[:12]
 
 
-def served(measured: tuple[dict, dict]) -> str:
+def served(measured: tuple[dict[str, Any], Arrays]) -> str:
     """Two metrics as the row's last cells."""
     view = measured[0]["test_served"]
     return f"{view['precision_at_5']:.3f} | {view['ndcg_at_10']:.3f} |"

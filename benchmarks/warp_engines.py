@@ -15,42 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.generate import generate
+from benchmarks.prepared import prepare, read
 from recsys_tasks.config.settings import Settings
-from recsys_tasks.data.tables import MovieTable, RatingTable
 from recsys_tasks.evaluation import metrics
 from recsys_tasks.evaluation.ranking import Parts, rank
-from recsys_tasks.matrices.interactions import (
-    build_id_maps,
-    build_interactions,
-    build_item_features,
-    build_seen,
-)
-from recsys_tasks.matrices.split import Split, split
 from recsys_tasks.model.fit import fit
 from recsys_tasks.model.representations import fold
 
 SHOWN = ("precision_at_5", "ndcg_at_10", "auc")
-
-
-def read(folder: Path) -> tuple[RatingTable, MovieTable]:
-    """The generated files as tables."""
-    import csv
-
-    with (folder / "movies.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    movies = MovieTable(
-        np.array([int(row["movieId"]) for row in rows]),
-        tuple(row["title"] for row in rows),
-        tuple(tuple(row["genres"].split("|")) for row in rows),
-    )
-    columns = np.loadtxt(folder / "ratings.csv", delimiter=",", skiprows=1).T
-    user, movie, stars, moment = columns
-    return RatingTable(
-        user.astype(np.int64),
-        movie.astype(np.int64),
-        stars.astype(np.float32),
-        moment.astype(np.int64),
-    ), movies
 
 
 def main() -> None:
@@ -64,13 +36,9 @@ def main() -> None:
     settings = Settings.load("article")
     with tempfile.TemporaryDirectory() as folder:
         generate(arguments.scale, 42, Path(folder))
-        ratings, movies = read(Path(folder))
-    users, items = build_id_maps(ratings, movies)
-    parts: Split = split(
-        build_interactions(ratings, users, items, settings.positives), settings.split
-    )
-    features = build_item_features(movies).matrix
-    question = Parts.of(parts.train, parts.test, build_seen(ratings, users, items))
+        given = prepare(read(Path(folder)), settings)
+    parts, features = given.parts, given.features
+    question = Parts.of(parts.train, parts.test, given.seen)
     found: dict[str, list[list[float]]] = {"lightfm": [], "recsys": []}
     seconds: dict[str, list[float]] = {"lightfm": [], "recsys": []}
     for seed in range(arguments.seeds):

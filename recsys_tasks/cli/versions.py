@@ -69,11 +69,18 @@ def _add_promote(commands: Subcommands) -> None:
         "a --reason, which the pointer keeps; one that is older than the champion needs --older.\n\n"
         "examples:\n  recsys promote 20261124T030000Z-1a2b3c4d\n"
         "  recsys promote 20261117T030000Z-5e6f7a8b --older\n"
+        "  recsys promote 20261124T030000Z-1a2b3c4d --channel canary\n"
         '  recsys promote 20261124T030000Z-1a2b3c4d --force --reason "hotfix of the catalogue"',
     )
     parser.add_argument("version")
     parser.add_argument("--force", action="store_true", help="although the gate rejected it")
     parser.add_argument("--older", action="store_true", help="although the champion is newer")
+    parser.add_argument(
+        "--channel",
+        choices=("champion", "canary", "shadow"),
+        default="champion",
+        help="which pointer moves; a canary or shadow wakes no DAG (default: champion)",
+    )
     parser.add_argument("--reason", default="", help="why; kept in the pointer and in history")
     parser.add_argument("--by", default="", help="who promotes (default: the user's name)")
 
@@ -183,6 +190,8 @@ def promote_version(arguments: Namespace) -> Answer:
     from recsys_tasks.publish.postgres_export import tables_follow
 
     store, database, dataset = open_store(), _database(), arguments.dataset
+    if arguments.channel != "champion":
+        return _point_channel(store, _lock(database, dataset), arguments)
     before = read_pointer(store, dataset)
     pointer = promote(
         store,
@@ -197,6 +206,18 @@ def promote_version(arguments: Namespace) -> Answer:
     )
     again = f"recsys promote {arguments.version} --dataset {dataset}"
     return _moved(store, dataset, before, pointer, again)
+
+
+def _point_channel(
+    store: "ObjectStore", lock: AbstractContextManager[object], arguments: Namespace
+) -> Answer:
+    from recsys_tasks.publish.side_channels import point
+
+    channel, by = arguments.channel, arguments.by or _who()
+    wanted = (arguments.dataset, channel, arguments.version, by, arguments.reason)
+    pointer = point(store, lock, *wanted, force=arguments.force)
+    document = {"dataset": arguments.dataset, "channel": channel, **pointer.model_dump(mode="json")}
+    return Answer(document, f"the {channel} of {arguments.dataset} is {pointer.version}")
 
 
 def roll_back(arguments: Namespace) -> Answer:

@@ -32,6 +32,7 @@ from recsys_tasks.errors import NotFound, SettingsError
 from recsys_tasks.recommend.fold_in import FoldIn
 from recsys_tasks.recommend.following import Following
 from recsys_tasks.recommend.search import Filter, best_rows, take
+from recsys_tasks.recommend.share import is_in_share
 
 log = logging.getLogger(__name__)
 Tier = Literal["model", "fold_in", "popular"]
@@ -71,6 +72,8 @@ class Recommender:
         self._artifacts = artifacts
         self._fold_in = FoldIn(artifacts)
         self._reopen: Callable[[str], Artifacts | None] | None = None
+        self._rest: Recommender | None = None
+        self._share, self._salt = 1.0, ""
 
     @classmethod
     def load(
@@ -80,6 +83,7 @@ class Recommender:
         channel: str = "champion",
         version: str | None = None,
         cache: Path | None = None,
+        share: float = 1.0,
     ) -> Self:
         """Downloads, verifies and opens a version.
 
@@ -89,12 +93,17 @@ class Recommender:
             channel: whose pointer to follow.
             version: this one, whatever the channel says.
             cache: folder of downloaded files; by default in the user's cache folder.
+            share: of the users whom this channel answers, in [0, 1], by a stable hash of the user; the
+                champion answers the others, and whoever has no id. 1: it answers everyone.
 
         Raises:
+            SettingsError: the share is not in [0, 1].
             NotFound: no such channel or version.
             ArtifactRefused: a file is not what the manifest says; the error names it.
             StoreUnavailable: the store stayed away.
         """
+        if not 0 <= share <= 1:
+            raise SettingsError(f"share needs a number from 0 to 1, not {share}")
         folder = cache or default_cache()
 
         def reopen(known: str) -> Artifacts | None:
@@ -104,6 +113,9 @@ class Recommender:
         assert opened is not None  # no version is called ""
         recommender = cls(opened)
         recommender._reopen = reopen
+        if share < 1:
+            recommender._rest = cls.load(store, dataset, cache=cache)
+            recommender._share, recommender._salt = share, f"{dataset}/{channel}"
         return recommender
 
     @property
@@ -125,9 +137,10 @@ class Recommender:
         Raises:
             ArtifactRefused, NotFound, StoreUnavailable: the new one cannot be had; the old serves on.
         """
+        rest_moved = self._rest is not None and self._rest.reload()
         opened = self._reopen(self.version) if self._reopen else None
         if opened is None:
-            return False
+            return rest_moved
         self._artifacts, self._fold_in = opened, FoldIn(opened)
         return True
 
@@ -163,6 +176,8 @@ class Recommender:
             filter: only movies for which it is true.
             exact: as if every item were scored, also where the version is searched by annoy.
         """
+        if self._rest and not is_in_share(self._salt, _as_id(user_id), self._share):
+            return self._rest.recommend(user_id, k, exclude_seen, filter, exact)
         artifacts, fold_in = self._artifacts, self._fold_in
         _check_k(k)
         user = row_of(artifacts.user_ids, _as_id(user_id))
@@ -196,6 +211,8 @@ class Recommender:
             filter: only movies for which it is true.
             exact: as if every item were scored.
         """
+        if self._rest:
+            return self._rest.recommend_for(items, k, exclude_seen, filter, exact)
         artifacts, fold_in = self._artifacts, self._fold_in
         _check_k(k)
         rows = rows_of(artifacts.item_ids, _as_ids(items))
@@ -221,6 +238,8 @@ class Recommender:
             filter: only movies for which it is true.
             exact: as if every item were scored.
         """
+        if self._rest:
+            return self._rest.recommend_for_features(genres, k, filter, exact)
         artifacts, fold_in = self._artifacts, self._fold_in
         _check_k(k)
         vector = fold_in.from_genres(genres)
@@ -234,6 +253,8 @@ class Recommender:
         Raises:
             NotFound: no such movie in this version.
         """
+        if self._rest:
+            return self._rest.similar(movie_id, k, filter)
         artifacts = self._artifacts
         _check_k(k)
         row = row_of(artifacts.item_ids, _as_id(movie_id))

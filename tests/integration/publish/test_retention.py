@@ -14,6 +14,7 @@ from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import PermanentError
 from recsys_tasks.publish.channels import promote
 from recsys_tasks.publish.retention import Retention, gc
+from recsys_tasks.publish.side_channels import point
 
 pytestmark = pytest.mark.services
 
@@ -50,6 +51,13 @@ def test_champion_and_predecessor_stay_whatever_their_age(store: ObjectStore) ->
     clean(store)
     assert left(store) == NAMES[1:3]
     assert list(store.list(keys.versions(DATASET))) == before
+
+
+def test_what_a_canary_or_a_shadow_names_stays(store: ObjectStore) -> None:
+    for channel, version in (("canary", NAMES[0]), ("shadow", NAMES[4])):
+        point(store, nullcontext(), DATASET, channel, version, "test", verify=unchecked)
+    clean(store)
+    assert left(store) == [NAMES[0], *NAMES[1:3], NAMES[4]]
 
 
 def test_the_newest_stay(store: ObjectStore) -> None:

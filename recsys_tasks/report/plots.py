@@ -164,14 +164,20 @@ def epochs(curves: Mapping[str, Sequence[tuple[float, float]]], label: str) -> s
 
 
 def over_time(
-    series: Mapping[str, Sequence[tuple[datetime, float]]], champion: datetime | None
+    series: Mapping[str, Sequence[tuple[datetime, float]]],
+    champion: datetime | None,
+    red: Sequence[tuple[datetime, float | None]] = (),
 ) -> str:
     """A metric of one version after the other.
 
     Args:
         series: by name (``SERIES``), pairs of a run's moment and its value, in order of time.
         champion: moment of the version that consumers get, which is marked.
+        red: moments of the runs that were rejected or failed, with the metric or, where the run came
+            to none, None: such a run stands on the axis.
     """
+    from matplotlib.dates import AutoDateLocator
+
     with _canvas("over_time", height=2.6) as canvas:
         axes = canvas.axes
         for name, points in series.items():
@@ -196,6 +202,18 @@ def over_time(
                 label="champion",
                 clip_on=False,
             )
+        if red:
+            axes.plot(
+                _days([moment for moment, _ in red]),
+                [value or 0.0 for _, value in red],
+                "X",
+                color=INK,
+                markersize=6,
+                label="rejected or failed",
+                clip_on=False,
+            )
+        locator = AutoDateLocator(minticks=2, maxticks=5)  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_locator(locator)
         axes.set_ylim(bottom=0)
         axes.set_ylabel("precision@5, as served")
         axes.figure.legend(loc="outside upper left", ncols=4, frameon=False, handletextpad=0.4)

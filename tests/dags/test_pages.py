@@ -37,6 +37,7 @@ PATHS = (
     "/",
     f"/datasets/{DATASET}",
     f"/datasets/{DATASET}/versions/{FIRST}",
+    f"/datasets/{DATASET}/compare",
     f"/datasets/{DATASET}/versions/{FIRST}/report",
     f"/datasets/{DATASET}/versions/{FIRST}/files/items.jsonl",
     f"/datasets/{DATASET}/versions/{FIRST}/promote",
@@ -289,6 +290,7 @@ def test_the_tab_of_a_run_shows_that_runs_report(ask: Get, published: ObjectStor
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
     from airflow.utils.types import DagRunType
+    from sqlalchemy import update
 
     from recsys_tasks.pipeline.run import Run
 
@@ -305,7 +307,15 @@ def test_the_tab_of_a_run_shows_that_runs_report(ask: Get, published: ObjectStor
             )
         )
     viewer, where = ask("viewer"), {"dag_id": run.dag_id, "run_id": run.run_id}
-    assert "No report yet" in viewer.get("/recsys/run", params=where).text
+    waiting = viewer.get("/recsys/run", params=where).text
+    assert "No report yet" in waiting
+    assert '<meta http-equiv="refresh" content="10">' in waiting
+    with create_session() as session:
+        wanted = (DagRun.dag_id == run.dag_id, DagRun.run_id == run.run_id)
+        session.execute(update(DagRun).where(*wanted).values(state="failed"))
+    ended = viewer.get("/recsys/run", params=where).text
+    assert "ended without" in ended
+    assert "refresh" not in ended
     published.put(keys.runs(run.dataset, run.version) + "report.html", b"of this run")
     assert viewer.get("/recsys/run", params=where).text == "of this run"
     other = viewer.get("/recsys/run", params={"dag_id": "other", "run_id": "x"})
@@ -476,6 +486,68 @@ def test_a_move_on_the_page_sends_the_event_that_the_task_sends(
     assert told[1] == channels.announcement(manifest)
 
 
+def test_any_two_versions_are_compared_with_the_numbers_of_the_command_line(
+    ask: Get, published: ObjectStore
+) -> None:
+    from recsys_tasks.pipeline.compare import compare_versions
+
+    page = ask("viewer").get(f"/recsys/datasets/{DATASET}/compare?a={REJECTED}&b={FIRST}")
+    assert page.status_code == 200
+    found = compare_versions(published, DATASET, REJECTED, FIRST)
+    assert found.html() in page.text
+    assert f'value="{REJECTED}" selected' in page.text
+    assert ask("viewer").get(f"/recsys/datasets/{DATASET}/compare?a=x&b=y").status_code == 404
+
+
+def test_without_names_the_champion_and_the_candidate_are_compared(
+    ask: Get, published: ObjectStore
+) -> None:
+    viewer = ask("viewer")
+    page = viewer.get(f"/recsys/datasets/{DATASET}/compare").text
+    assert f'value="{SECOND}" selected>{SECOND}, champion' in page
+    assert f'value="{REJECTED}" selected' in page
+    same = viewer.get(f"/recsys/datasets/{DATASET}/compare?b=champion").text
+    assert "Both are the same version." in same
+
+
+def test_a_move_says_what_it_does_to_whom_and_its_button_names_what_consumers_will_get(
+    ask: Get, published: ObjectStore
+) -> None:
+    from recsys_tasks.pipeline.compare import compare_versions
+
+    admin = ask("admin")
+    for path, to, button in (
+        (f"versions/{REJECTED}/promote", REJECTED, "Give consumers"),
+        ("rollback", FIRST, "Roll back to"),
+    ):
+        page = admin.get(f"/recsys/datasets/{DATASET}/{path}").text
+        found = compare_versions(published, DATASET, SECOND, to)
+        assert found.summary() in page
+        assert found.html() in page
+        assert f"<button>{button} {to}</button>" in page
+
+
+def test_a_version_whose_files_are_gone_is_still_offered_and_the_page_says_what_is_missing(
+    ask: Get, published: ObjectStore, sealed_shell: str
+) -> None:
+    page = ask("admin").get(f"/recsys/datasets/{DATASET}/versions/{sealed_shell}/promote")
+    assert page.status_code == 200
+    assert "The two cannot be compared" in page.text
+
+
+@pytest.fixture
+def sealed_shell(published: ObjectStore) -> Iterator[str]:
+    """A version of which nothing but the manifest is in the bucket."""
+    version = "20261129T030000Z-0000000a"
+    sealed = publisher.read_manifest(published, DATASET, SECOND)
+    lost = sealed.files["items.jsonl"].model_copy(update={"sha256": "0" * 64})
+    files = {**sealed.files, "items.jsonl": lost}
+    shell = sealed.model_copy(update={"version": version, "files": files})
+    published.put(keys.manifest(DATASET, version), shell.to_bytes())
+    yield version
+    published.delete(keys.manifest(DATASET, version))
+
+
 @pytest.fixture
 def served(airflow_app: Any) -> Iterator[tuple[str, str, str]]:
     """URL, user and password of the application behind a real port."""
@@ -519,8 +591,9 @@ def test_a_move_from_the_command_line_sends_the_event_over_airflows_api(
 def test_half_a_version_is_not_counted(ask: Get, published: ObjectStore) -> None:
     half = keys.version(DATASET, "20261130T030000Z-0000000f") + "seen.npz"
     published.put(half, b"half")
-    assert "<td>3</td>" in ask("viewer").get("/recsys/").text
+    page = ask("viewer").get("/recsys/").text
     published.delete(half)
+    assert '<td data-label="Versions">3</td>' in page
 
 
 def test_a_rejected_version_is_promoted_only_with_a_second_yes(

@@ -73,6 +73,8 @@ class Dataset:
 
     name: str
     champion: Pointer | None
+    serving: Row | None
+    """The champion's own row; None where its manifest cannot be read."""
     versions: int
     last: RunOutcome | None
 
@@ -89,16 +91,14 @@ class Catalogue:
 
     def datasets(self) -> list[Dataset]:
         """Every dataset, by name."""
-        return [
-            Dataset(
-                name,
-                read_pointer(self.store, name),
-                len(self.rows(name)),
-                next(iter(self.endings(name, most=1)), None),
-            )
-            for name in self.store.folders("")
-            if re.fullmatch(keys.DATASET, name)
-        ]
+        names = [name for name in self.store.folders("") if re.fullmatch(keys.DATASET, name)]
+        return [self._dataset(name) for name in names]
+
+    def _dataset(self, name: str) -> Dataset:
+        champion, rows = read_pointer(self.store, name), self.rows(name)
+        serving = (row for row in rows if champion and row.version == champion.version)
+        last = next(iter(self.endings(name, most=1)), None)
+        return Dataset(name, champion, next(serving, None), len(rows), last)
 
     def rows(self, dataset: str) -> list[Row]:
         """Every version that can be read, newest first."""

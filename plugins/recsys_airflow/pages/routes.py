@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from recsys_airflow.pages import access, runs, views
 from recsys_airflow.pages.catalogue import catalogue, recommender, titles_with
+from recsys_airflow.pages.comparing import compared
 from recsys_airflow.pages.following import consumers_follow
 from recsys_airflow.promotions import deliver_in_background
 from recsys_airflow.run_context import database
@@ -34,6 +35,7 @@ from recsys_tasks.errors import (
     TransientError,
 )
 from recsys_tasks.publish import channels
+from recsys_tasks.publish.naming import CANDIDATE, CHAMPION, named_version, version_names
 from recsys_tasks.publish.outbox import read_outbox
 from recsys_tasks.publish.pointer_move import lock_name
 
@@ -42,6 +44,9 @@ STATIC = {
     "pages.css": "text/css",
     "leave.js": "text/javascript",
 }
+REFRESH_SECONDS = 10
+"""After how long a page that waits for a report asks again."""
+
 EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 REPORT_HEADERS = {
@@ -99,11 +104,30 @@ def show_dataset(request: Request, dataset: str, every: bool = False) -> Respons
         refused=published.refusals(dataset),
         shown=rows if every else rows[: views.PAGE],
         total=len(rows),
-        plot=views.quality_over_time(rows, champion),
+        plot=views.quality_over_time(rows, champion, endings),
         red=[ending for ending in endings if ending.is_red],
         looked_at=len(endings),
         moves=published.moves(dataset, champion),
         undelivered=read_outbox(published.store, dataset).sentence(),
+        may_move=access.may_move(access.reader(request)),
+    )
+
+
+@router.get("/datasets/{dataset}/compare")
+def show_comparison(request: Request, dataset: str, a: str = "", b: str = "") -> Response:
+    """Any two versions: by name, or as the champion, its predecessor, or the candidate."""
+    store = catalogue().store
+    before, now = (named_version(store, dataset, name) for name in (a or CHAMPION, b or CANDIDATE))
+    champion = catalogue().champion(dataset)
+    return _page(
+        request,
+        "compare.html",
+        dataset=dataset,
+        a=before,
+        b=now,
+        names=version_names(store, dataset),
+        champion=champion.version if champion else None,
+        found=compared(dataset, before, now),
         may_move=access.may_move(access.reader(request)),
     )
 
@@ -179,10 +203,11 @@ def show_run(request: Request, session: SessionDep, dag_id: str, run_id: str) ->
     try:
         document = runs.report_of(catalogue().store, run)
     except NotFound:
-        text = (
-            f"Version {run.version} of {run.dataset} has none yet: the run's last task writes it."
-        )
-        return _message(request, 404, text, "No report yet")
+        text = f"The report of version {run.version} of {run.dataset} is written by the run's last task."
+        if runs.is_open(session, dag_id, run_id):
+            text += f" This page looks again every {REFRESH_SECONDS} seconds."
+            return _message(request, 404, text, "No report yet", REFRESH_SECONDS)
+        return _message(request, 404, f"{text} The run ended without.", "No report")
     return HTMLResponse(document, headers=REPORT_HEADERS)
 
 
@@ -202,6 +227,7 @@ def ask_promotion(request: Request, dataset: str, version: str) -> Response:
         is_accepted=manifest.gate.accepted,
         refused=published.refusals(dataset).get(version),
         is_older=champion is not None and channels.is_older(version, champion.version),
+        found=compared(dataset, champion.version if champion else None, version),
         token=access.intent(user, f"promote {dataset} {version}", _move_of(champion)),
     )
 
@@ -251,6 +277,7 @@ def ask_rollback(request: Request, dataset: str) -> Response:
         is_accepted=True,
         refused=catalogue().refusals(dataset).get(champion.previous),
         is_older=False,
+        found=compared(dataset, champion.version, champion.previous),
         token=access.intent(user, f"rollback {dataset} {champion.version}", champion.move),
     )
 
@@ -342,9 +369,13 @@ def _root(request: Request) -> str:
 
 
 def _message(
-    request: Request, status: int, text: str, heading: str = "That did not work"
+    request: Request,
+    status: int,
+    text: str,
+    heading: str = "That did not work",
+    refresh: int | None = None,
 ) -> Response:
-    return _page(request, "message.html", status, text=text, heading=heading)
+    return _page(request, "message.html", status, text=text, heading=heading, refresh=refresh)
 
 
 def _say_error(request: Request, error: Exception) -> Response:

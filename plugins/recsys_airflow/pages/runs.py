@@ -3,6 +3,7 @@
 from typing import Any
 
 from airflow.models.dagrun import DagRun
+from airflow.utils.state import DagRunState
 from sqlalchemy import select
 
 from recsys_airflow.settings_form import dataset_of
@@ -23,6 +24,12 @@ def run_of(session: Any, dag_id: str, run_id: str) -> Run:
     if found is None:
         raise NotFound(f"there is no run {run_id} of the DAG {dag_id}")
     return Run(dataset_of(found.conf), dag_id, run_id, found.run_after)
+
+
+def is_open(session: Any, dag_id: str, run_id: str) -> bool:
+    """Whether the DAG run has not ended."""
+    wanted = select(DagRun.state).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
+    return session.scalar(wanted) in (DagRunState.QUEUED, DagRunState.RUNNING)
 
 
 def report_of(store: ObjectStore, run: Run) -> bytes:

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from recsys_airflow.pages.catalogue import Row
+from recsys_airflow.pages.catalogue import Row, RunOutcome
 from recsys_tasks import report
 from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.artifacts.pointer import Pointer
@@ -25,9 +25,14 @@ PAGE = 100
 """Versions that a list shows before it is asked for every one."""
 
 
-def quality_over_time(rows: Sequence[Row], champion: Pointer | None) -> str:
-    """A plot of precision@5 as served, version by version; empty while there are fewer than two."""
-    dated = [row for row in reversed(rows) if row.moment]
+def quality_over_time(
+    rows: Sequence[Row], champion: Pointer | None, endings: Sequence[RunOutcome] = ()
+) -> str:
+    """A plot of precision@5 as served, version by version, and of the runs that ended red.
+
+    Empty while there are fewer than two of them.
+    """
+    dated = [row for row in reversed(rows) if row.moment and row.accepted]
     series = {
         name: [
             (row.moment, value)
@@ -36,11 +41,19 @@ def quality_over_time(rows: Sequence[Row], champion: Pointer | None) -> str:
         ]
         for name, field in (("model", "precision"), ("popular", "popular"))
     }
-    if len(series["model"]) < 2:
+    red = _red(rows, endings)
+    if len(series["model"]) + len(red) < 2:
         return ""
     marked = [row.moment for row in dated if champion and row.version == champion.version]
-    drawn = {name: points for name, points in series.items() if points}
-    return plots.over_time(drawn, marked[0] if marked else None)
+    drawn = {name: points for name, points in series.items() if points or name == "model"}
+    return plots.over_time(drawn, marked[0] if marked else None, red)
+
+
+def _red(rows: Sequence[Row], endings: Sequence[RunOutcome]) -> list[tuple[datetime, float | None]]:
+    """Moment and precision of what was rejected or failed, oldest first, each version once."""
+    found = {row.version: (row.moment, row.precision) for row in rows if not row.accepted}
+    found |= {one.version: (one.moment, one.precision) for one in endings if one.is_red}
+    return sorted((moment, value) for moment, value in found.values() if moment)
 
 
 def rule(facts: Any) -> Rule:
@@ -80,6 +93,23 @@ def moment(written: str) -> str:
     return re.sub(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)?Z$", r"\1 \2 UTC", written)
 
 
+def age(moment: datetime | str | None) -> str:
+    """How long ago a time was, in the largest unit that says something; what is no time as it is."""
+    if isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment)
+        except ValueError:
+            return str(moment)
+    if moment is None:
+        return formatting.NOTHING
+    minutes = max(0, int((datetime.now(UTC) - moment.astimezone(UTC)).total_seconds() // 60))
+    for unit, length in (("day", 1440), ("hour", 60), ("minute", 1)):
+        if minutes >= length:
+            number = minutes // length
+            return f"{number} {unit}{'s' if number > 1 else ''} ago"
+    return "just now"
+
+
 def minute(moment: datetime | None) -> str:
     """A time to the minute."""
     return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else formatting.NOTHING
@@ -112,6 +142,7 @@ def _environment() -> Environment:
         "count": formatting.count,
         "moment": moment,
         "minute": minute,
+        "age": age,
     }
     return environment
 

@@ -22,6 +22,7 @@ from recsys_airflow.mail import mail
 from recsys_tasks.config.redaction import redacted
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.printable import printable
+from recsys_tasks.report.headline import headline
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ def alert_of(written: Mapping[str, Any]) -> bool:
     link = run_link(dag_run.dag_id, dag_run.run_id)
     tell(
         f"{dag_run.dag_id} {dag_run.run_id} {written['verdict']}: {written['reason']}\n"
+        f"{headline(written)}\n"
         f"run: {link}\nreport: {link}/plugin/recommender-report\n"
         f"version: {written['version']} of {written['dataset']}"
     )

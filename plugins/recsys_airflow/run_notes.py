@@ -13,6 +13,8 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session, object_session
 
+from recsys_tasks.report.headline import headline
+
 DAG_ID, TASK_ID = "recsys_train", "report"
 
 AUTHOR = "recsys"
@@ -42,12 +44,12 @@ def replaced(note: DagRunNote | None, said: str) -> DagRunNote:
 
 
 def note_of(written: Mapping[str, Any]) -> str:
-    """Verdict, version and the reason or the number, within the length of a note.
+    """The sentence on what the run came to, the reason first; then version, number and every reason.
 
     Args:
         written: what ``Steps.report`` returned.
     """
-    said = f"{written['verdict'].capitalize()}: version {written['version']}"
+    said = f"{headline(written)}\n\nVersion {written['version']}"
     precision = written["metrics"].get("precision_at_5")
     popular = written["metrics"].get("popular_precision_at_5")
     if precision is not None:

@@ -48,7 +48,7 @@ def add_commands(commands: Subcommands) -> None:
 def show_report(arguments: Namespace) -> Answer:
     """``recsys report``."""
     from recsys_tasks.artifacts import keys
-    from recsys_tasks.pipeline.outcome import headline
+    from recsys_tasks.report.headline import headline
 
     check_out(arguments.out)
     store, dataset = open_store(), arguments.dataset

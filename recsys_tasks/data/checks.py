@@ -143,12 +143,17 @@ def _against_champion(
 
 def _at_least(name: str, value: float, bound: float) -> CheckResult:
     passed = value >= bound
-    words = "reaches" if passed else "is below"
-    return CheckResult(name, value, bound, passed, f"{name} {value:.6g} {words} {bound:.6g}")
+    return CheckResult(name, value, bound, passed, _said(name, value, f"at least {bound:.6g}"))
 
 
 def _at_most(name: str, value: float, bound: float) -> CheckResult:
     passed = value <= bound
-    words = "keeps to" if passed else "is above"
-    said = f"{name} {value:.6g} {words} {bound:.6g}"
+    said = _said(name, value, f"at most {bound:.6g}")
     return CheckResult(name, value, bound, passed, said, at_most=True)
+
+
+def _said(name: str, value: float, required: str) -> str:
+    size, _, rest = name.partition("_of_")
+    what = f"the number of {size}" if size in SIZES else f"the {name.replace('_', ' ')}"
+    what += " as a share of the champion's" if rest else ""
+    return f"{what} is {value:.6g}, must be {required}"

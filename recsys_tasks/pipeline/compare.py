@@ -27,6 +27,7 @@ from recsys_tasks.report.comparison import (
     VersionComparison,
 )
 from recsys_tasks.report.examples import Titles, Vectors, moved_neighbours
+from recsys_tasks.report.sections.data import histogram_drift
 
 ASKED = 2000
 """Users whose lists are compared at most: evenly spaced ones, so that it takes seconds."""
@@ -85,7 +86,7 @@ def compare_versions(
         settings=tuple(_differing(_chosen(old.manifest), _chosen(new.manifest))),
         data=tuple(_differing(_sizes(old.manifest), _sizes(new.manifest))),
         histogram=histogram,
-        drift=0.5 * sum(abs(one.now - one.before) for one in histogram) if histogram else None,
+        drift=histogram_drift(*map(_stars, (old.manifest, new.manifest))),
         lists=_lists(old.recommender, new.recommender),
         films=tuple(_films(old.recommender, new.recommender)),
     )
@@ -201,9 +202,14 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Di
             yield Differing(name, before.get(name), now.get(name))
 
 
+def _stars(manifest: Manifest) -> dict[str, float]:
+    """How many ratings have how many stars; empty where the manifest does not say."""
+    return manifest.data.model_dump(mode="json").get("histogram") or {}
+
+
 def _histogram(old: Manifest, new: Manifest) -> Iterator[Differing]:
     """The share of the ratings with each number of stars, in both."""
-    counts = [of.data.model_dump(mode="json").get("histogram") or {} for of in (old, new)]
+    counts = [_stars(of) for of in (old, new)]
     if not all(sum(of.values()) for of in counts):
         return
     for stars in sorted({*counts[0], *counts[1]}, key=float):

@@ -25,6 +25,7 @@ from recsys_tasks.pipeline.step_list import APPROVAL, STEPS, StepSpec
 from recsys_tasks.pipeline.step_log import StepRecord
 from recsys_tasks.pipeline.version_facts import library_versions
 from recsys_tasks.report import render_report
+from recsys_tasks.report.headline import headline
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ def report_of_version(run_champion: RunChampion) -> dict[str, Any]:
             "libraries": library_versions(),
             "run": _names(files.run),
             "history": history,
+            "epochs": training.get("epochs"),
             "settings": redacted_tree(run_champion.settings.flat()),
         }
     )
@@ -118,7 +120,8 @@ def write_report(files: RunFiles, facts: Mapping[str, Any]) -> dict[str, Any]:
     key = REPORT.write(files, render_report(facts).encode())
     outcome = outcome_of(facts)
     OUTCOME.write(files, outcome)
-    log.info("report: wrote %s; %s %s", key, outcome["verdict"], outcome["reason"])
+    log.info("report: wrote %s", key)
+    log.log(logging.ERROR if outcome["reason"] else logging.INFO, "%s", headline(outcome))
     return {"report": key, **outcome}
 
 
@@ -130,7 +133,7 @@ def outcome_of(facts: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         the run's names; ``verdict`` (accepted, rejected, failed) and ``reason``, empty if it was
-        accepted; ``metrics`` as served, ``rows`` and sizes, ``seconds`` and ``peak_mb`` by step:
+        accepted; ``headline``, the sentence for people; ``metrics`` as served, ``rows`` and sizes, ``seconds`` and ``peak_mb`` by step:
         whatever of them is known.
     """
     failures = facts.get("failures") or ()
@@ -138,7 +141,7 @@ def outcome_of(facts: Mapping[str, Any]) -> dict[str, Any]:
         failure["step"] == APPROVAL for failure in failures
     )
     timings = facts.get("timings") or ()
-    return {
+    outcome = {
         **facts["run"],
         "verdict": "rejected" if refused else "failed" if failures else "accepted",
         "reason": "; ".join(f"{each['step']}: {each['failure']}" for each in failures),
@@ -147,46 +150,7 @@ def outcome_of(facts: Mapping[str, Any]) -> dict[str, Any]:
         "seconds": {note["step"]: note["seconds"] for note in timings},
         "peak_mb": {note["step"]: note["peak_mb"] for note in timings},
     }
-
-
-NEXT = {
-    "settings": "Correct the setting and start the run again",
-    "ingest": "Correct the file and start the run again; the tables are as before",
-    "fit_dataset": "Look at the data section of the report; load the missing files or move the bound in checks",
-    "gate": "The champion stays. Compare both in the report; change the settings, or the bound in gate",
-    "build_index": "The champion stays. Change the settings of index, or its bounds in gate",
-    "promote": "Compare the version with the new champion; promote it by hand if it is better",
-    APPROVAL: "The champion stays. The version is published and can be promoted by hand",
-}
-"""What a person does next, by the task that failed."""
-
-OTHERWISE = "Read the task's log, then clear the task: a retry goes on from what is there"
-
-
-def headline(outcome: Mapping[str, Any]) -> str:
-    """One sentence or two on what a run came to: the reason first, then what to do next.
-
-    The same for an alert, a run's note, the report, the pages and the command line.
-
-    Args:
-        outcome: what ``outcome_of`` returned, or ``outcome.json`` of any age.
-    """
-    word = str(outcome.get("verdict", "")).capitalize()
-    if reason := str(outcome.get("reason") or ""):
-        first = reason.partition("; ")[0]
-        step, _, why = first.partition(": ")
-        why = why.removeprefix("the gate rejected the candidate: ") or first
-        return f"{word}: {_stopped(why)} {NEXT.get(step, OTHERWISE)}."
-    precision = (outcome.get("metrics") or {}).get("precision_at_5")
-    popular = (outcome.get("metrics") or {}).get("popular_precision_at_5")
-    if precision is None:
-        return f"{word}."
-    beside = f", the popular list {popular:.3g}" if popular is not None else ""
-    return f"{word}: precision@5 is {precision:.3g}{beside}."
-
-
-def _stopped(sentence: str) -> str:
-    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
+    return outcome | {"headline": headline(outcome)}
 
 
 def failures_of(

@@ -479,7 +479,7 @@ class Steps:
         """
         GATE.write(self.files, verdict.document())
         for rule in verdict.rules:
-            log.info("%s %s: %s", "pass" if rule.passed else "FAIL", rule.name, rule.reason)
+            log.info("%s: %s", rule.reason, "passed" if rule.passed else "not passed")
         if not verdict.accepted:
             raise GateRejected(verdict.reasons())
         return len(verdict.rules)
@@ -497,7 +497,7 @@ class Steps:
         DATA.write(self.files, facts)
         CHECKS.write(self.files, [asdict(result) for result in results])
         for result in results:
-            log.info("%s %s", "pass" if result.passed else "FAIL", result.reason)
+            log.info("%s: %s", result.reason, "passed" if result.passed else "not passed")
         if not facts["positives"]:
             raise DataCheckFailed(
                 (

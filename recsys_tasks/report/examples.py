@@ -78,7 +78,11 @@ def beside_champion(manifest: Mapping[str, Any], data: Mapping[str, Any]) -> dic
         for name in ("users", "items", "ratings", "positives")
         if name in before and name in data
     ]
-    champion = {"version": manifest["version"], "metrics": manifest["metrics"]}
+    champion = {
+        "version": manifest["version"],
+        "metrics": manifest["metrics"],
+        "histogram": before.get("histogram") or {},
+    }
     return {"champion": champion, "changes": changes}
 
 

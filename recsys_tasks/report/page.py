@@ -8,7 +8,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from recsys_tasks.report import formatting
-from recsys_tasks.report.sections import data, quality, training
+from recsys_tasks.report.headline import next_step
+from recsys_tasks.report.sections import data, quality, summary, training
 
 ORDER = (
     quality.quality,
@@ -24,7 +25,13 @@ ORDER = (
 )
 """Sections above the example users, in order."""
 
-AFTER = (data.neighbours, training.timings, training.settings, training.lineage)
+AFTER = (
+    data.neighbours,
+    training.timings,
+    training.changed_settings,
+    training.settings,
+    training.lineage,
+)
 """Sections below them."""
 
 JUDGES = ("gate", "build_index")
@@ -94,6 +101,7 @@ def render_report(facts: Mapping[str, Any]) -> str:
             ``neighbours``: dicts with title, before, now; ``changes``: dicts with name, before, now;
             ``timings``: a dict a step: step, seconds, peak_mb, failure;
             ``failures``: dicts with step and failure, in words, in the steps' order;
+            ``epochs``: of the published model; ``links``: addresses by what they lead to;
             ``settings``: nested or flat.
     """
     run = facts.get("run") or {}
@@ -101,6 +109,12 @@ def render_report(facts: Mapping[str, Any]) -> str:
         dataset=run.get("dataset", ""),
         version=run.get("version", ""),
         verdict=judge(facts),
+        next_step=_next_step(facts),
+        about=summary.about(facts),
+        lead=summary.lead(facts),
+        terms=summary.TERMS,
+        commands=_commands(facts),
+        links=facts.get("links") or {},
         rules=sorted(map(rule_of, _rules(facts)), key=lambda rule: rule.passed),
         above=[section for make in ORDER if (section := make(facts))],
         examples=[example_of(example) for example in facts.get("examples") or []],
@@ -122,6 +136,27 @@ def judge(facts: Mapping[str, Any]) -> Verdict:
     if gate:
         return Verdict("Accepted", "good", ("Every rule of the gate is met.",))
     return Verdict("Not judged", "open", ("The run did not come to the gate.",))
+
+
+def _next_step(facts: Mapping[str, Any]) -> str:
+    """What to do after a failure; empty where nothing failed."""
+    failures = facts.get("failures") or ()
+    if failures:
+        return next_step(str(failures[0].get("step")))
+    rejected = (facts.get("gate") or {}).get("accepted") is False
+    return next_step("gate") if rejected else ""
+
+
+def _commands(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Commands that go on from here, by what they do."""
+    run, champion = facts.get("run") or {}, (facts.get("champion") or {}).get("version")
+    dataset, version = run.get("dataset"), run.get("version")
+    if not (dataset and version and champion):
+        return {}
+    return {
+        "Compare with the champion": f"recsys compare {champion} {version} --dataset {dataset}",
+        "The champion's report": f"recsys report {champion} --dataset {dataset} --open",
+    }
 
 
 def rule_of(rule: Mapping[str, Any]) -> Rule:

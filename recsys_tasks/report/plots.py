@@ -25,7 +25,9 @@ SERIES = {
     "model": ("#0072b2", "o"),
     "champion": ("#d55e00", "D"),
     "popular": ("#009e73", "s"),
+    "recent": ("#8a6d00", "v"),
     "ease": ("#cc79a7", "^"),
+    "ials": ("#6a51a3", "P"),
     "random": ("#767676", "x"),
 }
 """Colour and marker of each thing that is compared."""
@@ -133,7 +135,7 @@ def differences(values: Mapping[str, tuple[float, float, float]], label: str) ->
             axes.plot([low, high], [row, row], color=colour, linewidth=1.6)
             axes.plot([middle], [row], marker, color=colour, markersize=7)
         axes.axvline(0, color=INK, linewidth=1)
-        axes.set_yticks(range(len(values)), [f"less {name}" for name in values])
+        axes.set_yticks(range(len(values)), [f"minus {name}" for name in values])
         axes.set_ylim(len(values) - 0.5, -0.5)
         axes.set_xlabel(f"difference in {label}")
         axes.grid(axis="y", visible=False)

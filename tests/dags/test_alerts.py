@@ -13,6 +13,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from recsys_tasks.report.headline import headline
+
 pytestmark = pytest.mark.airflow
 
 RUN = SimpleNamespace(dag_id="recsys_train", run_id="manual__1")
@@ -58,6 +60,7 @@ def test_a_rejected_run_is_told_with_reason_run_and_report(alerts, webhook):
     assert alerts.alert_of(REJECTED)
     (text,) = webhook
     assert "rejected: gate: too low" in text
+    assert headline(REJECTED) in text.splitlines()
     assert "/dags/recsys_train/runs/manual__1\n" in text
     assert "/dags/recsys_train/runs/manual__1/plugin/recommender-report\n" in text
     assert REJECTED["version"] in text

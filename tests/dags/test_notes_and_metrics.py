@@ -21,6 +21,7 @@ import yaml
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.config.connections import StoreAccess
+from recsys_tasks.report.headline import headline
 
 pytestmark = [pytest.mark.airflow, pytest.mark.services]
 
@@ -130,9 +131,9 @@ def _received(listener: socket.socket) -> set[str]:
 def test_a_run_that_ends_is_noted_with_verdict_version_and_reason(ended) -> None:
     run, _ = ended
     assert run["state"] == "success"
-    assert run["note"].startswith(
-        f"Rejected: version {WRITTEN['version']}, precision@5 0.0123 (popular list 0.1)"
-    )
+    first, _, rest = run["note"].partition("\n\n")
+    assert first == headline(WRITTEN)
+    assert rest.startswith(f"Version {WRITTEN['version']}, precision@5 0.0123 (popular list 0.1)")
     assert WRITTEN["reason"] in run["note"]
 
 

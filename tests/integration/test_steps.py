@@ -211,11 +211,14 @@ def test_tables_below_a_bound_stop_the_run_before_training_and_the_report_says_s
     steps = steps_of(database_url, bucket, **source, **{"checks.min_users": 1000})
     steps.migrate()
     steps.ingest()
-    with pytest.raises(DataCheckFailed, match="users 671 is below 1000"):
+    with pytest.raises(DataCheckFailed, match="the number of users is 671, must be at least 1000"):
         steps.fit_dataset()
     written = steps.report()
-    assert "users 671 is below 1000" in written["reason"]
-    assert "users 671 is below 1000" in steps.store.get(written["report"]).decode()
+    assert "the number of users is 671, must be at least 1000" in written["reason"]
+    assert (
+        "the number of users is 671, must be at least 1000"
+        in steps.store.get(written["report"]).decode()
+    )
     assert not steps.files.has("interactions.npz")
     assert written["verdict"] == "failed"
     assert written["rows"]["users"] == 671

@@ -79,6 +79,7 @@ class _Run:
         self.settings = settings
         self.fingerprint = fingerprint_of(train, features, settings, start)
         self.history: tuple[Epoch, ...] = ()
+        self.is_first = True
         self.best: Model | None = None
         self.worker = worker_for(train, features, settings)
         if start is not None:
@@ -167,16 +168,22 @@ class _Run:
 
     def _log(self) -> None:
         epoch = self.history[-1]
-        left = (self.settings.epochs - epoch.number) * epoch.seconds
         score = "" if epoch.validation is None else f", validation {epoch.validation:.4f}"
         log.info(
-            "epoch %d of %d: %.2f s, at most %.0f s left%s",
+            "epoch %d of %d took %.2f s%s%s",
             epoch.number,
             self.settings.epochs,
             epoch.seconds,
-            left,
+            self._left(epoch),
             score,
         )
+        self.is_first = False
+
+    def _left(self, epoch: Epoch) -> str:
+        """How long the rest takes at most; not told by a process's first epoch, which may compile code."""
+        if self.is_first:
+            return ", which may include compiling; the next tells the time that is left"
+        return f", at most {(self.settings.epochs - epoch.number) * epoch.seconds:.0f} s are left"
 
 
 @dataclass(frozen=True, eq=False)

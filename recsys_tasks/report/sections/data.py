@@ -56,13 +56,13 @@ def _checks(facts: Facts) -> tuple[Table, ...]:
         (
             formatting.sentence(str(check["name"])),
             _looked_at(check["name"], check["value"]),
-            f"{'most' if check.get('at_most') else 'least'} "
+            f"at {'most' if check.get('at_most') else 'least'} "
             f"{_looked_at(check['name'], check['bound'])}",
-            "✓" if check["passed"] else "✗ broken",
+            "yes" if check["passed"] else "no",
         )
         for check in facts.get("checks") or []
     )
-    return (Table(("Check", "value", "at", "held"), rows),) if rows else ()
+    return (Table(("Check", "Value", "Required", "Passed"), rows),) if rows else ()
 
 
 def activity(facts: Facts) -> Section | None:
@@ -92,8 +92,44 @@ def changes(facts: Facts) -> Section | None:
         )
         for change in facts.get("changes") or []
     )
-    table = Table(("Fact", "before", "now", "change"), rows)
-    return Section("Since the last version", tables=(table,)) if rows else None
+    table = Table(("Fact", "Before", "Now", "Change"), rows)
+    if not rows:
+        return None
+    champion = (facts.get("champion") or {}).get("version", "")
+    return Section(f"Data since the champion {champion}".rstrip(), _drift(facts), tables=(table,))
+
+
+def _drift(facts: Facts) -> str:
+    """How far the ratings by stars moved from the champion's."""
+    before = (facts.get("champion") or {}).get("histogram") or {}
+    now = (facts.get("data") or {}).get("histogram") or {}
+    moved = histogram_drift(before, now)
+    if moved is None:
+        return ""
+    return (
+        f"{formatting.share(moved)} of the ratings would have to get other stars for both to have "
+        "the same distribution."
+    )
+
+
+def histogram_drift(before: Mapping[str, float], now: Mapping[str, float]) -> float | None:
+    """Half the sum of the absolute differences of two distributions: 0 alike, 1 nothing in common.
+
+    Args:
+        before, now: how many ratings have how many stars; None is returned where either has none.
+    """
+    counts = [
+        [value for value in of.values() if formatting.is_number(value)] for of in (before, now)
+    ]
+    sums = [sum(of) for of in counts]
+    if not all(total > 0 for total in sums):
+        return None
+    stars = {*before, *now}
+    shares = [
+        {star: (of.get(star) or 0) / total for star in stars}
+        for of, total in zip((before, now), sums, strict=True)
+    ]
+    return 0.5 * sum(abs(shares[0][star] - shares[1][star]) for star in stars)
 
 
 def neighbours(facts: Facts) -> Section | None:
@@ -106,7 +142,7 @@ def neighbours(facts: Facts) -> Section | None:
         )
         for film in facts.get("neighbours") or []
     )
-    table = Table(("Film", "neighbours before", "neighbours now"), rows, wordy=True)
+    table = Table(("Film", "Neighbours before", "Neighbours now"), rows, wordy=True)
     return Section("Films whose neighbours changed most", tables=(table,)) if rows else None
 
 

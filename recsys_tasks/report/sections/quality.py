@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recsys_tasks.report import formatting, plots
-from recsys_tasks.report.blocks import Facts, Figure, Section, Table
+from recsys_tasks.report.blocks import Facts, Figure, Section, Table, flat
 
 PLOTTED = ("precision_at_5", "recall_at_10", "ndcg_at_10", "mrr")
 TABLED = (*PLOTTED, "auc")
 OF_SLICES = ("precision_at_5", "recall_at_10", "ndcg_at_10")
+OF_LENGTHS = ("precision", "recall", "ndcg")
 COMPARED = "precision_at_5"
 OF_LISTS = ("coverage_at_10", "gini_at_10", "novelty_at_10")
 VIEWS = ("test_served", "test", "test_unmasked", "train")
@@ -22,7 +23,7 @@ HALF_WIDTH = 1.96
 def quality(facts: Facts) -> Section | None:
     """The model as served beside its champion and its baselines."""
     scorers = _scorers(facts)
-    served = _columns(scorers, "test_served", TABLED)
+    served = _columns(scorers, "test_served", _tabled(facts))
     if served is None:
         return None
     users = scorers["model"]["test_served"].get("users")
@@ -45,6 +46,14 @@ def quality(facts: Facts) -> Section | None:
     )
 
 
+def _tabled(facts: Facts) -> tuple[str, ...]:
+    """``TABLED``, and the metrics of lists at each length that ``evaluate.ks`` asks for."""
+    asked = dict(flat(facts.get("settings"))).get("evaluate.ks")
+    lengths = [k for k in asked or () if formatting.is_number(k)] if isinstance(asked, list) else []
+    more = (f"{name}_at_{k}" for name in OF_LENGTHS for k in lengths)
+    return tuple(dict.fromkeys((*PLOTTED[:1], *more, *TABLED)))
+
+
 def views(facts: Facts) -> Section | None:
     """The other views, and the lists as a whole."""
     scorers = _scorers(facts)
@@ -55,7 +64,7 @@ def views(facts: Facts) -> Section | None:
 
 
 def differences(facts: Facts) -> Section | None:
-    """The model less each of the others, user by user: what is left of it is more than chance."""
+    """The model minus each of the others, user by user: what is left of it is more than chance."""
     metrics = facts.get("metrics") or {}
     champion = metrics.get("champion") or {}
     pairs = {"champion": champion, **(metrics.get("intervals") or {})}
@@ -78,16 +87,16 @@ def differences(facts: Facts) -> Section | None:
     label = formatting.metric(COMPARED)
     return Section(
         "Differences",
-        f"{label} as served: the model's less another's, with the 95 % interval of the mean "
-        "difference over the same users.",
+        f"{label} as served: the model's minus another's, over the same users. Where the 95 % "
+        "interval holds zero, the difference can be chance.",
         points=_against_champion(champion),
         figures=(
             Figure(
                 plots.differences(ends, label),
-                f"{label}: model less another; right of the line the model is better",
+                f"{label}: model minus another; right of the line the model is better",
             ),
         ),
-        tables=(Table(("Less", "difference", "from", "to", "users"), rows),),
+        tables=(Table(("Model minus", "Difference", "95 % low", "95 % high", "Users"), rows),),
     )
 
 
@@ -98,7 +107,12 @@ def slices(facts: Facts) -> Section | None:
     popular = ((metrics.get("baselines") or {}).get("popular") or {}).get("slices") or {}
     tables = tuple(
         Table(
-            (title, "users", *(formatting.metric(key) for key in OF_SLICES), "of the popular list"),
+            (
+                title,
+                "Users",
+                *(formatting.metric(key) for key in OF_SLICES),
+                f"{formatting.metric(OF_SLICES[0])} of the popular list",
+            ),
             tuple(
                 (
                     formatting.group(name),
@@ -113,7 +127,16 @@ def slices(facts: Facts) -> Section | None:
         for kind, title in formatting.KINDS.items()
         if any(name.startswith(kind) and part for name, part in own.items())
     )
-    return Section("Groups", "As served.", tables=tables) if tables else None
+    return (
+        Section(
+            "Users and films by group",
+            "As served. Users are grouped by how much of theirs was trained on, films by how well "
+            "known or how new they are.",
+            tables=tables,
+        )
+        if tables
+        else None
+    )
 
 
 def coverage(facts: Facts) -> Section | None:

@@ -4,8 +4,10 @@ Each public function takes all facts and returns its section, or None where they
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
+from recsys_tasks.config.settings import PRESETS, Settings
 from recsys_tasks.report import formatting, plots
 from recsys_tasks.report.blocks import Facts, Figure, Section, Table, flat
 
@@ -22,7 +24,7 @@ def training(facts: Facts) -> Section | None:
     caption = f"{label[:1].upper()}{label[1:]} of the validation part{beside} by epoch"
     figures = (Figure(plots.epochs(drawn, label), caption),) if drawn else ()
     without = "" if drawn else " No validation part was held back, so no epoch was compared."
-    text = f"{len(history)} epochs{_took(history)}.{without}{_learnt(facts, name)}"
+    text = f"{len(history)} epochs{_took(history)}.{_chosen(facts)}{without}{_learnt(facts, name)}"
     return Section("Training", text, figures=figures)
 
 
@@ -64,14 +66,42 @@ def timings(facts: Facts) -> Section | None:
         "Time and memory",
         f"{formatting.duration(sum(seconds.values()))} in all.",
         figures=(Figure(plots.durations(seconds), "Seconds of each step"),) if seconds else (),
-        tables=(Table(("Step", "time", "peak memory", "ended"), rows),),
+        tables=(Table(("Step", "Time", "Peak memory", "Ended"), rows),),
     )
+
+
+def changed_settings(facts: Facts) -> Section | None:
+    """The settings that are not the nearest preset's."""
+    given = dict(flat(facts.get("settings")))
+    if not given:
+        return None
+    by_preset = {
+        preset: [name for name, value in given.items() if name in own and own[name] != value]
+        for preset, own in _presets().items()
+    }
+    preset = min(by_preset, key=lambda name: len(by_preset[name]))
+    own = _presets()[preset]
+    rows = tuple(
+        (name, formatting.setting(own[name]), formatting.setting(given[name]))
+        for name in by_preset[preset]
+    )
+    text = f"The nearest preset is {preset}."
+    if not rows:
+        return Section("Settings", f"{text} Nothing differs from it.")
+    table = Table(("Setting", f"In {preset}", "In this run"), rows, wordy=True)
+    return Section("Settings", f"{text} These settings differ from it.", tables=(table,))
+
+
+@cache
+def _presets() -> dict[str, dict[str, Any]]:
+    """Every setting's value in each preset, by its dotted name."""
+    return {preset: Settings.load(preset).flat() for preset in PRESETS}
 
 
 def settings(facts: Facts) -> Section | None:
     """Every setting of the run."""
     rows = tuple((name, formatting.setting(value)) for name, value in flat(facts.get("settings")))
-    return Section("Settings", tables=(_two(rows),), folded=True) if rows else None
+    return Section("All settings", tables=(_two(rows),), folded=True) if rows else None
 
 
 def lineage(facts: Facts) -> Section | None:
@@ -87,12 +117,20 @@ def lineage(facts: Facts) -> Section | None:
         )
         for file in files
     )
-    head = ("File", "role", "rows loaded", "rows set aside", "sha256")
+    head = ("File", "Role", "Rows loaded", "Rows rejected", "sha256")
     run = flat(facts.get("run"))
     code = flat({"code": facts.get("code") or {}, "libraries": facts.get("libraries") or {}})
     names = tuple((name, formatting.setting(value)) for name, value in (*run, *code))
     tables = (*((_two(names),) if names else ()), *((Table(head, rows),) if rows else ()))
     return Section("Lineage", tables=tables, folded=True) if tables else None
+
+
+def _chosen(facts: Facts) -> str:
+    """How many epochs the published model has, where that is told."""
+    epochs = facts.get("epochs")
+    if not formatting.is_number(epochs):
+        return ""
+    return f" The published model has {formatting.count(epochs)} epochs."
 
 
 def _curves(history: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:

@@ -92,8 +92,8 @@ def test_a_broken_bound_stops_the_run_with_its_numbers() -> None:
     with pytest.raises(DataCheckFailed) as stopped:
         refuse_broken(results)
     assert stopped.value.reasons == (
-        "positives 2 is below 3",
-        "users_of_champion 0.1 is below 0.5",
+        "the number of positives is 2, must be at least 3",
+        "the number of users as a share of the champion's is 0.1, must be at least 0.5",
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_tasks.report import render_report
+from recsys_tasks.report import formatting, render_report
 from recsys_tasks.report.page import rule_of
 
 HOSTILE = "<script>alert('x')</script> & \"Co\" $\\alpha$"
@@ -331,3 +331,79 @@ def thin(tree: Any, data: st.DataObject) -> None:
             spot = spot[name]
         if name is not None:
             spot.pop(name) if data.draw(st.booleans()) else spot.update({name: None})
+
+
+def test_the_head_says_when_of_what_how_good_what_changed_and_what_to_look_at() -> None:
+    run = FACTS["run"] | {"run_after": "2026-11-24T02:00:00+00:00"}
+    metrics = FACTS["metrics"] | {
+        "standing": {"sentence": "The model is ahead of the popular list."},
+        "slices": {
+            "users.1-4": {"users": 90, "precision_at_5": 0.05},
+            "users.20+": {"users": 90, "precision_at_5": 0.2},
+            "users.0": {"users": 2, "precision_at_5": 0.0},
+        },
+    }
+    data = FACTS["data"] | {"users": 671, "items": 9066}
+    text = Page(render_report(FACTS | {"run": run, "metrics": metrics, "data": data})).text
+    head = text[: text.index("The gate")]
+    for said in (
+        "Run of 2026-11-24 02:00 UTC · took 12 s · 671 users, 9,066 films, 100,004 ratings",
+        "The model is ahead of the popular list.",
+        "precision@5 changed by +0.0272",
+        "Look at users with 1-4 training positives",
+    ):
+        assert said in " ".join(head.split())
+
+
+def test_a_rejected_run_says_what_to_do_next() -> None:
+    gate = {"accepted": False, "rules": []}
+    assert "Next: The champion stays." in render_report({"gate": gate})
+    assert "Next:" not in render_report(FACTS)
+
+
+def test_the_published_epochs_and_every_length_that_was_asked_for_are_told() -> None:
+    served = VIEWS["test_served"] | {"precision_at_20": 0.0731}
+    facts = FACTS | {
+        "epochs": 2,
+        "metrics": FACTS["metrics"] | {"test_served": served},
+        "settings": {"evaluate": {"ks": [5, 20]}},
+    }
+    page = render_report(facts)
+    assert "3 epochs" in page
+    assert "The published model has 2 epochs." in page
+    assert "precision@20" in page
+    assert "0.0731" in page
+
+
+def test_settings_that_differ_from_the_nearest_preset_stand_before_all_of_them() -> None:
+    from recsys_tasks.config.settings import Settings
+
+    given = Settings.load("quick", overrides={"train.components": 48}).flat()
+    page = render_report({"settings": given})
+    shown = page[page.index("<h2>Settings") : page.index("All settings")]
+    assert "The nearest preset is quick." in shown
+    assert shown.count("<tr>") == 2
+    assert "train.components" in shown
+    assert ">48<" in shown
+
+
+def test_the_drift_of_the_ratings_from_the_champions_is_told() -> None:
+    data = FACTS["data"] | {"histogram": {"3": 25, "5": 75}}
+    champion = FACTS["champion"] | {"histogram": {"3": 1, "5": 1}}
+    assert "25 % of the ratings would have to get other stars" in render_report(
+        FACTS | {"data": data, "champion": champion}
+    )
+
+
+def test_every_metric_of_the_tables_is_explained() -> None:
+    from recsys_tasks.report.sections.quality import TABLED
+    from recsys_tasks.report.sections.summary import TERMS
+
+    names = {formatting.metric(name).partition("@")[0] for name in TABLED}
+    assert names <= {term.partition("@")[0] for term in TERMS}
+
+
+def test_links_lead_only_to_web_addresses() -> None:
+    page = render_report({"links": {"Run": "https://airflow/x", "Bad": "javascript:alert(1)"}})
+    assert '<a href="https://airflow/x">Run</a>' in page
+    assert "javascript" not in page

@@ -18,6 +18,7 @@ from typing import Any, Concatenate, ParamSpec, cast
 import numpy as np
 
 from recsys_tasks.artifacts import canonical_json, keys
+from recsys_tasks.artifacts.ann_index import evenly_spaced
 from recsys_tasks.artifacts.manifest import REQUIRED, IndexFacts
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.artifacts.reader import LIKED
@@ -86,7 +87,7 @@ from recsys_tasks.pipeline.step_list import SHARDS
 from recsys_tasks.pipeline.step_log import StepLog, peak_mb, shard_task
 from recsys_tasks.pipeline.version_facts import data_facts, lineage, manifest_sections
 from recsys_tasks.publish import channels, golden, publisher
-from recsys_tasks.publish.index import build_index
+from recsys_tasks.publish.index import ASKED, build_index
 from recsys_tasks.publish.pointer_move import lock_name
 from recsys_tasks.publish.postgres_export import tables_follow
 from recsys_tasks.publish.version_files import Features, Items, Users, write_version
@@ -399,7 +400,10 @@ class Steps:
             users = np.load(here / "user_embeddings.npy", allow_pickle=False)
             counts = np.load(here / "user_counts.npy", allow_pickle=False)
             items = np.load(here / "item_embeddings.npy", allow_pickle=False)
-            built = build_index(here / "items.ann", items, users[counts > 0], **wanted)
+            asked = evenly_spaced(np.flatnonzero(counts > 0), ASKED)
+            rated = self.data.seen()
+            seen = [rated[user].indices for user in asked]
+            built = build_index(here / "items.ann", items, users[asked], seen=seen, **wanted)
         INDEX.write(self.files, built.facts.model_dump(mode="json"))
         INDEX_SECONDS.write(self.files, list(built.seconds_per_query))
         found = IndexFound(len(items), built.facts.served_recall, built.times_scan)

@@ -4,9 +4,11 @@ best, and decides whether exact search serves instead.
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from annoy import AnnoyIndex
@@ -23,8 +25,12 @@ from recsys_tasks.artifacts.ann_index import (
 from recsys_tasks.artifacts.exact_search import ExactSearch, exact_scores
 from recsys_tasks.artifacts.manifest import ExactFacts, IndexFacts, SearchPoint
 from recsys_tasks.errors import ArtifactRefused
+from recsys_tasks.recommend.search import OVERFETCH, nearest_wanted, nodes_for
 
 log = logging.getLogger(__name__)
+
+Rows = NDArray[np.int64]
+NOTHING = np.empty(0, dtype=np.int64)
 
 K = 10
 """Length of the list whose recall is measured."""
@@ -34,6 +40,9 @@ TREES = (10, 25, 50, 100)
 
 BEYOND = (2, 4)
 """Times the chosen search_k: measured too, so that the curve shows what more time would find."""
+
+ASKED = 500
+"""Users that the search is measured with."""
 
 TIMED = 100
 """Queries that are timed against exact search."""
@@ -65,12 +74,13 @@ def build_index(
     items: Floats,
     users: Floats,
     *,
+    seen: Sequence[NDArray[np.integer[Any]]] | None = None,
     metric: Metric = "angular",
     trees: int = 50,
     search_k: int = 0,
     min_recall: float = 0.98,
     seed: int = 42,
-    sample: int = 500,
+    sample: int = ASKED,
     large: int = 20_000,
 ) -> BuiltIndex:
     """Builds the index with one thread, so that the same input gives the same bytes, and chooses what serves.
@@ -82,6 +92,8 @@ def build_index(
         path: where ``items.ann`` is written.
         items: float32 ``(n_items, components + 2)``, rows [vector, 1, bias].
         users: float32 ``(n_users, components + 2)``, rows [vector, bias, 1]: those to measure with.
+        seen: rows of the items that each of these users has rated: left out of what is to be found, and
+            asked for on top of it, as the recommender does; None: nobody has rated anything.
         metric: angular with one more dimension, or annoy's dot.
         trees: trees of the index; 0 tries ``TREES`` and takes those that need the least search_k.
         search_k: nodes that a query inspects; 0 takes the least that reaches ``min_recall``.
@@ -96,24 +108,26 @@ def build_index(
     if not (np.isfinite(items).all() and np.isfinite(users).all()):
         raise ArtifactRefused(path.name, "embeddings hold NaN or infinity")
     rows = index_rows(items, metric)
-    asked = evenly_spaced(users, sample)
-    queries, best = index_queries(asked, metric), _scanned(asked, items)
+    places = evenly_spaced(np.arange(len(users)), sample)
+    asked, queries = users[places], index_queries(users[places], metric)
+    out = [np.asarray(seen[place], np.int64) if seen else NOTHING for place in places]
+    wanted = _Wanted(index_rows(items, "dot"), index_queries(asked, "dot"), out)
     most = int(MOST_NODES * len(items)) if len(items) >= large else max(5 * len(items), 500)
 
     def attempt(trees: int) -> _Attempt:
         index = _build(path.with_name(f".{path.name}.{trees}"), rows, metric, trees, seed)
         ladder = (search_k,) if search_k else _ladder(most, trees)
-        points, seconds = _measure(index, queries, best, ladder, min_recall)
+        points, seconds = _measure(index, queries, wanted, ladder, min_recall)
         return _Attempt(trees, index, points, seconds, _choose(points, min_recall), min_recall)
 
     made = _least(map(attempt, (trees,) if trees else TREES))
     chosen = made.chosen
     beyond = tuple(times * chosen.search_k for times in BEYOND) if made.reached else ()
-    points, seconds = _measure(made.index, queries, best, beyond, np.inf)
+    points, seconds = _measure(made.index, queries, wanted, beyond, np.inf)
     path.with_name(f".{path.name}.{made.trees}").replace(path)
     for other in path.parent.glob(f".{path.name}.*"):
         other.unlink()
-    exact = ExactSearch(index_rows(items, "dot"), None, index_queries(asked, "dot"))
+    exact = ExactSearch(wanted.rows, None, wanted.queries)
     facts = IndexFacts(
         metric=metric,
         transform="extra_dimension" if metric == "angular" else "none",
@@ -125,7 +139,7 @@ def build_index(
         format=annoy_format(metric, rows.shape[1]),
         curve=[*made.points, *points],
         search="annoy" if made.reached and chosen.search_k <= most else "exact",
-        exact=_measure_exact(exact, items, asked, best),
+        exact=_measure_exact(exact, wanted),
     )
     times = _times_scan(made.index, exact, queries, asked, items, chosen.search_k)
     for name, ratio in times.items():
@@ -188,6 +202,51 @@ def _build(path: Path, rows: Floats, metric: Metric, trees: int, seed: int) -> A
     return index
 
 
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """What each user is to be served: the best items that they have not rated.
+
+    Args:
+        rows: float32 ``(n_items, components + 1)``, as of the metric dot.
+        queries: float32 ``(n_users, components + 1)``.
+        out: rows that each user has rated.
+    """
+
+    rows: Floats
+    queries: Floats
+    out: list[Rows]
+
+    @cached_property
+    def best(self) -> list[Rows]:
+        """By a scan of all, in no order; fewer where too few are left; a few users' scores at a time."""
+        return [
+            row
+            for start in range(0, len(self.queries), BLOCK)
+            for row in self._best_of_block(start)
+        ]
+
+    def _best_of_block(self, start: int) -> Iterator[Rows]:
+        for scores, out in zip(
+            self.queries[start : start + BLOCK] @ self.rows.T,
+            self.out[start : start + BLOCK],
+            strict=True,
+        ):
+            scores[out] = -np.inf
+            k = min(K, int(np.isfinite(scores).sum()))
+            yield np.argpartition(-scores, k - 1)[:k] if k else NOTHING
+
+    def hits(self, place: int, found: Rows) -> int:
+        """How many of the best are served, of annoy's nearest items: they are scored exactly."""
+        near = found[~np.isin(found, self.out[place])][: K + OVERFETCH]
+        scores = exact_scores(self.rows[near], self.queries[place])
+        return len(np.intersect1d(near[np.argsort(-scores)[:K]], self.best[place]))
+
+    def share(self, hits: int) -> float:
+        """Hits as a share of all that is wanted; 1 where nothing is."""
+        total = sum(map(len, self.best))
+        return hits / total if total else 1.0
+
+
 def _ladder(most: int, trees: int) -> tuple[int, ...]:
     """Values of search_k from one node a tree up to the most, a quarter more each time."""
     steps = [max(trees, 100)]
@@ -199,37 +258,26 @@ def _ladder(most: int, trees: int) -> tuple[int, ...]:
 def _measure(
     index: AnnoyIndex,
     queries: Floats,
-    best: NDArray[np.intp],
+    wanted: _Wanted,
     ladder: tuple[int, ...],
     enough: float,
 ) -> tuple[list[SearchPoint], tuple[float, ...]]:
     """Recall and seconds a query along the ladder, up to the first point that is good enough."""
-    k = best.shape[1]
     points: list[SearchPoint] = []
     seconds: list[float] = []
     for search_k in ladder:
-        times, found = np.empty(len(queries)), []
-        for row, query in enumerate(queries):
+        times, hits = np.empty(len(queries)), 0
+        for place, query in enumerate(queries):
+            n = nearest_wanted(K, len(wanted.out[place]))
             began = time.perf_counter()
-            found.append(index.get_nns_by_vector(query, k, search_k))
-            times[row] = time.perf_counter() - began
+            found = index.get_nns_by_vector(query, n, nodes_for(search_k, n))
+            times[place] = time.perf_counter() - began
+            hits += wanted.hits(place, np.array(found, dtype=np.int64))
         seconds.append(float(np.median(times)))
-        hits = sum(len(np.intersect1d(a, b)) for a, b in zip(found, best, strict=True))
-        points.append(SearchPoint(search_k=search_k, recall_at_10=hits / best.size))
+        points.append(SearchPoint(search_k=search_k, recall_at_10=wanted.share(hits)))
         if points[-1].recall_at_10 >= enough:
             break
     return points, tuple(seconds)
-
-
-def _scanned(users: Floats, items: Floats) -> NDArray[np.intp]:
-    """The best items of each user by a scan of all, in no order; a few users' scores at a time."""
-    k = min(K, len(items))
-    return np.concatenate(
-        [
-            np.argpartition(-(users[start : start + BLOCK] @ items.T), k - 1, axis=1)[:, :k].copy()
-            for start in range(0, len(users), BLOCK)
-        ]
-    )
 
 
 def _choose(points: list[SearchPoint], min_recall: float) -> SearchPoint:
@@ -237,16 +285,17 @@ def _choose(points: list[SearchPoint], min_recall: float) -> SearchPoint:
     return good[0] if good else max(points, key=lambda point: point.recall_at_10)
 
 
-def _measure_exact(
-    search: ExactSearch, items: Floats, users: Floats, best: NDArray[np.intp]
-) -> ExactFacts:
+def _measure_exact(search: ExactSearch, wanted: _Wanted) -> ExactFacts:
     """What exact search finds of a scan's best, and how many items it scores; equals count as found."""
-    rows, good, looked_at = index_rows(items, "dot"), 0, []
-    for query, scanned in zip(index_queries(users, "dot"), best, strict=True):
-        found = search.best(query, len(scanned))
-        good += int((found.scores >= -np.sort(-exact_scores(rows[scanned], query))).sum())
-        looked_at.append(found.looked_at / len(items))
-    return ExactFacts(recall_at_10=good / best.size, looked_at=float(f"{np.median(looked_at):.2g}"))
+    good, looked_at = 0, []
+    for query, best, out in zip(wanted.queries, wanted.best, wanted.out, strict=True):
+        if not len(best):
+            continue
+        found = search.best(query, len(best), out)
+        good += int((found.scores >= -np.sort(-exact_scores(wanted.rows[best], query))).sum())
+        looked_at.append(found.looked_at / len(wanted.rows))
+    looked = float(np.median(looked_at)) if looked_at else 0.0
+    return ExactFacts(recall_at_10=wanted.share(good), looked_at=float(f"{looked:.2g}"))
 
 
 def _times_scan(

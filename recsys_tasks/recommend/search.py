@@ -97,12 +97,21 @@ def _by_annoy(
     return None
 
 
+def nearest_wanted(k: int, excluded: int) -> int:
+    """Candidates that annoy is asked for first: the list, a few more, and most of what is left out."""
+    return k + OVERFETCH + min(excluded, MOST_LEFT_OUT)
+
+
+def nodes_for(search_k: int, wanted: int) -> int:
+    """Nodes that annoy inspects for so many candidates."""
+    return search_k + MORE_NODES * (wanted - 10)
+
+
 def _widening(artifacts: Artifacts, vector: Floats, k: int, excluded: int) -> Iterator[list[int]]:
     """Candidate rows from annoy, best first: four times as many each time, to an eighth of all."""
     facts = artifacts.index_facts
     asked = index_query(vector, facts.metric)
-    wanted = k + OVERFETCH + min(excluded, MOST_LEFT_OUT)
+    wanted = nearest_wanted(k, excluded)
     while wanted < len(artifacts.item_ids) // 8:
-        search_k = facts.search_k + MORE_NODES * (wanted - 10)
-        yield artifacts.index.get_nns_by_vector(asked, wanted, search_k)
+        yield artifacts.index.get_nns_by_vector(asked, wanted, nodes_for(facts.search_k, wanted))
         wanted *= 4

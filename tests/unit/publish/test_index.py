@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from annoy import AnnoyIndex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -161,5 +162,35 @@ def test_equal_scores_count_as_found(tmp_path: Path) -> None:
     users, _ = embeddings(5, 20, 1, 4)
     items = np.ones((50, 6), np.float32)
     facts = build_index(tmp_path / "a.ann", items, users, trees=2).facts
+    assert facts.exact is not None
+    assert facts.exact.recall_at_10 == 1
+
+
+def test_recall_is_of_what_is_served_so_seen_items_are_left_out(tmp_path: Path) -> None:
+    users, items = embeddings(5, 40, 3000, 8)
+    scores = np.delete(users, -2, axis=1) @ np.delete(items, -2, axis=1).T
+    best_first = np.argsort(-scores, axis=1)
+    fixed = {"trees": 10, "search_k": 30, "min_recall": 0.01}
+    shallow = build_index(tmp_path / "a.ann", items, users, **fixed).facts
+    seen = [row[:400] for row in best_first]
+    deep = build_index(tmp_path / "b.ann", items, users, seen=seen, **fixed).facts
+    index = AnnoyIndex(deep.width, "angular")
+    index.load(str(tmp_path / "b.ann"))
+    served = []
+    for query, order, rated in zip(index_queries(users, "angular"), best_first, seen, strict=True):
+        near = index.get_nns_by_vector(query, 415, 30 + 3 * 405)
+        left = [row for row in near if row not in set(rated)][:15]
+        served.append(len(set(sorted(left, key=list(order).index)[:10]) & set(order[400:410])))
+    assert deep.recall_at_10 == pytest.approx(np.mean(served) / 10)
+    assert deep.recall_at_10 != shallow.recall_at_10
+    assert deep.exact is not None
+    assert deep.exact.recall_at_10 == 1
+
+
+def test_a_user_who_has_rated_everything_wants_nothing(tmp_path: Path) -> None:
+    users, items = embeddings(5, 2, 30, 8)
+    seen = [np.arange(30), np.arange(25)]
+    facts = build_index(tmp_path / "a.ann", items, users, seen=seen, trees=3).facts
+    assert facts.recall_at_10 == 1
     assert facts.exact is not None
     assert facts.exact.recall_at_10 == 1

@@ -183,6 +183,10 @@ class CheckSettings(Frozen):
     max_of_champion: float = Field(default=0.0, ge=0)
     """Ceiling of the same four, as a multiple of the champion's; 0: none."""
 
+    max_rating_drift: float = Field(default=1.0, ge=0)
+    """Ceiling of the population stability index of the ratings by stars against the champion's; equal
+    shares have 0, above 0.25 is by custom a great change."""
+
     min_density: float = Field(default=0.0, ge=0, le=1)
     """Floor of ratings as a share of all pairs of user and movie."""
 

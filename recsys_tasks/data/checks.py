@@ -1,5 +1,6 @@
 """Checks of the tables before a training: each number against its bound."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -9,6 +10,9 @@ from recsys_tasks.data.tables import RatingTally
 from recsys_tasks.errors import DataCheckFailed
 
 SECONDS_A_DAY = 86_400
+LEAST_SHARE = 1e-4
+"""What a value's share of the ratings counts for at least, in ``stability_index``."""
+
 SIZES = ("ratings", "users", "items", "positives")
 """The counts that are compared with the champion's; ``items`` are the movies of the catalogue."""
 
@@ -31,6 +35,8 @@ class TableFacts(TypedDict):
 
     unrated_movies: int
     single_rating_users: int
+    histogram: dict[str, int]
+    """Ratings by stars, those that occur."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,25 @@ def table_facts(tally: RatingTally, threshold: float) -> TableFacts:
         "newest_rating": tally.newest,
         "unrated_movies": items - tally.rated_movies,
         "single_rating_users": int((tally.per_user == 1).sum()),
+        "histogram": tally.histogram(),
     }
+
+
+def stability_index(now: Mapping[str, int], before: Mapping[str, int]) -> float:
+    """The population stability index of two histograms: 0 for equal shares, above 0.25 by custom a great change.
+
+    The sum over all values of ``(p - q) * ln(p / q)``, p and q being the value's shares, each at least
+    ``LEAST_SHARE`` so that a value that only one of them has counts and is finite.
+    """
+    totals = max(sum(now.values()), 1), max(sum(before.values()), 1)
+    pairs = [
+        tuple(
+            max(found.get(value, 0) / total, LEAST_SHARE)
+            for found, total in zip((now, before), totals, strict=True)
+        )
+        for value in {*now, *before}
+    ]
+    return sum((p - q) * math.log(p / q) for p, q in pairs)
 
 
 def check_data(
@@ -139,6 +163,9 @@ def _against_champion(
         yield _at_least(name, share, settings.min_of_champion)
         if settings.max_of_champion:
             yield _at_most(name, share, settings.max_of_champion)
+    if before := champion.get("histogram"):
+        drift = stability_index(facts["histogram"], before)
+        yield _at_most("rating_drift", drift, settings.max_rating_drift)
 
 
 def _at_least(name: str, value: float, bound: float) -> CheckResult:

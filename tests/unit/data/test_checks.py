@@ -1,10 +1,19 @@
 """Data checks: a number that breaks its bound stops the run, one on the bound does not."""
 
+import math
+from typing import Any
+
 import numpy as np
 import pytest
 
 from recsys_tasks.config.settings import CheckSettings, PositiveSettings
-from recsys_tasks.data.checks import TableFacts, check_data, refuse_broken, table_facts
+from recsys_tasks.data.checks import (
+    TableFacts,
+    check_data,
+    refuse_broken,
+    stability_index,
+    table_facts,
+)
 from recsys_tasks.data.tables import MovieTable, RatingTable
 from recsys_tasks.errors import DataCheckFailed
 from recsys_tasks.matrices.ids import IdMap
@@ -29,7 +38,7 @@ def facts_of(users: list[int], movies: list[int], stars: list[float]) -> TableFa
 FACTS = facts_of([1, 1, 2, 3], [7, 8, 7, 7], [5.0, 4.5, 5.0, 1.0])
 
 
-def broken(settings: CheckSettings, champion: dict[str, int] | None = None) -> set[str]:
+def broken(settings: CheckSettings, champion: dict[str, Any] | None = None) -> set[str]:
     return {r.name for r in check_data(FACTS, champion, settings, NOW) if not r.passed}
 
 
@@ -44,6 +53,7 @@ def test_the_facts_count_what_they_say() -> None:
         "newest_rating": NOW - 86_400,
         "unrated_movies": 1,
         "single_rating_users": 2,
+        "histogram": {"1": 1, "4.5": 1, "5": 2},
     }
 
 
@@ -80,6 +90,16 @@ def test_half_of_the_champions_users_is_enough_and_less_is_not() -> None:
     champion = {"ratings": 8, "users": 6, "items": 3, "positives": 4}
     assert broken(CheckSettings(), champion) == set()
     assert broken(CheckSettings(), champion | {"users": 7}) == {"users_of_champion"}
+
+
+def test_ratings_that_are_given_otherwise_than_the_champions_are_a_finding() -> None:
+    alike = {value: 10 * count for value, count in FACTS["histogram"].items()}
+    assert stability_index(FACTS["histogram"], alike) == pytest.approx(0)
+    assert stability_index({"1": 1, "5": 3}, {"1": 3, "5": 1}) == pytest.approx(math.log(3))
+    champion: dict[str, Any] = {"histogram": {"0.5": 1000}}
+    assert broken(CheckSettings(), champion) == {"rating_drift"}
+    assert broken(CheckSettings(), {"histogram": alike}) == set()
+    assert broken(CheckSettings(max_rating_drift=100), champion) == set()
 
 
 def test_sudden_growth_is_a_finding_when_asked_for() -> None:

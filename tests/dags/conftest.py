@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,15 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(PROJECT / "dags")
 os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(PROJECT / "plugins")
 SOURCES = (tempfile.gettempdir(), PROJECT / "tests" / "data")  # where tests have their files
-os.environ["RECSYS_SOURCE_FOLDERS"] = os.pathsep.join(map(str, SOURCES))
 sys.path[:0] = [str(PROJECT / "plugins"), str(PROJECT / "dags")]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def source_folders() -> Iterator[None]:
+    """Lets runs read the tests' files; undone afterwards, for a stack has defaults of its own."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RECSYS_SOURCE_FOLDERS", os.pathsep.join(map(str, SOURCES)))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,25 @@ VARIABLES = (
     ),
     Variable("AWS_SECRET_ACCESS_KEY", CONNECTIONS, "that of the embedded stack", "Its secret."),
     Variable(
+        "RECSYS_S3_ROLE_ARN",
+        CONNECTIONS,
+        "",
+        "Role to assume for the store; `AWS_ROLE_ARN` does the same.",
+    ),
+    Variable("RECSYS_S3_EXTERNAL_ID", CONNECTIONS, "", "External id to assume that role with."),
+    Variable(
+        "RECSYS_PROMOTION_WEBHOOK",
+        f"{WORKERS}; command line",
+        "",
+        "Address that is told of every move of a champion, as a CloudEvent.",
+    ),
+    Variable(
+        "RECSYS_PROMOTION_SECRET",
+        f"{WORKERS}; command line",
+        "",
+        "Key of the HMAC signature of those messages.",
+    ),
+    Variable(
         "RECSYS_SETTINGS",
         f"{DAGS}; command line",
         "",

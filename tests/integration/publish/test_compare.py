@@ -12,7 +12,7 @@ from recsys_tasks.artifacts.user_metrics import METRICS, UserMetrics
 from recsys_tasks.cli.main import main
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.pipeline.compare import compare_versions
-from recsys_tasks.publish.publisher import access_variables, publish, seal
+from recsys_tasks.publish.publisher import publish, seal
 
 pytestmark = pytest.mark.services
 
@@ -41,7 +41,7 @@ def put(store: ObjectStore, folder: Path, version: str, users: UserMetrics | Non
 @pytest.fixture
 def store(bucket: StoreAccess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
     """Two versions, the newer 0.05 better for the twenty users whom both measured."""
-    for name, value in access_variables(bucket).items():
+    for name, value in bucket.variables().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     store = ObjectStore(bucket)

@@ -12,7 +12,7 @@ from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.cli import report
 from recsys_tasks.cli.main import main
 from recsys_tasks.config.connections import StoreAccess
-from recsys_tasks.publish.publisher import access_variables, publish
+from recsys_tasks.publish.publisher import publish
 
 pytestmark = pytest.mark.services
 
@@ -31,7 +31,7 @@ def store(
     bucket: StoreAccess, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> ObjectStore:
     """A champion, and a later run that was rejected and left its report."""
-    for name, value in access_variables(bucket).items():
+    for name, value in bucket.variables().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("RECSYS_DB_URL", database_url)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -12,10 +12,12 @@ WORKDIR /tmp/project
 COPY --chown=airflow:0 docker/constraints.py requirements.txt ./
 RUN mkdir /tmp/wheels \
     && python constraints.py "${HOME}/constraints.txt" requirements.txt > /tmp/wheels/constraints.txt
-# Left to itself, annoy compiles for the very CPU that builds it; this image must run on others.
-ENV ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-fpermissive,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD
+# Left to themselves, both compile for the very CPU that builds them; this image must run on others.
+# Annoy is always compiled, LightFM where no wheel of it fits: on ARM.
+ENV ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-fpermissive,-std=c++14,-DANNOYLIB_MULTITHREADED_BUILD \
+    LIGHTFM_NO_CFLAGS=1
 RUN pip wheel --no-cache-dir --no-deps --constraint /tmp/wheels/constraints.txt \
-    --wheel-dir /tmp/wheels annoy
+    --wheel-dir /tmp/wheels annoy lightfm-next
 COPY --chown=airflow:0 pyproject.toml README.md ./
 COPY --chown=airflow:0 recsys_tasks recsys_tasks
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /tmp/wheels .

@@ -131,6 +131,13 @@ def test_a_name_that_airflow_takes_from_pathspec_warns_in_no_log_and_others_do(
     assert words[1] in done.stderr
 
 
+@pytest.mark.parametrize("name", [*AIRFLOW, *WORKERS])
+def test_a_task_waits_longer_for_a_busy_api_server_than_airflows_five_seconds(
+    name: str, services: dict[str, Any]
+) -> None:
+    assert float(services[name]["environment"]["AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT"]) >= 30
+
+
 def test_the_profile_of_an_env_file_holds_for_every_command(env_file: Path, tmp_path: Path) -> None:
     profiled = tmp_path / ".env"
     profiled.write_text(env_file.read_text() + "COMPOSE_PROFILES=celery\n")

@@ -26,6 +26,8 @@ from recsys_tasks.artifacts.ann_index import annoy_format, evenly_spaced, index_
 from recsys_tasks.artifacts.annoy_file import check_annoy_file
 from recsys_tasks.artifacts.arrays import read_npy, read_npz
 from recsys_tasks.artifacts.exact_search import ExactSearch
+from recsys_tasks.artifacts.histories import HISTORIES, check_csr, read_histories
+from recsys_tasks.artifacts.history_map import HistoryMap
 from recsys_tasks.artifacts.liked import Liked
 from recsys_tasks.artifacts.manifest import FileFacts, IndexFacts, Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore, file_sha256
@@ -56,9 +58,6 @@ UNUSED = timedelta(days=14)
 
 CACHED = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{64}\..+")
 """Names of files that are this cache's, whole or half downloaded."""
-
-LIKED = "liked.npz"
-"""Also needed where a version has it; in one without, what was rated stands for what was liked."""
 
 MAX_LISTING = 1 << 30
 """Bytes of ``items.jsonl`` beyond which it is refused: it is read into memory."""
@@ -98,6 +97,8 @@ class Artifacts:
     """Rows of the popular list, most popular first."""
 
     index: AnnoyIndex
+    fold_in: HistoryMap | None = None
+    """Of ``fold_in.npz``, where the version has it."""
 
     @cached_property
     def is_trained(self) -> NDArray[np.bool_]:
@@ -145,7 +146,7 @@ def fetch(
     """
     prefix = keys.version(manifest.dataset, manifest.version)
     if names is None:
-        names = (*READ, LIKED) if LIKED in manifest.files else READ
+        names = (*READ, *(name for name in HISTORIES if name in manifest.files))
     paths = {name: _cached(store, prefix, name, manifest.files[name], cache) for name in names}
     _prune(cache)
     return paths
@@ -184,11 +185,8 @@ def open_files(
     _check_width("item_embeddings.npy", items.shape[1], users.shape[1])
     _check_counts(counts, len(user_ids))
     shape = len(user_ids), len(item_ids)
-    _check_csr("seen.npz", seen, shape)
-    liked = seen
-    if LIKED in paths:
-        liked = read_npz(paths[LIKED], LIKED, {"indptr": "<i8", "indices": "<i4"})
-        _check_csr(LIKED, liked, shape)
+    check_csr("seen.npz", seen, shape)
+    liked, fold_in = read_histories(paths, shape, users.shape[1] - 2)
     _check_features(features, users.shape[1] - 2)
     movies = _read_movies(paths["items.jsonl"], item_ids)
     opened = Artifacts(
@@ -202,12 +200,13 @@ def open_files(
         item_embeddings=items,
         seen_indptr=seen["indptr"],
         seen_indices=seen["indices"],
-        liked=Liked(liked["indptr"], liked["indices"]),
+        liked=liked,
         feature_names=features["names"],
         feature_embeddings=features["embeddings"],
         movies=movies,
         popular=read_popular(paths["popular.json"], item_ids),
         index=_open_index(paths["items.ann"], facts, items),
+        fold_in=fold_in,
     )
     if facts.search == "exact":
         opened.exact_search  # noqa: B018 (made now: the first question need not wait for it)
@@ -281,20 +280,6 @@ def _check_width(name: str, found: int, expected: int) -> None:
 def _check_counts(counts: NDArray[Any], length: int) -> None:
     if counts.shape != (length,) or not (counts >= 0).all():
         raise ArtifactRefused("user_counts.npy", f"not {length} counts from 0 upwards")
-
-
-def _check_csr(name: str, arrays: Mapping[str, NDArray[Any]], shape: tuple[int, int]) -> None:
-    (users, items), indptr, indices = shape, arrays["indptr"], arrays["indices"]
-    sound = (
-        indptr.shape == (users + 1,)
-        and indices.ndim == 1
-        and indptr[0] == 0
-        and indptr[-1] == len(indices)
-        and bool((np.diff(indptr) >= 0).all())
-        and bool((indices >= 0).all() and (indices < items).all())
-    )
-    if not sound:
-        raise ArtifactRefused(name, f"not a CSR of {users} users by {items} items")
 
 
 def _check_features(features: Mapping[str, NDArray[Any]], components: int) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts.history_map import HistoryMap, SumPart
 from recsys_tasks.config.settings import EvaluateSettings
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.evaluation import metrics
@@ -80,6 +81,7 @@ def evaluate_all(
     counted: Mapping[str, Counts] | None = None,
     refit: bool = True,
     categories: Csr | None = None,
+    history_map: HistoryMap | None = None,
 ) -> Evaluation:
     """Every metric in every view, for the model and the baselines of ``contenders``.
 
@@ -93,6 +95,7 @@ def evaluate_all(
         refit: whether the validation part was trained on.
         categories: CSR ``(n_items, n_categories)``, which items are of which; None: not known, and
             nothing that needs them is measured.
+        history_map: the model's own; None: learnt here.
 
     Raises:
         TrainingRefused: the embeddings hold NaN or infinities.
@@ -101,7 +104,7 @@ def evaluate_all(
     found: dict[str, Any] = {}
     per_user: dict[str, Arrays] = {}
     baselines = baselines_of(split, seen, settings, refit)
-    for name, make in _scorers(embeddings, split.trained_on(refit), baselines):
+    for name, make in _scorers(embeddings, split.trained_on(refit), baselines, history_map):
         counts = counted[name] if counted else question.count(make(), settings)
         found[name], per_user[name] = measure(counts.ranking(question.parts), question, settings)
         log.info("%s %s", NAMES[name], _in_a_line(found[name]["test_served"]))
@@ -135,13 +138,14 @@ def count_shard(
     settings: EvaluateSettings,
     shard: Shard,
     refit: bool = True,
+    history_map: HistoryMap | None = None,
 ) -> dict[str, Counts]:
     """The costly part of ``evaluate_all`` for a shard of the users: counts by scorer.
 
     Baselines are chosen and fitted anew for each shard: they are allowed only where that takes seconds.
 
     Args:
-        embeddings, split, seen, settings, refit: as for ``evaluate_all``.
+        embeddings, split, seen, settings, refit, history_map: as for ``evaluate_all``.
         shard: which of the users.
 
     Raises:
@@ -151,7 +155,7 @@ def count_shard(
     baselines = baselines_of(split, seen, settings, refit)
     return {
         name: question.count(make(), settings, shard)
-        for name, make in _scorers(embeddings, split.trained_on(refit), baselines)
+        for name, make in _scorers(embeddings, split.trained_on(refit), baselines, history_map)
     }
 
 
@@ -242,8 +246,8 @@ def validator(
     parts = replace(validation_parts(split, asked, seen), train=learnt.csr())
     block, audience = block_rows(settings, split.train.shape[1]), Audience.of(split.train)
 
-    def validate(model: Model) -> Scored:
-        served = audience.served(fold(model, features))
+    def validate(model: Model, sums: SumPart | None = None) -> Scored:
+        served = audience.served(fold(model, features), sums)
         views = rank(served, parts, 0, block, settings.threads).views
         means = {
             name: float(metrics.measure(views[name], (5, 10))[metric].mean())
@@ -261,12 +265,15 @@ def lengths(settings: EvaluateSettings) -> tuple[int, ...]:
 
 
 def _scorers(
-    embeddings: Embeddings, train: Interactions, baselines: Baselines
+    embeddings: Embeddings,
+    train: Interactions,
+    baselines: Baselines,
+    history_map: HistoryMap | None,
 ) -> Iterator[tuple[str, Callable[[], Scorer]]]:
     """The model, then the baselines, each with what makes it, so that one is in memory at a time."""
     if not (np.isfinite(embeddings.users).all() and np.isfinite(embeddings.items).all()):
         raise TrainingRefused("the embeddings hold NaN or infinite values: nothing can be ranked")
-    yield MODEL, lambda: Audience.of(train).served(embeddings)
+    yield MODEL, lambda: Audience.of(train).served(embeddings, history_map)
     for name, baseline in baselines.measured.items():
         yield name, baseline.make
 

@@ -10,11 +10,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts.history_map import HistoryMap, SumPart
 from recsys_tasks.artifacts.liked import Liked
 from recsys_tasks.evaluation.baselines import popular_order
 from recsys_tasks.matrices.interactions import Interactions
 from recsys_tasks.model.representations import Embeddings
-from recsys_tasks.recommend.fold_in_map import FoldInMap, mean_of
 
 BY_MODEL, BY_POPULARITY = -1, -2
 """Rows of ``Served.place`` that are no row of ``Served.folded``."""
@@ -43,18 +43,27 @@ class Audience:
             in_order(popular_order(trained_on), trained_on.shape[1]),
         )
 
-    def served(self, embeddings: Embeddings) -> "Served":
-        """The scorer that serves these users by these embeddings."""
+    def learn(self, embeddings: Embeddings, sums: SumPart | None = None) -> HistoryMap:
+        """What makes vectors of histories as these users' vectors are; ``sums`` as of ``HistoryMap.learn``."""
+        return HistoryMap.learn(
+            embeddings.users, embeddings.items, self.counts > 0, self.liked, sums
+        )
+
+    def served(self, embeddings: Embeddings, known: HistoryMap | SumPart | None = None) -> "Served":
+        """The scorer that serves these users by these embeddings.
+
+        Args:
+            embeddings: the model's.
+            known: what makes vectors of histories in this model, or as much of it as is not learnt here.
+        """
         folded = np.flatnonzero((self.counts == 0) & (self.liked.lengths > 0))
         place = np.where(self.counts > 0, BY_MODEL, BY_POPULARITY).astype(np.int32)
         place[folded] = np.arange(len(folded))
         vectors = np.zeros((len(folded), embeddings.items.shape[1]), dtype=np.float32)
         if len(folded):
-            users, items = embeddings.users, embeddings.items
-            found = FoldInMap.learn(users, items, self.counts > 0, self.liked)
+            found = known if isinstance(known, HistoryMap) else self.learn(embeddings, known)
             for row, user in enumerate(folded):
-                likes = self.liked.of(user)
-                vectors[row] = found.vector(mean_of(items, likes), len(likes))
+                vectors[row] = found.vector(embeddings.items, *self.liked.of(user))
         return Served(embeddings, place, vectors, self.popular)
 
 
@@ -117,8 +126,10 @@ def training_positives(trained_on: Interactions) -> NDArray[np.int32]:
 
 def liked_of(trained_on: Interactions) -> Liked:
     """What each user likes of what was trained on, weaker positives too: ``liked.npz``."""
-    matrix = trained_on.csr()
-    return Liked(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32, copy=False))
+    matrix = trained_on.weights().tocsr()
+    matrix.sort_indices()
+    indices = matrix.indices.astype(np.int32, copy=False)
+    return Liked(matrix.indptr.astype(np.int64), indices, matrix.data.astype(np.float32))
 
 
 def in_order(best_first: NDArray[np.integer], n_items: int) -> NDArray[np.float32]:

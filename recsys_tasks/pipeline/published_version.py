@@ -11,10 +11,12 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_tasks.artifacts.arrays import read_npy, read_npz
+from recsys_tasks.artifacts.histories import HISTORIES, SEEN_ARRAYS, read_histories
+from recsys_tasks.artifacts.history_map import HistoryMap
 from recsys_tasks.artifacts.liked import Liked
 from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore
-from recsys_tasks.artifacts.reader import LIKED, fetch, read_popular
+from recsys_tasks.artifacts.reader import fetch, read_popular
 from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.errors import ArtifactRefused
 from recsys_tasks.evaluation.paired import ScoredVersion
@@ -37,7 +39,6 @@ ROWS = {
 }
 COUNTS = {"user_counts.npy": "<i4"}
 IDS = {"user_ids.npy": "<i8"}
-SEEN = {"indptr": "<i8", "indices": "<i4"}
 FEATURES = {"names": "U", "embeddings": "<f4", "biases": "<f4"}
 
 
@@ -75,16 +76,15 @@ class PublishedVersion:
             ArtifactRefused: a file is missing or not what the manifest says.
         """
         rows = self._published(ROWS | COUNTS)
-        known = LIKED if LIKED in self.manifest.files else "seen.npz"
-        likes = self._archive(known, SEEN)
+        users, items = rows["user_embeddings.npy"], rows["item_embeddings.npy"]
+        liked, history_map = self._histories((len(users), len(items)), users.shape[1] - 2)
         audience = Audience(
             rows["user_counts.npy"],
-            Liked(likes["indptr"], likes["indices"]),
+            liked,
             in_order(self._popular(rows["item_ids.npy"]), len(rows["item_ids.npy"])),
         )
-        embeddings = Embeddings(rows["user_embeddings.npy"], rows["item_embeddings.npy"])
-        users, items = IdMap(rows["user_ids.npy"]), IdMap(rows["item_ids.npy"])
-        return ScoredVersion(users, items, audience.served(embeddings))
+        served = audience.served(Embeddings(users, items), history_map)
+        return ScoredVersion(IdMap(rows["user_ids.npy"]), IdMap(rows["item_ids.npy"]), served)
 
     def trained(self) -> Csr:
         """What the version may have been trained on, in its rows.
@@ -94,7 +94,7 @@ class PublishedVersion:
         files = self._run_files()
         if SPLIT.is_there(files):
             return SPLIT.read(files).train_and_validation().csr()
-        seen = self._archive("seen.npz", SEEN)
+        seen = self._archive("seen.npz", SEEN_ARRAYS)
         n_users, n_items = (
             len(self._published(ROWS)[name]) for name in ("user_ids.npy", "item_ids.npy")
         )
@@ -160,6 +160,18 @@ class PublishedVersion:
         with tempfile.TemporaryDirectory(prefix="recsys-") as home:
             path = fetch(self.store, self.manifest, Path(home), ("popular.json",))["popular.json"]
             return read_popular(path, item_ids)
+
+    def _histories(
+        self, shape: tuple[int, int], components: int
+    ) -> tuple[Liked, HistoryMap | None]:
+        """What its users like, and what makes vectors of it."""
+        names = ("seen.npz", *(name for name in HISTORIES if name in self.manifest.files))
+        with tempfile.TemporaryDirectory(
+            prefix="recsys-"
+        ) as home:  # a mapping outlives its file's name
+            return read_histories(
+                fetch(self.store, self.manifest, Path(home), names), shape, components
+            )
 
     def _archive(self, name: str, dtypes: dict[str, str]) -> Arrays:
         with tempfile.TemporaryDirectory(prefix="recsys-") as home:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from recsys_tasks.artifacts.history_map import HistoryMap
 from recsys_tasks.artifacts.user_metrics import METRICS, UserMetrics
 from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.data.tables import MovieTable
@@ -23,6 +24,7 @@ from recsys_tasks.model.representations import Embeddings
 from recsys_tasks.pipeline.run import RunFiles
 from recsys_tasks.pipeline.run_files import (
     FEATURES,
+    FOLD_IN,
     IDS,
     INTERACTIONS,
     MOVIES,
@@ -105,13 +107,17 @@ class RunData:
         """The fitted parameters."""
         return PARAMETERS.read(self.files)
 
+    def history_map(self) -> HistoryMap:
+        """What makes a user's vector of a history, in the fitted model."""
+        return FOLD_IN.read(self.files)
+
     def trained_on(self) -> Interactions:
         """What the model was fitted on."""
         return self.split().trained_on(self.refit)
 
     def contender(self, embeddings: Embeddings) -> ScoredVersion:
         """The candidate as something that scores, by id."""
-        served = Audience.of(self.trained_on()).served(embeddings)
+        served = Audience.of(self.trained_on()).served(embeddings, self.history_map())
         return ScoredVersion(self.users(), self.items(), served)
 
     def keep_counts(self, shard: Shard, counted: Mapping[str, Counts]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+from recsys_tasks.artifacts.history_map import HistoryMap
 from recsys_tasks.errors import NotFound
 from recsys_tasks.matrices.interactions import Interactions, ItemFeatures
 from recsys_tasks.matrices.split import Split
@@ -110,7 +111,7 @@ PARAMETERS = _stored("model.npz", "train", Model)
 PARAMETERS_BEFORE_REFIT = _stored("model_before_refit.npz", "train", Model)
 """The model before the validation part was trained on, for the next warm start."""
 
-FOLD_IN = _arrays("fold_in.npz", "train")
+FOLD_IN = _stored("fold_in.npz", "train", HistoryMap)
 TRAINING = _document("training.json", "train")
 CHAMPION = _document("champion.json", "train")
 METRICS = _document("metrics.json", "evaluate")

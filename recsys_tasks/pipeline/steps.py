@@ -19,9 +19,9 @@ import numpy as np
 
 from recsys_tasks.artifacts import canonical_json, keys
 from recsys_tasks.artifacts.ann_index import evenly_spaced
+from recsys_tasks.artifacts.histories import HISTORIES
 from recsys_tasks.artifacts.manifest import REQUIRED, IndexFacts
 from recsys_tasks.artifacts.object_store import ObjectStore
-from recsys_tasks.artifacts.reader import LIKED
 from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.checks import TableFacts, check_data, refuse_broken
@@ -39,11 +39,10 @@ from recsys_tasks.evaluation.baselines import popular_order
 from recsys_tasks.evaluation.evaluate import MODEL, count_shard, evaluate_all, validator
 from recsys_tasks.evaluation.gate import IndexFound, Verdict, judge, with_index
 from recsys_tasks.evaluation.ranking import Shard
-from recsys_tasks.evaluation.served import liked_of, training_positives
+from recsys_tasks.evaluation.served import Audience, liked_of, training_positives
 from recsys_tasks.matrices.interactions import Csr, Interactions, build_item_features
 from recsys_tasks.matrices.split import Split, split
 from recsys_tasks.model.engines.choice import engine_of
-from recsys_tasks.model.engines.history_map import SumPart, fit_history_map
 from recsys_tasks.model.engines.protocol import Fitted
 from recsys_tasks.model.memory import estimate_memory
 from recsys_tasks.model.representations import embedding_facts, fold
@@ -100,7 +99,7 @@ P = ParamSpec("P")
 Reference = dict[str, Any]
 """What a step returns: keys, names and a few numbers."""
 
-EXPORTED = (*(name for name in REQUIRED if name != golden.NAME), LIKED)
+EXPORTED = (*(name for name in REQUIRED if name != golden.NAME), *HISTORIES)
 """Files of a version that earlier steps leave for ``publish``."""
 
 
@@ -298,6 +297,7 @@ class Steps:
             self.settings.evaluate,
             shard,
             self.settings.train.refit,
+            self.data.history_map(),
         )
         counted |= self.run_champion.count(embeddings, shard)
         self.data.keep_counts(shard, counted)
@@ -320,6 +320,7 @@ class Steps:
             counted,
             self.settings.train.refit,
             self.data.categories(),
+            self.data.history_map(),
         )
         compared = self.run_champion.comparison(embeddings, counted)
         METRICS.write(self.files, evaluation.metrics | {"champion": compared})
@@ -382,6 +383,7 @@ class Steps:
         parts = Features(features.names, model.feature_embeddings, model.feature_biases)
         with self._exchange() as folder:
             write_version(folder, users, items, parts)
+            (folder / FOLD_IN.name).write_bytes(self.files.get_bytes(FOLD_IN.name))
         return {"users": list(embeddings.users.shape), "items": list(embeddings.items.shape)}
 
     @recorded
@@ -468,11 +470,8 @@ class Steps:
 
     def _keep_model(self, fitted: Fitted, train: Interactions, features: Csr) -> None:
         """Writes the parameters, and what makes a vector of a history that the fit has not seen."""
-        embeddings, history = fold(fitted.model, features), train.weights().tocsr()
-        vectors = embeddings.users[:, :-2], embeddings.items[:, :-2]
-        sums = fitted.sums or SumPart.nothing(embeddings.n_items)
-        history_map = fit_history_map(sums, history, *vectors)
-        FOLD_IN.write(self.files, history_map.to_arrays())
+        found = Audience.of(train).learn(fold(fitted.model, features), fitted.sums)
+        FOLD_IN.write(self.files, found)
         PARAMETERS.write(self.files, fitted.model)
 
     def _held(self, verdict: Verdict) -> int:

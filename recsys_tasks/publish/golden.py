@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from recsys_tasks.artifacts import canonical_json
+from recsys_tasks.artifacts.histories import HISTORIES
 from recsys_tasks.artifacts.manifest import IndexFacts
-from recsys_tasks.artifacts.reader import LIKED, READ, Artifacts, open_files
+from recsys_tasks.artifacts.reader import READ, Artifacts, open_files
 from recsys_tasks.errors import ArtifactRefused
 from recsys_tasks.recommend.recommender import Recommendations, Recommender
 
@@ -38,7 +39,7 @@ def write_golden(folder: Path, facts: IndexFacts) -> None:
     Raises:
         ArtifactRefused: the files do not open as a version.
     """
-    names = (name for name in (*READ, LIKED) if name != NAME)
+    names = (name for name in (*READ, *HISTORIES) if name != NAME)
     paths = {name: folder / name for name in names if name in READ or (folder / name).exists()}
     recommender = Recommender(open_files("", "", facts, paths))
     answers = [

@@ -108,6 +108,7 @@ def write_version(folder: Path, users: Users, items: Items, features: Features) 
             folder / "liked.npz",
             indptr=likes.indptr.astype(np.int64),
             indices=likes.indices.astype(np.int32, copy=False),
+            weights=likes.weights.astype(np.float32, copy=False),
         )
     _save_many(
         folder / "features.npz",

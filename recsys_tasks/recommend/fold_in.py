@@ -1,15 +1,20 @@
-"""A user vector for someone whom the model has not met, from the movies or genres that they like."""
+"""Vectors of people whom a version has not trained on, and of known users who have liked more since."""
 
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts.history_map import HistoryMap, Weights
 from recsys_tasks.artifacts.reader import Artifacts
-from recsys_tasks.recommend.fold_in_map import FoldInMap, mean_of
 
 Floats = NDArray[np.float32]
+Rows = NDArray[np.integer]
+
+GENRE_MOVIES = 10.0
+"""Movies that someone who names genres is taken to have liked."""
 
 
 class FoldIn:
@@ -22,10 +27,15 @@ class FoldIn:
     def __init__(self, artifacts: Artifacts) -> None:
         self._artifacts = artifacts
 
-    def from_rows(self, liked: NDArray[np.integer]) -> Floats:
-        """A user vector, float32 ``(components + 2,)``, from rows of items; at least one."""
-        mean = mean_of(self._artifacts.item_embeddings, liked)
-        return self._map.vector(mean, len(liked))
+    @property
+    def tier(self) -> Literal["model", "fold_in"]:
+        """``model`` where the vectors are, at least in part, what a training would give."""
+        return "model" if len(self._map.sums.base) else "fold_in"
+
+    def from_rows(self, liked: Rows, weights: Weights | None = None) -> Floats:
+        """A user vector, float32 ``(components + 2,)``, from rows of liked items, by default of weight 1."""
+        counted = np.ones(len(liked), np.float32) if weights is None else weights
+        return self._map.vector(self._artifacts.item_embeddings, liked, counted)
 
     def from_genres(self, genres: Iterable[str]) -> Floats | None:
         """A user vector from genres, or nothing when the version has no movie of any of them.
@@ -38,12 +48,32 @@ class FoldIn:
         if not len(rows):
             return None
         weights = np.array([movies[row].positives for row in rows], float) + 1e-3
-        vectors = self._artifacts.item_embeddings[rows, :-2]
-        return self._map.vector(np.average(vectors, axis=0, weights=weights), len(rows))
+        return self.from_rows(rows, weights * (GENRE_MOVIES / weights.sum()))
+
+    def of_user(self, user: int, since: Rows) -> Floats:
+        """The vector of a user without a trained one: from what they like, and have liked since."""
+        return self.from_rows(*self._with(user, since))
+
+    def moved(self, user: int, since: Rows) -> Floats:
+        """A trained user's vector, and what the movies liked since add to a vector from history.
+
+        Args:
+            user: row.
+            since: rows of movies, none of them among what the user is known to like.
+        """
+        now, then = self.of_user(user, since), self.from_rows(*self._artifacts.liked.of(user))
+        return np.asarray(self._artifacts.user_embeddings[user] + (now - then), np.float32)
+
+    def _with(self, user: int, since: Rows) -> tuple[Rows, Floats]:
+        liked, weights = self._artifacts.liked.of(user)
+        newer = np.ones(len(since), np.float32)
+        return np.concatenate((liked, since)), np.concatenate((weights, newer))
 
     @cached_property
-    def _map(self) -> FoldInMap:
+    def _map(self) -> HistoryMap:
         artifacts = self._artifacts
+        if artifacts.fold_in is not None:
+            return artifacts.fold_in
         trained = artifacts.user_counts > 0
         users, items = artifacts.user_embeddings, artifacts.item_embeddings
-        return FoldInMap.learn(users, items, trained, artifacts.liked)
+        return HistoryMap.learn(users, items, trained, artifacts.liked)

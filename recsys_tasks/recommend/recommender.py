@@ -1,7 +1,8 @@
 """What a consumer runs: recommendations from a published version, by the best tier that applies.
 
-``model``: the user's own vector. ``fold_in``: a vector made from liked items or genres, for someone
-whom the model has not met. ``popular``: the same list for everyone, the last resort. The answer names
+``model``: the user's own vector, or one made of a history as a training would make it. ``fold_in``: a
+vector made of a history by a regression, where the version has no other way; only what was liked
+counts. ``popular``: the same list for everyone, the last resort. The answer names
 its tier. A score is the exact dot product [user vector, bias, 1]·[item vector, 1, bias];
 ``strength`` beside it is 1 / (1 + exp(-score)): the same order, between 0 and 1, and no probability.
 The manifest says what finds the best: annoy's candidates, or exact search.
@@ -166,6 +167,7 @@ class Recommender:
         exclude_seen: bool = True,
         filter: Filter | None = None,
         exact: bool = False,
+        since: Iterable[int] = (),
     ) -> Recommendations:
         """The best items for a user.
 
@@ -175,23 +177,26 @@ class Recommender:
             exclude_seen: leave out what the user has rated, whatever the rating.
             filter: only movies for which it is true.
             exact: as if every item were scored, also where the version is searched by annoy.
+            since: external ids of what the user has liked since the version was trained, left out of
+                the list as what the user has rated; unknown ones are passed over.
         """
         if self._rest and not is_in_share(self._salt, _as_id(user_id), self._share):
             return self._rest.recommend(user_id, k, exclude_seen, filter, exact)
         artifacts, fold_in = self._artifacts, self._fold_in
         _check_k(k)
         user = row_of(artifacts.user_ids, _as_id(user_id))
-        if user < 0:
-            return _popular(artifacts, k, [], filter, user_id)
-        rated = _seen(artifacts, user)
-        excluded = rated if exclude_seen else []
-        if artifacts.user_counts[user] > 0:
-            vector = np.asarray(artifacts.user_embeddings[user])
+        rated = _seen(artifacts, user) if user >= 0 else []
+        newer = _liked(artifacts, since)
+        excluded = [*rated, *newer.tolist()] if exclude_seen else []
+        if user >= 0:
+            newer = np.setdiff1d(newer, artifacts.liked.of(user)[0])
+        if user >= 0 and artifacts.user_counts[user] > 0:
+            own = np.asarray(artifacts.user_embeddings[user])
+            vector = fold_in.moved(user, newer) if len(newer) else own
             return _ranked(artifacts, vector, k, excluded, filter, exact, "model", user_id)
-        liked = artifacts.liked.of(user)
-        if len(liked):
-            vector = fold_in.from_rows(liked)
-            return _ranked(artifacts, vector, k, excluded, filter, exact, "fold_in", user_id)
+        if len(newer) or (user >= 0 and artifacts.liked.lengths[user]):
+            vector = fold_in.of_user(user, newer) if user >= 0 else fold_in.from_rows(newer)
+            return _ranked(artifacts, vector, k, excluded, filter, exact, fold_in.tier, user_id)
         return _popular(artifacts, k, excluded, filter, user_id)
 
     def recommend_for(
@@ -215,13 +220,12 @@ class Recommender:
             return self._rest.recommend_for(items, k, exclude_seen, filter, exact)
         artifacts, fold_in = self._artifacts, self._fold_in
         _check_k(k)
-        rows = rows_of(artifacts.item_ids, _as_ids(items))
-        liked = np.unique(rows[rows >= 0])
+        liked = _liked(artifacts, items)
         if not len(liked):
             return _popular(artifacts, k, [], filter)
         excluded = liked.tolist() if exclude_seen else []
         vector = fold_in.from_rows(liked)
-        return _ranked(artifacts, vector, k, excluded, filter, exact, "fold_in")
+        return _ranked(artifacts, vector, k, excluded, filter, exact, fold_in.tier)
 
     def recommend_for_features(
         self,
@@ -245,7 +249,7 @@ class Recommender:
         vector = fold_in.from_genres(genres)
         if vector is None:
             return _popular(artifacts, k, [], filter)
-        return _ranked(artifacts, vector, k, [], filter, exact, "fold_in")
+        return _ranked(artifacts, vector, k, [], filter, exact, fold_in.tier)
 
     def similar(self, movie_id: int, k: int = 10, filter: Filter | None = None) -> Recommendations:
         """The movies whose vectors point most nearly the same way; the score is the cosine.
@@ -343,6 +347,12 @@ def _descending(scores: NDArray[Any]) -> Rows:
 def _strength(score: float) -> float:
     """The logistic function, in the form that cannot overflow."""
     return (1 + math.tanh(score / 2)) / 2
+
+
+def _liked(artifacts: Artifacts, items: Iterable[int]) -> Rows:
+    """The rows of external ids, ascending and each once; unknown ones are passed over."""
+    rows = rows_of(artifacts.item_ids, _as_ids(items))
+    return np.unique(rows[rows >= 0])
 
 
 def _seen(artifacts: Artifacts, user: int) -> list[int]:

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from recsys_tasks.artifacts.history_map import SumPart
 from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Csr, Interactions
 from recsys_tasks.model.engines.epochs import EpochEngine
-from recsys_tasks.model.engines.history_map import SumPart
 from recsys_tasks.model.engines.protocol import Checkpoints, Fitted, Validate
 from recsys_tasks.model.engines.ridge import (
     RidgeSvdEngine,
@@ -66,7 +66,9 @@ class BlendEngine:
         ridge = RidgeSvdEngine(self.settings).solve(train, features, halves[1])
         joined = blend(ridge, warp.model, history_of(train), features, self.settings)
         if validate is not None:
-            log.info("blend: validation %.4f", validate(joined.model).validation or 0.0)
+            log.info(
+                "blend: validation %.4f", validate(joined.model, joined.sums).validation or 0.0
+            )
         return replace(
             warp,
             model=joined.model,

@@ -1,12 +1,12 @@
 """The protocol of an engine: what it takes and what it returns."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from recsys_tasks.artifacts.history_map import SumPart
 from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.matrices.interactions import Arrays, Csr, Interactions
-from recsys_tasks.model.engines.history_map import SumPart
 from recsys_tasks.model.parameters import Model
 
 
@@ -65,8 +65,12 @@ class Scored:
     train: float | None = None
 
 
-Validate = Callable[[Model], Scored]
-"""Scores a model."""
+class Validate(Protocol):
+    """What scores a model."""
+
+    def __call__(self, model: Model, sums: SumPart | None = None) -> Scored:
+        """The model's metrics; ``sums`` of its first columns, where they are sums over the history."""
+        ...
 
 
 class Engine(Protocol):

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts.history_map import SumPart
 from recsys_tasks.config.interruption import held
 from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Csr, Interactions
 from recsys_tasks.model.engines.epochs import fingerprint_of
-from recsys_tasks.model.engines.history_map import SumPart
 from recsys_tasks.model.engines.protocol import Checkpoints, Fitted, Validate
 from recsys_tasks.model.engines.ridge_svd import Passes, RidgeSvd, decompose, ridge_svd, scaled_gram
 from recsys_tasks.model.engines.subspace import columns_for
@@ -50,14 +50,15 @@ class RidgeSvdEngine:
         history = history_of(train)
         users = found.users(history, self.settings.ridge_svd.threads)
         model = without_biases(users, item_features(found, features))
+        sums = SumPart(found.item_scale, found.base)
         if validate is not None:
-            log.info("ridge-svd: validation %.4f", validate(model).validation or 0.0)
+            log.info("ridge-svd: validation %.4f", validate(model, sums).validation or 0.0)
         return Fitted(
             model,
             self.settings.ridge_svd.iterations,
             (),
             self.settings,
-            SumPart(found.item_scale, found.base),
+            sums,
             singular_facts(found) | {"loss": "ridge", "reproducible": True},
         )
 

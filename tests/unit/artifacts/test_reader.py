@@ -149,3 +149,36 @@ def test_titles_keep_every_character(manifest: Manifest, paths: dict[str, Path])
     opened = open_version(manifest, paths)
     assert opened.movies[7].title == "Film №7, a «tale»"
     assert json.loads(paths["items.jsonl"].read_bytes().splitlines()[7])["movie_id"] == 51
+
+
+FOLD_IN = {
+    "item_scale": np.ones(300, np.float32),
+    "base": np.zeros(5, np.float32),
+    "centre": np.zeros(3, np.float32),
+    "matrix": np.zeros((4, 3), np.float32),
+    "prior": np.array(2, np.float32),
+}
+"""For 300 items of eight components."""
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("item_scale", np.ones(299, np.float32)),
+        ("base", np.zeros(9, np.float32)),
+        ("centre", np.zeros(4, np.float32)),
+        ("matrix", np.full((4, 3), np.nan, np.float32)),
+        ("prior", np.array(0, np.float32)),
+    ],
+)
+def test_a_bent_fold_in_is_refused_and_a_whole_one_opens(
+    manifest: Manifest, paths: dict[str, Path], tmp_path: Path, name: str, array: np.ndarray
+) -> None:
+    file = tmp_path / "fold_in.npz"
+    np.savez(file, **FOLD_IN)
+    opened = open_version(manifest, {**paths, "fold_in.npz": file})
+    assert opened.fold_in is not None
+
+    np.savez(file, **FOLD_IN | {name: array})
+    with pytest.raises(ArtifactRefused, match=r"fold_in\.npz"):
+        open_version(manifest, {**paths, "fold_in.npz": file})

@@ -57,11 +57,14 @@ def test_the_popular_list_is_published_in_the_order_that_is_measured() -> None:
 
 def test_liked_items_are_written_where_they_are_known(tmp_path: Path) -> None:
     n_users = len(USERS.ids)
-    liked = Liked(np.array([0, 2] + [2] * (n_users - 1)), np.array([3, 5], np.int32))
+    weights = np.array([1, 0.5], np.float32)
+    liked = Liked(np.array([0, 2] + [2] * (n_users - 1)), np.array([3, 5], np.int32), weights)
     write_version(tmp_path, replace(USERS, liked=liked), ITEMS, FEATURES)
     with np.load(tmp_path / "liked.npz", allow_pickle=False) as found:
-        assert {name: found[name].dtype for name in found} == {"indptr": "i8", "indices": "i4"}
+        dtypes = {name: found[name].dtype for name in found}
+        assert dtypes == {"indptr": "i8", "indices": "i4", "weights": "f4"}
         assert found["indices"].tolist() == [3, 5]
+        assert found["weights"].tolist() == [1, 0.5]
 
 
 def bent(users: Users, items: Items, features: Features, how: str) -> tuple[Users, Items, Features]:

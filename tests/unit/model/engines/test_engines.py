@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from recsys_tasks.config.interruption import interruptible
 from recsys_tasks.config.settings import EvaluateSettings, Settings, TrainSettings
 from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.evaluation.evaluate import validator
+from recsys_tasks.evaluation.served import Audience
+from recsys_tasks.matrices.split import Split
 from recsys_tasks.model.engines.blend import mean_spread
-from recsys_tasks.model.engines.history_map import SumPart, fit_history_map
 from recsys_tasks.model.engines.protocol import Scored
 from recsys_tasks.model.fit import fit
 from recsys_tasks.model.memory import estimate_memory
@@ -65,7 +68,7 @@ def test_every_engine_makes_a_model_that_repeats_itself(fitted, engine):
 def test_every_engine_scores_what_it_made_on_the_validation_part(fitted, engine):
     asked = []
 
-    def validate(model):
+    def validate(model, sums=None):
         asked.append(model.user_embeddings.shape[1])
         return Scored(0.5)
 
@@ -164,26 +167,51 @@ def test_a_blend_carries_warps_half_on_to_a_later_fit(fitted):
     assert same(blended.model.with_state(), warp.model)
 
 
+def of_histories(found, embeddings, train):
+    """Vectors of histories alone, ``(n_users, components)``."""
+    audience = Audience.of(train)
+    learnt = audience.learn(embeddings, found.sums)
+    rows = [learnt.vector(embeddings.items, *audience.liked.of(u)) for u in range(train.shape[0])]
+    return np.stack(rows)[:, :-2]
+
+
 def test_a_history_makes_the_vector_that_the_trained_user_has(fitted):
     found, embeddings = embeddings_of(fitted, "ridge-svd")
-    history = fitted.split.train.weights().tocsr()
-    vectors = embeddings.users[:, :-2], embeddings.items[:, :-2]
-    history_map = fit_history_map(found.sums, history, *vectors)
-
-    np.testing.assert_allclose(history_map.users(history, vectors[1]), vectors[0], atol=1e-4)
+    made = of_histories(found, embeddings, fitted.split.train)
+    np.testing.assert_allclose(made, embeddings.users[:, :-2], atol=1e-4)
 
 
 def test_a_mean_of_items_leads_near_the_vectors_that_warp_trained(fitted):
-    _, embeddings = embeddings_of(fitted, "recsys", **{"train.epochs": 10})
-    history = fitted.split.train.weights().tocsr()
-    users, items = embeddings.users[:, :-2], embeddings.items[:, :-2]
-    nothing = SumPart.nothing(embeddings.n_items)
-
-    found = fit_history_map(nothing, history, users, items).users(history, items)
-
-    trained = np.diff(history.indptr) > 4
-    left = ((found - users)[trained] ** 2).sum()
+    found, embeddings = embeddings_of(fitted, "recsys", **{"train.epochs": 10})
+    made = of_histories(found, embeddings, fitted.split.train)
+    users = embeddings.users[:, :-2]
+    trained = np.bincount(fitted.split.train.row, minlength=len(users)) > 4
+    left = ((made - users)[trained] ** 2).sum()
     assert left < 0.5 * ((users - users[trained].mean(axis=0))[trained] ** 2).sum()
+
+
+@pytest.mark.parametrize("engine", ["recsys", "ridge-svd", "blend"])
+def test_validation_knows_the_sums_of_the_model(fitted, engine):
+    """Someone with weaker positives only is measured by the vector that a newcomer would get."""
+    train = fitted.split.train
+    weak = train.row == np.bincount(train.row).argmax()
+    positive = train.is_positive & ~weak
+    nothing = fitted.split.test.take(np.arange(0))
+    split = Split(replace(train, is_positive=positive), fitted.split.test, nothing)
+    asked = []
+
+    def validate(model, sums=None):
+        asked.append((model, sums))
+        return validator(split, fitted.features, fitted.seen, EvaluateSettings())(model, sums)
+
+    found = fit(split.train, fitted.features, settings_for(engine), validate)
+    model, sums = asked[-1]
+    audience = Audience.of(split.train)
+    served = audience.served(fold(model, fitted.features), sums)
+    whole = audience.learn(fold(found.model, fitted.features), found.sums)
+    user = int(train.row[weak][0])
+    expected = whole.vector(served.embeddings.items, *audience.liked.of(user))
+    np.testing.assert_allclose(served.folded[served.place[user]], expected, atol=1e-4)
 
 
 def test_a_refusal_for_memory_names_the_components_of_ridge_svd():

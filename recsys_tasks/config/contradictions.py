@@ -69,7 +69,7 @@ def engine_without_the_loss(settings: "Settings") -> Found:
     if wanted.engine == "recsys":
         return (
             "train.engine recsys has train.loss warp only, and no item_alpha and user_alpha: "
-            "choose train.engine lightfm, or auto"
+            "choose train.engine lightfm, or warp"
         )
     if penalty := PENALTIES.get(wanted.engine):
         return (

@@ -227,8 +227,11 @@ class SplitSettings(Frozen):
     """Seed of the split (random, shuffle)."""
 
 
-EngineName = Literal["lightfm", "recsys", "ridge-svd", "blend", "spark-als"]
+EngineName = Literal["auto", "lightfm", "recsys", "ridge-svd", "blend", "spark-als"]
 """Of what makes a model."""
+
+WIDER = 256
+"""Components of ridge-svd that the engine auto tries beside those of the settings, where these are fewer."""
 
 
 class RidgeSvdSettings(Frozen):
@@ -272,11 +275,11 @@ class BlendSettings(Frozen):
 class TrainSettings(Frozen):
     """The model and how it is fitted."""
 
-    engine: Literal["auto", "lightfm", "recsys", "ridge-svd", "blend", "spark-als"] = "auto"
+    engine: Literal["auto", "warp", "lightfm", "recsys", "ridge-svd", "blend", "spark-als"] = "warp"
     """lightfm: the reference; recsys: this project's own WARP kernel, same rule and random numbers,
-    faster, without penalties; auto: recsys where it can, else lightfm; ridge-svd: a closed form, see
-    train.ridge_svd; blend: ridge-svd and WARP in one model, see train.blend; spark-als: Spark's
-    implicit ALS, epochs its iterations, see the section spark."""
+    faster, without penalties; warp: recsys where it can, else lightfm; ridge-svd: a closed form, see
+    train.ridge_svd; blend: ridge-svd and WARP in one model, see train.blend; auto: a blend whose width
+    and weight the validation part chooses; spark-als: Spark's implicit ALS, see the section spark."""
 
     ridge_svd: RidgeSvdSettings = RidgeSvdSettings()
     """Of the engines ridge-svd and blend."""
@@ -349,8 +352,8 @@ class TrainSettings(Frozen):
 
     @property
     def engine_used(self) -> EngineName:
-        """The engine that ``auto`` stands for with these settings."""
-        return self.warp_engine if self.engine == "auto" else self.engine
+        """The engine, with ``warp`` as what it stands for with these settings."""
+        return self.warp_engine if self.engine == "warp" else self.engine
 
     @property
     def warp_engine(self) -> Literal["lightfm", "recsys"]:
@@ -362,11 +365,16 @@ class TrainSettings(Frozen):
 
     @property
     def width(self) -> int:
-        """Components of a published vector, its bias apart; fewer where the data have fewer."""
-        closed = self.ridge_svd.components
-        return {"ridge-svd": closed, "blend": closed + self.components}.get(
-            self.engine_used, self.components
-        )
+        """Components of a published vector, its bias apart, at most."""
+        closed = self.closed_width
+        return closed if self.engine == "ridge-svd" else closed + self.components
+
+    @property
+    def closed_width(self) -> int:
+        """Components of ridge-svd at most; 0 where it has no part."""
+        wanted = self.ridge_svd.components
+        tried = {"ridge-svd": wanted, "blend": wanted, "auto": max(wanted, WIDER)}
+        return tried.get(self.engine, 0)
 
 
 class SparkSettings(Frozen):
@@ -665,7 +673,7 @@ class Settings(Frozen):
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "nightly": {},
+    "nightly": {"train.engine": "auto"},
     "article": {
         "positives.weak_weight": 0.0,
         "split.method": "shuffle",

@@ -249,12 +249,14 @@ def validator(
     def validate(model: Model, sums: SumPart | None = None) -> Scored:
         served = audience.served(fold(model, features), sums)
         views = rank(served, parts, 0, block, settings.threads).views
-        means = {
-            name: float(metrics.measure(views[name], (5, 10))[metric].mean())
+        values = {
+            name: metrics.measure(views[name], (5, 10))[metric]
             for name in ("test_served", "train")
             if len(views[name].users)
         }
-        return Scored(means["test_served"], means.get("train"))
+        found, learnt = values["test_served"], values.get("train")
+        train = None if learnt is None else float(learnt.mean())
+        return Scored(float(found.mean()), train, found.astype(np.float32))
 
     return validate
 

@@ -119,12 +119,11 @@ def _warp_bytes(rows: int, train: TrainSettings) -> int:
 
 def _ridge_svd_bytes(n_users: int, n_items: int, train: TrainSettings) -> int:
     """What the passes take on the items' side, and the vectors that they lead to; without them nothing."""
-    if train.engine_used not in ("ridge-svd", "blend"):
+    if not (width := train.closed_width):
         return 0
-    wanted = train.ridge_svd
-    columns = columns_for(wanted.components, n_items + 1)
-    passes = 4 * n_items * (COPIES_OF_A_BLOCK * columns + 3 * SLICE * wanted.threads)
-    return passes + COPIES_OF_VECTORS * 4 * wanted.components * (n_users + n_items)
+    columns = columns_for(width, n_items + 1)
+    passes = 4 * n_items * (COPIES_OF_A_BLOCK * columns + 3 * SLICE * train.ridge_svd.threads)
+    return passes + COPIES_OF_VECTORS * 4 * width * (n_users + n_items)
 
 
 def jvm_bytes(spark: SparkSettings) -> int:

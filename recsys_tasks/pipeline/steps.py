@@ -264,12 +264,13 @@ class Steps:
         start, engine = self.run_champion.start(), engine_of(self.settings)
         refits = parts.validation is not None and wanted.refit
         history: list[dict[str, Any]] = []
+        choices: dict[str, Any] = {}
         fitted_on = parts.train
         if engine.chooses or not refits:
             with self.fold("epochs"):
                 kept = Checkpoint(self.files, "checkpoint.npz")
                 fitted = engine.fit(parts.train, features, validate, kept, start.fit)
-            history = _history(fitted)
+            history, choices = _history(fitted), dict(fitted.facts)
             engine = engine_of(self.settings.model_copy(update={"train": fitted.chosen}))
             if refits and wanted.warm_start:
                 PARAMETERS_BEFORE_REFIT.write(self.files, fitted.model)
@@ -281,8 +282,8 @@ class Steps:
                 fitted = engine.fit(fitted_on, features, checkpoints=kept, start=start.refit)
         self._keep_model(fitted, fitted_on, features)
         facts = {"epochs": fitted.epochs, "history": history, "warm_starts": start.warm_starts}
-        width = {"components": fitted.model.user_embeddings.shape[1]}
-        TRAINING.write(self.files, facts | {"model": width | dict(fitted.facts)})
+        made = {**choices, **fitted.facts, **_made(fitted)}
+        TRAINING.write(self.files, facts | {"model": made})
         return {"model": self.files.key("model.npz"), "epochs": fitted.epochs}
 
     @recorded
@@ -539,6 +540,17 @@ class Steps:
             for path in sorted(folder.iterdir()):
                 if path.name not in names:
                     self.store.upload_file(path, self.files.key(f"files/{path.name}"))
+
+
+def _made(fitted: Fitted) -> dict[str, Any]:
+    """What was fitted in the end, where the settings left it to a choice."""
+    chosen = fitted.chosen
+    return {
+        "components": fitted.model.user_embeddings.shape[1],
+        "engine": chosen.engine_used,
+        "ridge_svd": chosen.ridge_svd.model_dump(mode="json"),
+        "blend": chosen.blend.model_dump(mode="json"),
+    }
 
 
 def _history(fitted: Fitted) -> list[dict[str, Any]]:

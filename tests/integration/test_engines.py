@@ -30,7 +30,7 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize(("engine", "width"), [("ridge-svd", 6), ("blend", 10)])
+@pytest.mark.parametrize(("engine", "width"), [("ridge-svd", 6), ("blend", 10), ("auto", None)])
 def test_a_published_version_makes_the_vector_that_it_trained(
     database_url, bucket, tmp_path, engine, width
 ):
@@ -43,7 +43,11 @@ def test_a_published_version_makes_the_vector_that_it_trained(
 
     manifest = read_manifest(steps.store, "small", run.version)
     model = manifest.model.model_dump()
-    assert (model["engine"], model["components"]) == (engine, width)
+    if engine == "auto":
+        assert model["engine"] in ("ridge-svd", "blend")
+        assert {"components", "warp_weight", "validation"} <= set(model["candidates"][0])
+    else:
+        assert (model["engine"], model["components"]) == (engine, width)
 
     paths = fetch(steps.store, manifest, tmp_path / "cache")
     arrays = np.load(paths["fold_in.npz"], allow_pickle=False)
@@ -51,8 +55,10 @@ def test_a_published_version_makes_the_vector_that_it_trained(
     train = steps.data.trained_on()
     user = int(np.bincount(train.row).argmax())
     rows, weights = train.col[train.row == user], train.weight[train.row == user]
-    sums = (weights * arrays["item_scale"][rows]) @ items[rows, :6] + arrays["base"]
-    np.testing.assert_allclose(sums, users[user, :6], atol=1e-4)
+    sums = (weights * arrays["item_scale"][rows]) @ items[rows, : len(arrays["base"])] + arrays[
+        "base"
+    ]
+    np.testing.assert_allclose(sums, users[user, : len(sums)], atol=1e-4)
 
     recommender = Recommender.load(steps.store, "small", cache=tmp_path / "cache")
     liked = [int(movie) for movie in recommender.artifacts.item_ids[rows[:3]]]

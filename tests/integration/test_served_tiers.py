@@ -62,7 +62,9 @@ def steps(database_url, bucket, tmp_path, request):
     return made
 
 
-@pytest.mark.parametrize("steps", ["lightfm", "recsys", "ridge-svd", "blend"], indirect=True)
+@pytest.mark.parametrize(
+    "steps", ["lightfm", "recsys", "ridge-svd", "blend", "auto"], indirect=True
+)
 def test_every_user_is_served_what_the_run_measured(steps, tmp_path):
     recommender = Recommender.load(steps.store, "tiers", cache=tmp_path / "cache")
     embeddings = fold(steps.data.model(), steps.data.features().matrix)

@@ -2,6 +2,7 @@
 
 from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.model.engines.auto import AutoEngine
 from recsys_tasks.model.engines.blend import BlendEngine
 from recsys_tasks.model.engines.epochs import EpochEngine
 from recsys_tasks.model.engines.protocol import Engine
@@ -11,6 +12,8 @@ from recsys_tasks.model.engines.ridge import RidgeSvdEngine
 def engine_for(settings: TrainSettings) -> Engine:
     """The engine that the settings ask for, of those that need no cluster."""
     match settings.engine_used:
+        case "auto":
+            return AutoEngine(settings)
         case "ridge-svd":
             return RidgeSvdEngine(settings)
         case "blend":

@@ -63,71 +63,56 @@ class BlendEngine:
         """See ``Engine``; WARP's epochs are chosen by WARP's own validation."""
         halves = [checkpoints and checkpoints.part(name) for name in ("warp", "ridge")]
         warp = EpochEngine(self.settings).fit(train, features, validate, halves[0], start)
-        ridge = RidgeSvdEngine(self.settings).solve(train, features, halves[1])
-        joined = blend(ridge, warp.model, history_of(train), features, self.settings)
-        if validate is not None:
-            log.info(
-                "blend: validation %.4f", validate(joined.model, joined.sums).validation or 0.0
-            )
-        return replace(
-            warp,
-            model=joined.model,
-            sums=joined.sums,
-            facts=singular_facts(ridge) | {"ridge_scale": joined.ratio},
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Blended:
-    """Both halves in one model.
-
-    Args:
-        model: ridge-SVD's columns, then WARP's.
-        sums: of ridge-SVD's columns.
-        ratio: what ridge-SVD's scores are multiplied by.
-    """
-
-    model: Model
-    sums: SumPart
-    ratio: float
+        decomposed = RidgeSvdEngine(self.settings).decomposed(train, features, halves[1])
+        ridge = decomposed.cut(self.settings.ridge_svd.components)
+        fitted = blend(ridge, warp, history_of(train), features, self.settings)
+        if validate is None:
+            return fitted
+        return replace(fitted, validation=validate(fitted.model, fitted.sums).validation)
 
 
 def blend(
-    ridge: RidgeSvd, warp: Model, history: Csr, features: Csr, settings: TrainSettings
-) -> Blended:
+    ridge: RidgeSvd, warp: Fitted, history: Csr, features: Csr, settings: TrainSettings
+) -> Fitted:
     """One model whose scores are WARP's plus ridge-SVD's, these brought to WARP's spread first.
 
     Args:
         ridge, warp: both halves, fitted on ``history``.
         history: CSR float32 ``(n_users, n_items)``, weights.
         features: CSR ``(n_items, n_features)``.
-        settings: the sections ``ridge_svd`` and ``blend``.
+        settings: the sections ``ridge_svd`` and ``blend``; those of the result, with WARP's epochs.
 
     Raises:
-        TrainingRefused: the scores of a half do not spread.
+        TrainingRefused: the scores of a half are not finite.
     """
     threads = settings.ridge_svd.threads
     users = ridge.users(history, threads)
     trained = np.flatnonzero(np.diff(history.indptr))
-    of_warp = fold(warp, features)
+    of_warp = fold(warp.model, features)
     spreads = (
         mean_spread(of_warp.users[trained], of_warp.items),
         mean_spread(users[trained], ridge.items),
     )
-    if not (min(spreads) > 0 and np.isfinite(spreads).all()):
-        raise TrainingRefused(
-            f"blend: the spreads of the scores of WARP and ridge-SVD are {spreads}"
-        )
-    ratio = spreads[0] / spreads[1] / settings.blend.warp_weight
+    if not np.isfinite(spreads).all():
+        raise TrainingRefused(f"blend: the spreads of both halves' scores are {spreads}")
+    level = spreads[0] / spreads[1] if min(spreads) > 0 else 1.0  # of one item no score spreads
+    ratio = level / settings.blend.warp_weight
     log.info("blend: spread of scores %.3f by WARP, %.3f by ridge-SVD", *spreads)
     users *= np.float32(ratio)
+    theirs, factor = warp.model, np.float32(ratio)
     model = replace(
-        warp,
-        user_embeddings=np.hstack((users, warp.user_embeddings)),
-        feature_embeddings=np.hstack((item_features(ridge, features), warp.feature_embeddings)),
+        theirs,
+        user_embeddings=np.hstack((users, theirs.user_embeddings)),
+        feature_embeddings=np.hstack((item_features(ridge, features), theirs.feature_embeddings)),
     )
-    factor = np.float32(ratio)
-    return Blended(model, SumPart(ridge.item_scale * factor, ridge.base * factor), ratio)
+    return replace(
+        warp,
+        model=model,
+        chosen=settings.model_copy(update={"epochs": warp.epochs, "patience": 0}),
+        validation=None,
+        sums=SumPart(ridge.item_scale * factor, ridge.base * factor),
+        facts=singular_facts(ridge) | {"ridge_scale": ratio},
+    )
 
 
 def mean_spread(users: Floats, items: Floats) -> float:

@@ -121,7 +121,8 @@ class _Run:
 
     def _fitted(self, model: Model, epochs: int) -> Fitted:
         chosen = self.settings.model_copy(update={"epochs": epochs, "patience": 0})
-        return Fitted(model, epochs, self.history, chosen)
+        validation = self.history[epochs - 1].validation if self.history else None
+        return Fitted(model, epochs, self.history, chosen, validation)
 
     def to_arrays(self) -> Arrays:
         """Everything that a later process needs to go on as this one would."""

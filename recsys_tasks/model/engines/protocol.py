@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recsys_tasks.artifacts.history_map import SumPart
 from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.matrices.interactions import Arrays, Csr, Interactions
@@ -35,6 +38,8 @@ class Fitted:
     """every pass that was validated or might have been"""
     chosen: TrainSettings
     """the settings with everything in them that validation chose: a fit with these chooses nothing more"""
+    validation: float | None = None
+    """the validation metric of ``model``, where there is one"""
     sums: SumPart | None = None
     """of the model's first columns, where they are sums over the history"""
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -57,12 +62,19 @@ class Checkpoints(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scored:
     """A model's metric, more is better: on the validation part, and on what its users were trained on."""
 
     validation: float | None = None
     train: float | None = None
+    per_user: NDArray[np.float32] | None = None
+    """the validation metric of each user asked, for paired comparisons"""
+
+    @property
+    def mean(self) -> float:
+        """The validation metric; 0 where there is none."""
+        return self.validation or 0.0
 
 
 class Validate(Protocol):

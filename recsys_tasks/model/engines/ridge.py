@@ -1,20 +1,22 @@
 """The engine ridge-svd: a closed form in some passes over the interactions, see ``model.ridge_svd``."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys_tasks.artifacts.history_map import SumPart
 from recsys_tasks.config.interruption import held
-from recsys_tasks.config.settings import TrainSettings
+from recsys_tasks.config.settings import RidgeSvdSettings, TrainSettings
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Csr, Interactions
 from recsys_tasks.model.engines.epochs import fingerprint_of
+from recsys_tasks.model.engines.gram import Gram
 from recsys_tasks.model.engines.protocol import Checkpoints, Fitted, Validate
 from recsys_tasks.model.engines.ridge_svd import Passes, RidgeSvd, decompose, ridge_svd, scaled_gram
-from recsys_tasks.model.engines.subspace import columns_for
+from recsys_tasks.model.engines.subspace import Eigen, columns_for
 from recsys_tasks.model.parameters import Model
 
 log = logging.getLogger(__name__)
@@ -46,26 +48,18 @@ class RidgeSvdEngine:
         start: Model | None = None,  # noqa: ARG002  (a closed form starts from nothing)
     ) -> Fitted:
         """See ``Engine``; ``validate`` scores the result."""
-        found = self.solve(train, features, checkpoints)
-        history = history_of(train)
-        users = found.users(history, self.settings.ridge_svd.threads)
-        model = without_biases(users, item_features(found, features))
-        sums = SumPart(found.item_scale, found.base)
-        if validate is not None:
-            log.info("ridge-svd: validation %.4f", validate(model, sums).validation or 0.0)
-        return Fitted(
-            model,
-            self.settings.ridge_svd.iterations,
-            (),
-            self.settings,
-            sums,
-            singular_facts(found) | {"loss": "ridge", "reproducible": True},
+        found = self.decomposed(train, features, checkpoints).cut(
+            self.settings.ridge_svd.components
         )
+        fitted = alone(found, history_of(train), features, self.settings)
+        if validate is None:
+            return fitted
+        return replace(fitted, validation=validate(fitted.model, fitted.sums).validation)
 
-    def solve(
+    def decomposed(
         self, train: Interactions, features: Csr, checkpoints: Checkpoints | None = None
-    ) -> RidgeSvd:
-        """The linear model alone, its passes kept and resumed."""
+    ) -> "Decomposed":
+        """What every model up to the settings' width is cut from; its passes are kept and resumed."""
         wanted = self.settings.ridge_svd
         gram = scaled_gram(history_of(train), categories_of(features), wanted, wanted.threads)
         fingerprint = fingerprint_of(train, features, self.settings, None)
@@ -83,7 +77,33 @@ class RidgeSvdEngine:
         done = _resumed(checkpoints, fingerprint, block)
         with held() as interruption:
             found = decompose(gram, wanted, width, self.settings.seed, done, keep)
-        return ridge_svd(found, gram, wanted)
+        return Decomposed(found, gram, wanted)
+
+
+class Decomposed(NamedTuple):
+    """One decomposition, and the models of every smaller width in it."""
+
+    found: Eigen
+    gram: Gram
+    settings: RidgeSvdSettings
+
+    def cut(self, components: int) -> RidgeSvd:
+        """The model of so many components, or of as many as there are."""
+        narrower = self.settings.model_copy(update={"components": components})
+        return ridge_svd(self.found, self.gram, narrower)
+
+
+def alone(found: RidgeSvd, history: Csr, features: Csr, settings: TrainSettings) -> Fitted:
+    """A linear model as a fit that nothing else is part of."""
+    users = found.users(history, settings.ridge_svd.threads)
+    return Fitted(
+        without_biases(users, item_features(found, features)),
+        settings.ridge_svd.iterations,
+        (),
+        settings,
+        sums=SumPart(found.item_scale, found.base),
+        facts=singular_facts(found) | {"loss": "ridge", "reproducible": True},
+    )
 
 
 def _resumed(

@@ -52,7 +52,7 @@ TABLE = [
     ("grid_above_bound", {"tune.method": "grid"}, r"324 points and tune\.trials allows 12"),
     (
         "rank_above_width",
-        {"gate.min_effective_rank": 20, "train.components": 16},
+        {"gate.min_effective_rank": 20, "train.engine": "warp", "train.components": 16},
         r"gate\.min_effective_rank 20 .* vectors' 16 components",
     ),
     (

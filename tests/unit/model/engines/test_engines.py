@@ -55,12 +55,12 @@ def same(one, other):
     return all(array.tobytes() == theirs[name].tobytes() for name, array in one.to_arrays().items())
 
 
-@pytest.mark.parametrize("engine", ["lightfm", "recsys", "ridge-svd", "blend"])
+@pytest.mark.parametrize("engine", ["lightfm", "recsys", "ridge-svd", "blend", "auto"])
 def test_every_engine_makes_a_model_that_repeats_itself(fitted, engine):
     found, embeddings = embeddings_of(fitted, engine)
 
     assert found.model.is_finite()
-    assert embeddings.users.shape[1] == settings_for(engine).width + 2
+    assert embeddings.users.shape[1] == found.chosen.width + 2
     assert same(found.model, fit(fitted.split.train, fitted.features, found.chosen).model)
 
 
@@ -190,7 +190,7 @@ def test_a_mean_of_items_leads_near_the_vectors_that_warp_trained(fitted):
     assert left < 0.5 * ((users - users[trained].mean(axis=0))[trained] ** 2).sum()
 
 
-@pytest.mark.parametrize("engine", ["recsys", "ridge-svd", "blend"])
+@pytest.mark.parametrize("engine", ["recsys", "ridge-svd", "blend", "auto"])
 def test_validation_knows_the_sums_of_the_model(fitted, engine):
     """Someone with weaker positives only is measured by the vector that a newcomer would get."""
     train = fitted.split.train
@@ -220,3 +220,66 @@ def test_a_refusal_for_memory_names_the_components_of_ridge_svd():
 
     with pytest.raises(TrainingRefused, match=r"train\.ridge_svd\.components"):
         estimate.refuse_beyond(8_000_000_000)
+
+
+def validated_as(*series):
+    """Values by user of one validation after another: so many for WARP's epochs, then the candidates'."""
+    left = list(series)
+
+    def validate(_):
+        values = np.asarray(left.pop(0), np.float32)
+        return Scored(float(values.mean()), None, values)
+
+    return validate
+
+
+LEVEL = np.linspace(0, 1, 50)
+"""A metric of fifty users."""
+
+AUTO = {"train.ridge_svd.components": 256, "train.epochs": 1}
+"""As wide as auto goes: nothing but weights is left to choose."""
+
+
+def test_auto_keeps_the_starting_point_where_others_are_better_by_chance(fitted):
+    noise = np.random.default_rng(0).normal(0.001, 0.2, (5, 50))
+    validate = validated_as(LEVEL, LEVEL, *(LEVEL + row for row in noise))
+
+    found = fit(fitted.split.train, fitted.features, settings_for("auto", **AUTO), validate)
+
+    assert (found.chosen.engine, found.chosen.blend.warp_weight) == ("blend", 1.5)
+    assert [told["warp_weight"] for told in found.facts["candidates"]] == [
+        1.5,
+        0,
+        0.25,
+        0.5,
+        1,
+        2.5,
+    ]
+
+
+def test_auto_takes_the_weight_that_is_better_beyond_chance(fitted):
+    gains = (0.0, 0.1, 0.3, 0.2, -0.1)
+    validate = validated_as(LEVEL, LEVEL, *(LEVEL + gain for gain in gains))
+
+    found = fit(fitted.split.train, fitted.features, settings_for("auto", **AUTO), validate)
+
+    assert found.chosen.blend.warp_weight == 0.5
+    assert same(found.model, fit(fitted.split.train, fitted.features, found.chosen).model)
+
+
+def test_auto_leaves_warp_out_where_ridge_svd_alone_is_better(fitted):
+    validate = validated_as(LEVEL, LEVEL, LEVEL + 0.2, *([LEVEL] * 4))
+
+    found = fit(fitted.split.train, fitted.features, settings_for("auto", **AUTO), validate)
+
+    assert found.chosen.engine == "ridge-svd"
+    assert same(found.model, fit(fitted.split.train, fitted.features, found.chosen).model)
+
+
+def test_auto_widens_only_for_a_gain_beyond_chance(fitted):
+    for gain, width in ((0.2, 256), (0.0, 24)):
+        validate = validated_as(*([LEVEL] * 3), LEVEL + gain, *([LEVEL] * 5))
+
+        found = fit(fitted.split.train, fitted.features, settings_for("auto"), validate)
+
+        assert found.chosen.ridge_svd.components == width

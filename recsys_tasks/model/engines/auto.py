@@ -1,0 +1,147 @@
+"""The engine auto: a blend whose width and weight of WARP are chosen on the validation part.
+
+What the settings say is the starting point. Another width, then another weight, takes its place only
+where the paired 95 % interval of its metric over the same users lies above zero: a difference that
+chance may have made changes nothing. Every candidate is told, in the log and in the manifest.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from recsys_tasks.config.settings import TrainSettings
+from recsys_tasks.errors import TrainingRefused
+from recsys_tasks.evaluation.intervals import Interval, paired
+from recsys_tasks.matrices.interactions import Csr, Interactions
+from recsys_tasks.model.engines.blend import BlendEngine, blend
+from recsys_tasks.model.engines.epochs import EpochEngine
+from recsys_tasks.model.engines.protocol import Checkpoints, Fitted, Scored, Validate
+from recsys_tasks.model.engines.ridge import RidgeSvdEngine, alone, history_of
+from recsys_tasks.model.parameters import Model
+
+log = logging.getLogger(__name__)
+
+WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.5)
+"""Weights of WARP that are tried beside the settings'; 0 is ridge-svd alone."""
+
+
+class Candidate(NamedTuple):
+    """One width of ridge-svd and one weight of WARP, with the model that they make."""
+
+    components: int
+    warp_weight: float
+    fitted: Fitted
+    scored: Scored
+
+
+@dataclass(frozen=True)
+class AutoEngine:
+    """A blend, or ridge-svd alone, whichever the validation part speaks for.
+
+    Args:
+        settings: the starting point.
+    """
+
+    settings: TrainSettings
+
+    @property
+    def chooses(self) -> bool:
+        """WARP's epochs, ridge-svd's width and WARP's weight."""
+        return True
+
+    def fit(
+        self,
+        train: Interactions,
+        features: Csr,
+        validate: Validate | None = None,
+        checkpoints: Checkpoints | None = None,
+        start: Model | None = None,
+    ) -> Fitted:
+        """See ``Engine``; without ``validate`` the starting point is what is fitted."""
+        if validate is None:
+            as_it_is = self.settings.model_copy(update={"engine": "blend"})
+            return BlendEngine(as_it_is).fit(train, features, None, checkpoints, start)
+        halves = [checkpoints and checkpoints.part(name) for name in ("warp", "ridge")]
+        warp = EpochEngine(self.settings).fit(train, features, validate, halves[0], start)
+        wanted, history = self.settings.ridge_svd, history_of(train)
+        most = self.settings.closed_width
+        widest = RidgeSvdEngine(_with(warp.chosen, most, 1.0)).decomposed(
+            train, features, halves[1]
+        )
+
+        def attempt(components: int, weight: float) -> Candidate:
+            chosen, ridge = _with(warp.chosen, components, weight), widest.cut(components)
+            fitted = (
+                blend(ridge, warp, history, features, chosen)
+                if weight
+                else alone(ridge, history, features, chosen)
+            )
+            return Candidate(components, weight, fitted, validate(fitted.model, fitted.sums))
+
+        search = _Search(attempt(wanted.components, self.settings.blend.warp_weight), self.settings)
+        if most > wanted.components:
+            search.consider([attempt(most, search.best.warp_weight)])
+        search.consider(
+            attempt(search.best.components, weight)
+            for weight in WEIGHTS
+            if weight != self.settings.blend.warp_weight
+        )
+        found = search.best.fitted
+        return replace(
+            found,
+            epochs=warp.epochs,
+            history=warp.history,
+            facts={**found.facts, "candidates": search.told},
+        )
+
+
+class _Search:
+    """The best candidate so far, and what is told of all."""
+
+    def __init__(self, first: Candidate, settings: TrainSettings) -> None:
+        self.best, self.settings = first, settings
+        self.told: list[dict[str, float]] = []
+        self._tell(first, None)
+
+    def consider(self, candidates: Iterable[Candidate]) -> None:
+        """Takes the best of those that beat the one that was best before them all, beyond chance."""
+        present = self.best
+        for candidate in candidates:
+            gap = self._gap(candidate, present)
+            self._tell(candidate, gap)
+            if gap.low > 0 and not candidate.scored.mean <= self.best.scored.mean:
+                self.best = candidate
+
+    def _gap(self, candidate: Candidate, present: Candidate) -> Interval:
+        theirs, ours = candidate.scored.per_user, present.scored.per_user
+        if theirs is None or ours is None:
+            raise TrainingRefused("the validation gave no values by user to compare candidates by")
+        return paired(theirs, ours, self.settings.seed)
+
+    def _tell(self, candidate: Candidate, gap: Interval | None) -> None:
+        facts = {
+            "components": candidate.components,
+            "warp_weight": candidate.warp_weight,
+            "validation": candidate.scored.mean,
+        }
+        interval = {} if gap is None else {"low": gap.low, "high": gap.high}
+        self.told.append(facts | interval)
+        log.info(
+            "ridge-svd %d, WARP's weight %g: %s %.4f%s",
+            candidate.components,
+            candidate.warp_weight,
+            self.settings.validate_on,
+            candidate.scored.mean,
+            "" if gap is None else f" ({gap.difference:+.4f}, {gap.low:+.4f} to {gap.high:+.4f})",
+        )
+
+
+def _with(settings: TrainSettings, components: int, weight: float) -> TrainSettings:
+    """The settings of a candidate: those of ``ridge-svd`` without WARP, else of ``blend``."""
+    ridge = settings.ridge_svd.model_copy(update={"components": components})
+    if not weight:
+        return settings.model_copy(update={"engine": "ridge-svd", "ridge_svd": ridge})
+    joined = settings.blend.model_copy(update={"warp_weight": weight})
+    changes = {"engine": "blend", "ridge_svd": ridge, "blend": joined}
+    return settings.model_copy(update=changes)

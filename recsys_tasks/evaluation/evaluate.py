@@ -28,7 +28,6 @@ from recsys_tasks.evaluation.contenders import (
     some_users,
     validation_parts,
 )
-from recsys_tasks.evaluation.intervals import paired
 from recsys_tasks.evaluation.ranking import (
     WHOLE,
     Counts,
@@ -45,6 +44,7 @@ from recsys_tasks.evaluation.standing import NAMES, findings, standing
 from recsys_tasks.matrices.interactions import Arrays, Csr, Interactions
 from recsys_tasks.matrices.split import Split
 from recsys_tasks.model.engines.protocol import Scored, Validate
+from recsys_tasks.model.intervals import paired
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.representations import Embeddings, fold
 

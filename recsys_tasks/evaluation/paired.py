@@ -14,11 +14,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_tasks.evaluation import metrics
-from recsys_tasks.evaluation.intervals import Interval, paired
 from recsys_tasks.evaluation.ranking import NOBODY, WHOLE, Counts, Parts, Ranking, Shard, count
 from recsys_tasks.evaluation.served import Served
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import Csr, Interactions
+from recsys_tasks.model.intervals import Interval, paired
 from recsys_tasks.model.representations import Embeddings
 
 LENGTH = 10

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from recsys_tasks.evaluation.intervals import Interval
+from recsys_tasks.model.intervals import Interval
 
 NAMES = {
     "model": "the model",

@@ -13,9 +13,9 @@ from recsys_tasks.artifacts.reader import default_cache, fetch, open_version
 from recsys_tasks.artifacts.user_metrics import METRICS, NAME, UserMetrics
 from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.renamed import with_new_names
-from recsys_tasks.evaluation.intervals import Interval, paired
 from recsys_tasks.evaluation.slices import ACTIVITY
 from recsys_tasks.matrices.ids import IdMap
+from recsys_tasks.model.intervals import Interval, paired
 from recsys_tasks.recommend.recommender import Recommender
 from recsys_tasks.report.blocks import flat
 from recsys_tasks.report.comparison import (

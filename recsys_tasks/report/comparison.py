@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from textwrap import fill
 from typing import Any
 
-from recsys_tasks.evaluation.intervals import Interval
+from recsys_tasks.model.intervals import Interval
 from recsys_tasks.report import formatting
 from recsys_tasks.report.blocks import Section, Table
 from recsys_tasks.report.page import template

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from recsys_tasks.config.settings import TrainSettings
 from recsys_tasks.errors import TrainingRefused
-from recsys_tasks.evaluation.intervals import Interval, paired
 from recsys_tasks.matrices.interactions import Csr, Interactions
 from recsys_tasks.model.engines.blend import BlendEngine, blend
 from recsys_tasks.model.engines.epochs import EpochEngine
 from recsys_tasks.model.engines.protocol import Checkpoints, Fitted, Scored, Validate
 from recsys_tasks.model.engines.ridge import RidgeSvdEngine, alone, history_of
+from recsys_tasks.model.intervals import Interval, paired
 from recsys_tasks.model.parameters import Model
 
 log = logging.getLogger(__name__)

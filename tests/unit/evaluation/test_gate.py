@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from recsys_tasks.config.settings import GateRule, GateSettings, Settings
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.evaluation.gate import INDEX_RULES, IndexFound, Verdict, judge, with_index
-from recsys_tasks.evaluation.intervals import Interval
 from recsys_tasks.evaluation.paired import Comparison
+from recsys_tasks.model.intervals import Interval
 
 GOOD = {
     "test_served": {"precision_at_5": 0.14, "coverage_at_10": 0.05},

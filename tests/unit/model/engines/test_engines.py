@@ -205,7 +205,7 @@ def test_validation_knows_the_sums_of_the_model(fitted, engine):
         return validator(split, fitted.features, fitted.seen, EvaluateSettings())(model, sums)
 
     found = fit(split.train, fitted.features, settings_for(engine), validate)
-    model, sums = asked[-1]
+    model, sums = next(pair for pair in asked if pair[0] is found.model)
     audience = Audience.of(split.train)
     served = audience.served(fold(model, fitted.features), sums)
     whole = audience.learn(fold(found.model, fitted.features), found.sums)
@@ -226,7 +226,7 @@ def validated_as(*series):
     """Values by user of one validation after another: so many for WARP's epochs, then the candidates'."""
     left = list(series)
 
-    def validate(_):
+    def validate(_, sums=None):
         values = np.asarray(left.pop(0), np.float32)
         return Scored(float(values.mean()), None, values)
 

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from recsys_tasks.evaluation.intervals import paired
+from recsys_tasks.model.intervals import paired
 
 
 def test_the_same_values_differ_by_nothing():

@@ -94,7 +94,8 @@ def trained(given: Prepared, settings: Settings) -> Scorer:
         validate = validator(parts, features, given.seen, settings.evaluate, metric)
         chosen = engine.fit(parts.train, features, validate).chosen
         engine = engine_of(settings.model_copy(update={"train": chosen}))
-    return Audience.of(train).served(fold(engine.fit(train, features).model, features))
+    fitted = engine.fit(train, features)
+    return Audience.of(train).served(fold(fitted.model, features), fitted.sums)
 
 
 def document(found: Measured) -> dict[str, Any]:

@@ -181,7 +181,7 @@ class Recommender:
                 the list as what the user has rated; unknown ones are passed over.
         """
         if self._rest and not is_in_share(self._salt, _as_id(user_id), self._share):
-            return self._rest.recommend(user_id, k, exclude_seen, filter, exact)
+            return self._rest.recommend(user_id, k, exclude_seen, filter, exact, since)
         artifacts, fold_in = self._artifacts, self._fold_in
         _check_k(k)
         user = row_of(artifacts.user_ids, _as_id(user_id))

@@ -158,3 +158,16 @@ def test_someone_unknown_with_newer_history_gets_a_list_of_the_model(published: 
 
     assert (found.tier, found.user_id) == ("model", 10**9)
     assert found.items == recommender.recommend_for(liked, 5).items
+
+
+def test_whoever_a_canary_leaves_to_the_champion_keeps_their_newer_history(
+    published: Artifacts,
+) -> None:
+    user, since = int(published.user_ids[7]), [int(published.item_ids[4])]
+    champion, canary = Recommender(published), Recommender(published)
+    canary._rest, canary._share = champion, 0.0
+
+    found = canary.recommend(user, since=since)
+
+    assert found == champion.recommend(user, since=since)
+    assert found != champion.recommend(user)

@@ -42,7 +42,9 @@ SHARDS = 1000
             description="Tasks to divide it among, from 1 to 1000.",
         ),
     },
-    default_args={"retries": 2},
+    default_args={"owner": "recsys", "retries": 2},
+    dag_display_name="recsys_batch: recommendations for all users",
+    description="Recommendations for all users, written to the bucket.",
     tags=["recsys"],
     doc_md=__doc__,
 )

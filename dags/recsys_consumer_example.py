@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
     schedule=[CHAMPION],
     catchup=False,
     max_active_runs=1,
+    dag_display_name="recsys_consumer_example: a consumer to copy",
+    description="Wakes up when a champion is promoted, loads it and asks it something.",
+    default_args={"owner": "recsys"},
     tags=["recsys"],
     doc_md=__doc__,
 )

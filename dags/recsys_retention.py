@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
         ),
         "dry_run": Param(False, type="boolean", description="Only say what would be removed."),
     },
+    dag_display_name="recsys_retention: weekly clean-up",
+    description="Weekly clean-up of old versions, runs' files, batches and task logs.",
+    default_args={"owner": "recsys"},
     tags=["recsys"],
     doc_md=__doc__,
 )

@@ -9,7 +9,7 @@ import os
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, chain, dag, get_current_context
+from airflow.sdk import CronTriggerTimetable, TaskGroup, chain, dag, get_current_context
 
 from recsys_airflow import CHAMPION, settings_form, step, steps, steps_that_promote
 from recsys_airflow.alerts import alert_of, deadline, report_failed
@@ -27,11 +27,14 @@ from recsys_airflow.run_context import write_report
     params=settings_form(),
     deadline=deadline(),
     default_args={
+        "owner": "recsys",
         "retries": 3,
         "retry_delay": timedelta(seconds=20),
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(minutes=10),
     },
+    dag_display_name="recsys_train: train and publish",
+    description="Two CSV files become a published recommender, or a reason why not.",
     tags=["recsys"],
     doc_md=__doc__,
 )
@@ -118,24 +121,18 @@ def recsys_train() -> None:
         deliver_promotions(written)
         return written
 
-    in_shards = [evaluate_users.expand(number=list(range(shards)))] if shards > 1 else []
-    chain(
-        migrate(),
-        ingest(),
-        fit_dataset(),
-        split(),
-        train(),
-        *in_shards,
-        evaluate(),
-        gate(),
-        export_embeddings(),
-        build_index(),
-        publish(),
-        verify(),
-        *approval(),
-        promote(),
-        report().as_teardown(),
-    )
+    with TaskGroup("data", prefix_group_id=False, tooltip="Files to interactions"):
+        prepared = [migrate(), ingest(), fit_dataset(), split()]
+    with TaskGroup("model", prefix_group_id=False, tooltip="Interactions to a judged model"):
+        fitted = [train()]
+        if shards > 1:
+            fitted.append(evaluate_users.expand(number=list(range(shards))))
+        fitted += [evaluate(), gate()]
+    with TaskGroup("version", prefix_group_id=False, tooltip="A judged model to a version"):
+        published = [export_embeddings(), build_index(), publish(), verify()]
+    with TaskGroup("champion", prefix_group_id=False, tooltip="A version to what consumers get"):
+        moved = [*approval(), promote()]
+    chain(*prepared, *fitted, *published, *moved, report().as_teardown())
 
 
 recsys_train()

@@ -20,7 +20,9 @@ from recsys_airflow.parallelism import trials_at_once
     catchup=False,
     max_active_runs=1,
     params=settings_form(with_tune=True),
-    default_args={"retries": 2, "retry_delay": timedelta(seconds=20)},
+    default_args={"owner": "recsys", "retries": 2, "retry_delay": timedelta(seconds=20)},
+    dag_display_name="recsys_tune: search for settings",
+    description="A search for training settings, judged on the validation part.",
     tags=["recsys"],
     doc_md=__doc__,
 )

@@ -9,7 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 BODY = """
-The gate accepted version `{{ ti.xcom_pull(task_ids="publish")["manifest"] }}`.
+{% set dataset, _, version, _ = ti.xcom_pull(task_ids="publish")["manifest"].split("/") %}
+The gate accepted `{{ version }}`. Approve, and consumers of {{ dataset }} get it; reject, and they keep the champion.
+
+[What changes for whom](PAGES/datasets/{{ dataset }}/compare?a=champion&b={{ version }}), champion beside candidate, and
+[the version's report](PAGES/datasets/{{ dataset }}/versions/{{ version }}/report).
 
 {% for name, value in ti.xcom_pull(task_ids="evaluate").items() %}
 - {{ name }}: {{ value }}
@@ -17,18 +21,24 @@ The gate accepted version `{{ ti.xcom_pull(task_ids="publish")["manifest"] }}`.
 """
 
 
+SUBJECT = 'Give consumers version {{ ti.xcom_pull(task_ids="publish")["manifest"].split("/")[2] }}?'
+
+
 def approval() -> list[Any]:
     """The task to put before ``promote``: one, or none where no person is asked."""
     hours = float(os.environ.get("RECSYS_APPROVAL_HOURS", "0"))
     if hours <= 0:
         return []
+    from airflow.configuration import conf
+
     from recsys_airflow.approval_operator import TellingApproval
     from recsys_tasks.pipeline.step_list import APPROVAL
 
+    base = conf.get("api", "base_url", fallback="").rstrip("/")
     waiting = TellingApproval(
         task_id=APPROVAL,
-        subject="Promote this version to champion?",
-        body=BODY,
+        subject=SUBJECT,
+        body=BODY.replace("PAGES", f"{base}/recsys"),
         fail_on_reject=True,
         response_timeout=timedelta(hours=hours),
         retries=0,

@@ -140,8 +140,8 @@ def test_a_rejection_is_three_clicks_from_the_form_to_its_reason(
     page.goto(f"{address(stack)}/dags/recsys_train")
     page.get_by_role("button", name="Trigger").first.click()
     for section, field, value in (
-        ("gate", "gate.min_precision", "0.99"),
-        ("train", "train.epochs", "2"),
+        ("What a version must reach", "gate.min_precision", "0.99"),
+        ("Training", "train.epochs", "2"),
     ):
         page.get_by_role("dialog").get_by_role("button", name=section, exact=True).click()
         page.locator(f"input[name='element_{field}']").fill(value)
@@ -297,10 +297,16 @@ def test_pages_fit_and_have_no_accessibility_findings(
     version = version.removeprefix("/recsys")
     asked = ("/", "/datasets/movielens", f"{version}?user=15", f"{version}/report")
     asked += (red.removeprefix("/recsys"), f"{version}/promote")
+    asked += ("/datasets/movielens/compare?a=previous&b=champion",)
     for place, path in enumerate((*asked, "/datasets/movielens/rollback", "/nothing")):
         page.goto(root + path)
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, path
+        if path in ("/", "/datasets/movielens"):
+            for table in page.locator("table").all():
+                assert table.evaluate(
+                    "table => table.scrollWidth <= table.parentElement.clientWidth"
+                )
         found = axe.Axe().run(page).response["violations"]
         assert [(finding["id"], finding["nodes"][0]["html"]) for finding in found] == [], path
         shoot(page, f"{scheme}-{width}-{place}", KEPT)

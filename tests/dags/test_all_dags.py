@@ -31,6 +31,9 @@ def test_a_dag_explains_itself_and_its_tasks_and_never_catches_up(dag_bag, dag_i
     dag = dag_bag.dags[dag_id]
     assert dag.doc_md
     assert not dag.catchup
+    assert dag.description
+    assert dag.dag_display_name.startswith(f"{dag_id}: ")
+    assert {task.owner for task in dag.tasks} == {"recsys"}
     assert [
         task.task_id for task in dag.tasks if not (task.doc_md and task.execution_timeout)
     ] == []

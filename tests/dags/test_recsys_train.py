@@ -186,3 +186,27 @@ def test_parsing_the_dag_imports_nothing_heavy():
 
 def _airflow_variables():
     return {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW")}
+
+
+def test_the_approver_reads_which_version_consumers_would_get_and_finds_what_it_changes(
+    monkeypatch,
+):
+    import jinja2
+    import recsys_train
+
+    class Ti:
+        def xcom_pull(self, task_ids):
+            manifest = {"manifest": "shop/versions/20261124T030000Z-00000001/manifest.json"}
+            return manifest if task_ids == "publish" else {"precision_at_5": 0.1}
+
+    monkeypatch.setenv("RECSYS_APPROVAL_HOURS", "12")
+    asked = recsys_train.recsys_train().get_task("approve")
+    subject, body = (jinja2.Template(text).render(ti=Ti()) for text in (asked.subject, asked.body))
+    assert subject == "Give consumers version 20261124T030000Z-00000001?"
+    assert "/recsys/datasets/shop/compare?a=champion&b=20261124T030000Z-00000001" in body
+
+
+def test_the_graph_reads_in_four_groups_that_rename_no_task(nightly):
+    groups = nightly.task_group.get_task_group_dict()
+    assert {name for name in groups if name} == {"data", "model", "version", "champion"}
+    assert {task.task_id for task in nightly.tasks} == set(ORDER)

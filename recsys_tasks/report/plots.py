@@ -211,14 +211,16 @@ def over_time(
                 "X",
                 color=INK,
                 markersize=6,
-                label="rejected or failed",
+                label="red run",
                 clip_on=False,
             )
         locator = AutoDateLocator(minticks=2, maxticks=5)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.set_ylim(bottom=0)
         axes.set_ylabel("precision@5, as served")
-        axes.figure.legend(loc="outside upper left", ncols=4, frameon=False, handletextpad=0.4)
+        axes.figure.legend(
+            loc="outside upper left", ncols=4, frameon=False, handletextpad=0.4, columnspacing=1.2
+        )
     return canvas.svg
 
 

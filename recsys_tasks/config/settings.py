@@ -231,7 +231,7 @@ EngineName = Literal["auto", "lightfm", "recsys", "ridge-svd", "blend", "spark-a
 """Of what makes a model."""
 
 WIDER = 256
-"""Components of ridge-svd that the engine auto tries beside those of the settings, where these are fewer."""
+"""Components of ridge-svd that the engine auto tries on data of any size, where the settings have fewer."""
 
 
 class RidgeSvdSettings(Frozen):

@@ -6,6 +6,7 @@ from recsys_tasks.config.settings import EvaluateSettings, SparkSettings, TrainS
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.model.engines.gram import SLICE
 from recsys_tasks.model.engines.subspace import columns_for
+from recsys_tasks.model.widths import widths_tried
 
 BYTES_PER_INTERACTION = 70
 """Rows, columns, weights, times, the shuffled order, LightFM's look-up of positives and the split's copies."""
@@ -119,8 +120,9 @@ def _warp_bytes(rows: int, train: TrainSettings) -> int:
 
 def _ridge_svd_bytes(n_users: int, n_items: int, train: TrainSettings) -> int:
     """What the passes take on the items' side, and the vectors that they lead to; without them nothing."""
-    if not (width := train.closed_width):
+    if not train.closed_width:
         return 0
+    width = max(widths_tried(train, n_users, n_items))
     columns = columns_for(width, n_items + 1)
     passes = 4 * n_items * (COPIES_OF_A_BLOCK * columns + 3 * SLICE * train.ridge_svd.threads)
     return passes + COPIES_OF_VECTORS * 4 * width * (n_users + n_items)

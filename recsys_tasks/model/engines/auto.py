@@ -1,8 +1,9 @@
 """The engine auto: a blend whose width and weight of WARP are chosen on the validation part.
 
-What the settings say is the starting point. Another width, then another weight, takes its place only
-where the paired 95 % interval of its metric over the same users lies above zero: a difference that
-chance may have made changes nothing. Every candidate is told, in the log and in the manifest.
+What the settings say is the starting point; where few users validate, with a lower weight of WARP. Another
+width, then another weight, takes its place only where the paired 95 % interval of its metric over the same
+users lies above zero: a difference that chance may have made changes nothing. Every candidate is told, in
+the log and in the manifest.
 """
 
 import logging
@@ -19,11 +20,18 @@ from recsys_tasks.model.engines.protocol import Checkpoints, Fitted, Scored, Val
 from recsys_tasks.model.engines.ridge import RidgeSvdEngine, alone, history_of
 from recsys_tasks.model.intervals import Interval, paired
 from recsys_tasks.model.parameters import Model
+from recsys_tasks.model.widths import widths_tried
 
 log = logging.getLogger(__name__)
 
 WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.5)
 """Weights of WARP that are tried beside the settings'; 0 is ridge-svd alone."""
+
+FEW_USERS = 200
+"""Validated users below which WARP has little to learn from, and a choice little to go by."""
+
+CAUTIOUS = 0.5
+"""Weight of WARP, at most, that the choice then begins with."""
 
 
 class Candidate(NamedTuple):
@@ -33,6 +41,11 @@ class Candidate(NamedTuple):
     warp_weight: float
     fitted: Fitted
     scored: Scored
+
+    @property
+    def n_users(self) -> int:
+        """Users who validated it."""
+        return 0 if self.scored.per_user is None else len(self.scored.per_user)
 
 
 @dataclass(frozen=True)
@@ -64,9 +77,9 @@ class AutoEngine:
             return BlendEngine(as_it_is).fit(train, features, None, checkpoints, start)
         halves = [checkpoints and checkpoints.part(name) for name in ("warp", "ridge")]
         warp = EpochEngine(self.settings).fit(train, features, validate, halves[0], start)
-        wanted, history = self.settings.ridge_svd, history_of(train)
-        most = self.settings.closed_width
-        widest = RidgeSvdEngine(_with(warp.chosen, most, 1.0)).decomposed(
+        history = history_of(train)
+        own, *wider = widths_tried(self.settings, *train.shape)
+        widest = RidgeSvdEngine(_with(warp.chosen, max(own, *wider, 0), 1.0)).decomposed(
             train, features, halves[1]
         )
 
@@ -79,14 +92,14 @@ class AutoEngine:
             )
             return Candidate(components, weight, fitted, validate(fitted.model, fitted.sums))
 
-        search = _Search(attempt(wanted.components, self.settings.blend.warp_weight), self.settings)
-        if most > wanted.components:
-            search.consider([attempt(most, search.best.warp_weight)])
-        search.consider(
-            attempt(search.best.components, weight)
-            for weight in WEIGHTS
-            if weight != self.settings.blend.warp_weight
-        )
+        given = self.settings.blend.warp_weight
+        first = attempt(own, given)
+        if first.n_users < FEW_USERS and given > CAUTIOUS:
+            first = attempt(own, CAUTIOUS)
+        search = _Search(first, self.settings)
+        search.consider(attempt(width, first.warp_weight) for width in wider)
+        chosen_width, others = search.best.components, {*WEIGHTS, given} - {first.warp_weight}
+        search.consider(attempt(chosen_width, weight) for weight in sorted(others))
         found = search.best.fitted
         return replace(
             found,

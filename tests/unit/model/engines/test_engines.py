@@ -18,6 +18,7 @@ from recsys_tasks.model.engines.protocol import Scored
 from recsys_tasks.model.fit import fit
 from recsys_tasks.model.memory import estimate_memory
 from recsys_tasks.model.representations import fold
+from recsys_tasks.model.widths import widths_tried
 
 
 class Shelves:
@@ -233,15 +234,15 @@ def validated_as(*series):
     return validate
 
 
-LEVEL = np.linspace(0, 1, 50)
-"""A metric of fifty users."""
+LEVEL = np.linspace(0, 1, 250)
+"""A metric of users who are not few."""
 
-AUTO = {"train.ridge_svd.components": 256, "train.epochs": 1}
+AUTO = {"train.ridge_svd.components": 512, "train.epochs": 1}
 """As wide as auto goes: nothing but weights is left to choose."""
 
 
 def test_auto_keeps_the_starting_point_where_others_are_better_by_chance(fitted):
-    noise = np.random.default_rng(0).normal(0.001, 0.2, (5, 50))
+    noise = np.random.default_rng(0).normal(0.001, 0.2, (5, 250))
     validate = validated_as(LEVEL, LEVEL, *(LEVEL + row for row in noise))
 
     found = fit(fitted.split.train, fitted.features, settings_for("auto", **AUTO), validate)
@@ -276,9 +277,30 @@ def test_auto_leaves_warp_out_where_ridge_svd_alone_is_better(fitted):
     assert same(found.model, fit(fitted.split.train, fitted.features, found.chosen).model)
 
 
+def test_auto_begins_with_less_of_warp_where_few_users_validate(fitted):
+    few = LEVEL[:50]
+    noise = np.random.default_rng(0).normal(0.001, 0.2, (5, 50))
+    validate = validated_as(few, few + 0.1, few, *(few + row for row in noise))
+
+    found = fit(fitted.split.train, fitted.features, settings_for("auto", **AUTO), validate)
+
+    assert found.chosen.blend.warp_weight == 0.5
+    told = {one["warp_weight"]: one for one in found.facts["candidates"]}
+    assert set(told) == {0, 0.25, 0.5, 1, 1.5, 2.5}
+    assert "low" not in told[0.5]
+
+
+def test_auto_tries_512_components_where_users_and_items_allow_it():
+    auto, blend = (TrainSettings(engine=engine) for engine in ("auto", "blend"))
+    assert widths_tried(auto, 700, 9000) == (192, 256, 512)
+    assert widths_tried(auto, 500, 9000) == (192, 256)
+    assert widths_tried(auto, 162_541, 62_423) == (192, 256)
+    assert widths_tried(blend, 700, 9000) == (192,)
+
+
 def test_auto_widens_only_for_a_gain_beyond_chance(fitted):
     for gain, width in ((0.2, 256), (0.0, 24)):
-        validate = validated_as(*([LEVEL] * 3), LEVEL + gain, *([LEVEL] * 5))
+        validate = validated_as(*([LEVEL] * 3), LEVEL + gain, *([LEVEL] * 6))
 
         found = fit(fitted.split.train, fitted.features, settings_for("auto"), validate)
 

@@ -24,8 +24,8 @@ from recsys_tasks.pipeline.run_files import (
 from recsys_tasks.pipeline.step_list import APPROVAL, STEPS, StepSpec
 from recsys_tasks.pipeline.step_log import StepRecord
 from recsys_tasks.pipeline.version_facts import library_versions
-from recsys_tasks.report import render_report
 from recsys_tasks.report.headline import headline
+from recsys_tasks.report.page import render_report
 
 log = logging.getLogger(__name__)
 

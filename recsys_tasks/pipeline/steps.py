@@ -90,7 +90,7 @@ from recsys_tasks.publish.index import ASKED, build_index
 from recsys_tasks.publish.pointer_move import lock_name
 from recsys_tasks.publish.postgres_export import tables_follow
 from recsys_tasks.publish.version_files import Features, Items, Users, write_version
-from recsys_tasks.report import render_report
+from recsys_tasks.report.page import render_report
 
 log = logging.getLogger(__name__)
 

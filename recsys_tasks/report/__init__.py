@@ -1,9 +1,5 @@
-"""The page that a person reads about one run: facts in, one self-contained HTML file out.
+"""Facts of a run in, what a person reads out: the report's page, one sentence, a comparison.
 
 ``page`` puts the sections together, ``sections`` turns facts into what is shown, ``plots`` draws,
-``wording`` says numbers as a person would.
+``formatting`` writes numbers, ``headline`` is the one sentence for note, alert and log.
 """
-
-from recsys_tasks.report.page import render_report
-
-__all__ = ["render_report"]

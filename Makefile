@@ -1,6 +1,6 @@
 # From a clone to a champion: `make demo`. Everything lives in .venv and .recsys; `make clean` removes both.
 
-.PHONY: setup demo up down test test-slow test-all check browser bench docs clean
+.PHONY: setup demo up down test test-slow test-all containers check browser bench docs clean
 READY := .venv/.ready
 # Postgres' files, where root's clone is closed to the account that Postgres runs as (see the README).
 OUTSIDE := /var/tmp/recsys-$(shell printf %s "$$(pwd -P)/.recsys" | sha256sum | cut -c 1-12)
@@ -30,9 +30,12 @@ test: check  ## check, and every quick test, a worker a core with its own Postgr
 	.venv/bin/python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 test-slow: $(READY)  ## what is slow by nature: kill drills, stacks of workers, Spark, a browser
-	.venv/bin/python -m pytest -m slow
+	.venv/bin/python -m pytest -m "slow and not containers"
 
-test-all: test test-slow  ## both; a test that needs an optional service is skipped by name without it
+containers: $(READY)  ## docker-compose.yaml, started on a Docker engine of its own; needs root and docker.io
+	.venv/bin/python -m pytest tests/containers
+
+test-all: test test-slow containers  ## all; a test that needs an optional service is skipped by name without it
 
 browser: $(READY)  ## the pages in chromium, which must be installed; writes the README's pictures
 	PATH="$(CURDIR)/.venv/bin:$$PATH" uv sync --quiet --frozen --inexact --group browser

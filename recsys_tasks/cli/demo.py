@@ -118,11 +118,14 @@ def _data(showcase: "Showcase") -> list[str]:
     from recsys_tasks.devstack.demo_summary import metrics_table
 
     data, model = showcase.manifest.data, showcase.manifest.model
+    engine = model.model_dump().get("engine", model.loss)
+    standing = showcase.manifest.metrics.get("standing")
     return [
         f"{data.users:,} users, {data.items:,} movies, {data.ratings:,} ratings, "
-        f"{data.positives:,} of them positives; {model.loss} with {model.components} components, "
+        f"{data.positives:,} of them positives; engine {engine} with {model.components} components, "
         f"{model.epochs} epochs",
         *metrics_table(showcase.manifest.metrics),
+        *([str(standing["sentence"])] if isinstance(standing, dict) else []),
     ]
 
 

@@ -23,7 +23,7 @@ SOURCES = (tempfile.gettempdir(), PROJECT / "tests" / "data")  # where tests hav
 sys.path[:0] = [str(PROJECT / "plugins"), str(PROJECT / "dags")]
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def source_folders() -> Iterator[None]:
     """Lets runs read the tests' files; undone afterwards, for a stack has defaults of its own."""
     with pytest.MonkeyPatch.context() as environment:

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.airflow]
 class Run:
     """As much of Airflow's context as the settings and names of a run are read from."""
 
-    dag_id, run_id = "recsys_train", "manual__1"
+    dag_id, run_id, run_type, data_interval_end = "recsys_train", "manual__1", "manual", None
 
     def __init__(self, conf):
         from datetime import UTC, datetime

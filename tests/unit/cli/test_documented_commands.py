@@ -14,15 +14,22 @@ PAGES = [
     PROJECT / "CONTRIBUTING.md",
     *sorted((PROJECT / "docs").glob("*.md")),
 ]
-FENCED = re.compile(r"^ *```(?:sh)?\n(.*?)^ *```", flags=re.DOTALL | re.MULTILINE)
-INLINE = re.compile(r"`((?:recsys|make) [^`]+)`")
+BLOCK = re.compile(r"^ *```.*?^ *```", flags=re.DOTALL | re.MULTILINE)
+INLINE = re.compile(r"`([^`]+)`")
 
 
 def lines(page: Path) -> list[str]:
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    blocks = [line.strip() for block in FENCED.findall(text) for line in block.splitlines()]
+    blocks = [block.splitlines() for block in BLOCK.findall(text)]
+    shell = [
+        line.strip()
+        for first, *rest in blocks
+        if first.strip() in {"```", "```sh"}
+        for line in rest
+    ]
     return [
-        line.removeprefix("$ ").removeprefix(".venv/bin/") for line in blocks + INLINE.findall(text)
+        line.removeprefix("$ ").removeprefix(".venv/bin/")
+        for line in shell + INLINE.findall(BLOCK.sub("", text))
     ]
 
 

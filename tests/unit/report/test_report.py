@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_tasks.report import formatting, render_report
-from recsys_tasks.report.page import rule_of
+from recsys_tasks.report import formatting
+from recsys_tasks.report.page import render_report, rule_of
 
 HOSTILE = "<script>alert('x')</script> & \"Co\" $\\alpha$"
 

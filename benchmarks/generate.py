@@ -24,7 +24,7 @@ SYNTHETIC ratings. Nobody gave them and the movies do not exist.
 Made by `python -m benchmarks generate --scale {scale} --seed {seed}`: {users:,} users, {movies:,} movies,
 {ratings:,} ratings in the columns of MovieLens. Their counts, histogram, activity, popularity,
 genres and times follow what GroupLens published about MovieLens 25M; tastes are drawn, not
-observed. Good for measuring speed and memory and for testing; no finding about people or films
+observed. Good for measuring speed and memory and for testing; no finding about people or movies
 can rest on them. This is not MovieLens, and must not be called so. Every title begins with
 "Synthetic: ", so that the manifest of what is trained on them can count them.
 """

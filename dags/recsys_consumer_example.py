@@ -28,7 +28,7 @@ def recsys_consumer_example() -> None:
 
     @step(minutes=30)
     def recommend() -> Any:
-        """Load the promoted version as a consumer does and log the ten best films of three users."""
+        """Load the promoted version as a consumer does and log the ten best movies of three users."""
         from recsys_tasks.recommend.recommender import Recommender
 
         event = get_current_context()["triggering_asset_events"][CHAMPION][-1]

@@ -35,7 +35,7 @@ def add_commands(commands: Subcommands) -> None:
         commands,
         "compare",
         compare_two,
-        "show what differs between two versions: quality, settings, data, users' lists, films",
+        "show what differs between two versions: quality, settings, data, users' lists, movies",
         "A version is a name, or champion, previous, or candidate: the newest that is newer than the\n"
         "champion. Without names: the champion and the candidate.\n\n"
         "examples:\n  recsys compare\n  recsys compare previous champion\n"

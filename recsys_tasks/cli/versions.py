@@ -93,7 +93,7 @@ def _add_rollback(commands: Subcommands) -> None:
         "point the champion back at its predecessor",
         "A repeat changes nothing: what is rolled back is the version that --from names. Without it that is\n"
         "the champion, unless the champion itself came by a rollback.\n\n"
-        'examples:\n  recsys rollback --reason "odd films on page one"\n'
+        'examples:\n  recsys rollback --reason "odd movies on page one"\n'
         "  recsys rollback --from 20261124T030000Z-1a2b3c4d",
     )
     parser.add_argument(

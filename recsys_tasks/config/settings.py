@@ -312,7 +312,7 @@ class TrainSettings(Frozen):
     """Use genres as item features beside each item's own."""
 
     genre_weight: float = Field(default=0.1, gt=0, le=1)
-    """Weight of each genre where the item itself has 1; the article's is 1. With less, films that
+    """Weight of each genre where the item itself has 1; the article's is 1. With less, movies that
     share genres keep more of their own."""
 
     patience: int = Field(default=5, ge=0, le=100)

@@ -88,7 +88,7 @@ def compare_versions(
         histogram=histogram,
         drift=histogram_drift(*map(_stars, (old.manifest, new.manifest))),
         lists=_lists(old.recommender, new.recommender),
-        films=tuple(_films(old.recommender, new.recommender)),
+        movies=tuple(_films(old.recommender, new.recommender)),
     )
 
 
@@ -232,20 +232,20 @@ def _lists(old: Recommender, new: Recommender) -> Lists:
 
 def _moved(user: int, old: Recommender, new: Recommender) -> MovedUser:
     before, now = (of.recommend(user, LENGTH).items for of in (old, new))
-    kept = {film.movie_id for film in before} & {film.movie_id for film in now}
-    titles = (tuple(film.title for film in films) for films in (before, now))
+    kept = {movie.movie_id for movie in before} & {movie.movie_id for movie in now}
+    titles = (tuple(movie.title for movie in movies) for movies in (before, now))
     return MovedUser(user, len(kept), *titles)
 
 
 def _films(old: Recommender, new: Recommender) -> Iterator[MovedFilm]:
     movies = new.artifacts.movies
-    titles = Titles([film.title for film in movies], [film.genres for film in movies])
-    counts = np.array([film.positives for film in movies])
+    titles = Titles([movie.title for movie in movies], [movie.genres for movie in movies])
+    counts = np.array([movie.positives for movie in movies])
     ours, theirs = (
         Vectors(IdMap(of.artifacts.item_ids), of.artifacts.item_embeddings) for of in (new, old)
     )
-    for film in moved_neighbours(ours, theirs, counts, titles):
-        yield MovedFilm(film["title"], tuple(film["before"]), tuple(film["now"]))
+    for movie in moved_neighbours(ours, theirs, counts, titles):
+        yield MovedFilm(movie["title"], tuple(movie["before"]), tuple(movie["now"]))
 
 
 def _number(metrics: Mapping[str, Any], part: str, name: str) -> float | None:

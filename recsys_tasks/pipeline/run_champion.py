@@ -144,7 +144,7 @@ class RunChampion:
         )
 
     def examples(self, embeddings: Embeddings) -> dict[str, Any]:
-        """For the report: some users with their lists, and the films whose neighbours changed most."""
+        """For the report: some users with their lists, and the movies whose neighbours changed most."""
         try:
             champion = self.champion()
             rival = champion.contender() if champion else None

@@ -17,7 +17,7 @@ from recsys_tasks.report.text import WIDTH, sections_text
 
 @dataclass(frozen=True)
 class Measured:
-    """One metric of both versions, over one group of users or films.
+    """One metric of both versions, over one group of users or movies.
 
     ``before`` and ``now`` are each version's own means; ``interval`` is taken over the users whom both
     measured, and missing where no such users are known.
@@ -52,7 +52,7 @@ class MovedUser:
 
 @dataclass(frozen=True)
 class MovedFilm:
-    """A well-known film whose nearest films changed."""
+    """A well-known movie whose nearest movies changed."""
 
     title: str
     before: tuple[str, ...]
@@ -92,7 +92,7 @@ class VersionComparison:
     drift: float | None
     """half the sum of the absolute differences of these shares: 0 alike, 1 nothing in common"""
     lists: Lists
-    films: tuple[MovedFilm, ...]
+    movies: tuple[MovedFilm, ...]
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -154,7 +154,7 @@ def _sections(found: VersionComparison) -> Iterator[Section]:
     yield _differing("Settings that differ", found.settings, "The settings are the same.")
     yield _data(found)
     yield _lists(found.lists)
-    yield _films(found.films)
+    yield _films(found.movies)
 
 
 def _quality(found: VersionComparison) -> Section:
@@ -197,8 +197,8 @@ def _groups(found: VersionComparison) -> Iterator[Section]:
         if (of_kind := [one for one in found.measured if one.group.startswith(kind)])
     )
     if tables:
-        text = "Precision@5 as served, for groups of users and of films."
-        yield Section("Users and films by group", text, tables=tables)
+        text = "Precision@5 as served, for groups of users and of movies."
+        yield Section("Users and movies by group", text, tables=tables)
 
 
 def _differing(title: str, differing: tuple[Differing, ...], same: str) -> Section:
@@ -264,12 +264,12 @@ def _lists(lists: Lists) -> Section:
     return Section("Users whose lists changed most", text, tables=tables)
 
 
-def _films(films: tuple[MovedFilm, ...]) -> Section:
-    title = "Films whose neighbours changed most"
-    rows = tuple((film.title, ", ".join(film.before), ", ".join(film.now)) for film in films)
+def _films(movies: tuple[MovedFilm, ...]) -> Section:
+    title = "Movies whose neighbours changed most"
+    rows = tuple((movie.title, ", ".join(movie.before), ", ".join(movie.now)) for movie in movies)
     if not rows:
-        return Section(title, "The nearest films of the best-known films are the same.")
-    text = "Neighbours are the films whose vectors point most nearly the same way."
+        return Section(title, "The nearest movies of the best-known movies are the same.")
+    text = "Neighbours are the movies whose vectors point most nearly the same way."
     return Section(title, text, tables=(Table(("Film", "Before", "After"), rows, wordy=True),))
 
 

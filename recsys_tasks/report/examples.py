@@ -13,13 +13,13 @@ from recsys_tasks.matrices.interactions import Csr, Interactions
 from recsys_tasks.report.activity import activity_facts
 
 ACTIVITY = (0.25, 0.5, 0.9)
-"""Quantiles of the number of liked films at which the example users stand."""
+"""Quantiles of the number of liked movies at which the example users stand."""
 
 LIKED, LISTED = 8, 10
-"""Films shown of what a user liked, and of each list made for the user."""
+"""Movies shown of what a user liked, and of each list made for the user."""
 
 WATCHED, NEAR, MOVED = 200, 5, 6
-"""Best known films whose neighbours are compared; neighbours of each; films shown."""
+"""Best known movies whose neighbours are compared; neighbours of each; movies shown."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Titles:
     titles: Sequence[str]
     genres: Sequence[Sequence[str]]
 
-    def film(self, row: int) -> dict[str, Any]:
+    def movie(self, row: int) -> dict[str, Any]:
         """One item as the report takes it."""
         return {"title": self.titles[row], "genres": list(self.genres[row])}
 
@@ -109,12 +109,12 @@ def _example(
     excluded = seen.indices[seen.indptr[row] : seen.indptr[row + 1]]
     found = {
         "user_id": user,
-        "liked": [titles.film(item) for item in _best_liked(liked, row)],
-        "recommended": [titles.film(item) for item in _best(candidate, row, excluded)],
+        "liked": [titles.movie(item) for item in _best_liked(liked, row)],
+        "recommended": [titles.movie(item) for item in _best(candidate, row, excluded)],
     }
     if champion is not None and champion.users.known(np.array([user]))[0]:
         found["champion"] = [
-            titles.film(item) for item in _champions_best(user, candidate, champion, excluded)
+            titles.movie(item) for item in _champions_best(user, candidate, champion, excluded)
         ]
     return found
 
@@ -148,7 +148,7 @@ def _champions_best(
 def moved_neighbours(
     candidate: Vectors, champion: Vectors, counts: NDArray[Any], titles: Titles
 ) -> list[dict[str, Any]]:
-    """Well known films whose nearest films differ most between both versions.
+    """Well known movies whose nearest movies differ most between both versions.
 
     Args:
         candidate, champion: the later version's items and the earlier one's.
@@ -156,7 +156,7 @@ def moved_neighbours(
         titles: of the candidate's items.
 
     Returns:
-        dicts with title, and the titles of the nearest films before and now.
+        dicts with title, and the titles of the nearest movies before and now.
     """
     shared = np.intersect1d(candidate.ids.ids, champion.ids.ids, assume_unique=True)
     ours, theirs = candidate.ids.rows_of(shared), champion.ids.rows_of(shared)

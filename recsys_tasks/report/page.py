@@ -72,7 +72,7 @@ class Film:
 
 @dataclass(frozen=True)
 class Example:
-    """One user: lists of films by the list's heading."""
+    """One user: lists of movies by the list's heading."""
 
     user: str
     lists: dict[str, tuple[Film, ...]]
@@ -185,18 +185,18 @@ def example_of(example: Mapping[str, Any]) -> Example:
         "champion": "by the champion",
     }
     lists = {
-        heading: tuple(film_of(film) for film in example[name])
+        heading: tuple(film_of(movie) for movie in example[name])
         for name, heading in headings.items()
         if example.get(name)
     }
     return Example(str(example.get("user_id", "")), lists)
 
 
-def film_of(film: Mapping[str, Any]) -> Film:
+def film_of(movie: Mapping[str, Any]) -> Film:
     """A title with its genres, and the stars where it is a rating."""
-    genres = ", ".join(str(genre) for genre in film.get("genres") or [])
-    stars = f"{film['rating']:g} stars" if formatting.is_number(film.get("rating")) else ""
-    return Film(str(film.get("title", "")), "; ".join(part for part in (stars, genres) if part))
+    genres = ", ".join(str(genre) for genre in movie.get("genres") or [])
+    stars = f"{movie['rating']:g} stars" if formatting.is_number(movie.get("rating")) else ""
+    return Film(str(movie.get("title", "")), "; ".join(part for part in (stars, genres) if part))
 
 
 def _rules(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:

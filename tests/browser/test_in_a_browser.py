@@ -205,11 +205,11 @@ def test_a_rollback_needs_a_reason_and_moves_the_champion(
     inner.locator("a.button").click()
     inner.get_by_role("button", name="Roll back").click()
     playwright.expect(inner.get_by_role("heading", name="Roll back?")).to_be_visible()
-    inner.get_by_role("textbox").fill("odd films on page one")
+    inner.get_by_role("textbox").fill("odd movies on page one")
     inner.get_by_role("button", name="Roll back").click()
     playwright.expect(inner.locator("main p").first).to_contain_text(target)
     playwright.expect(inner.locator("table.wordy").last.locator("tbody tr").first).to_contain_text(
-        "odd films on page one"
+        "odd movies on page one"
     )
 
 

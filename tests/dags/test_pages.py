@@ -247,7 +247,7 @@ def test_only_files_that_the_manifest_names_are_given(
 
 @pytest.mark.parametrize(
     ("question", "told"),
-    [("user=8", "For user 8"), ("film=9", "Films like 9"), ("title=№12", "Film №12")],
+    [("user=8", "For user 8"), ("movie=9", "Movies like 9"), ("title=№12", "Film №12")],
 )
 def test_a_version_answers_from_its_own_files(
     ask: Get,
@@ -261,7 +261,7 @@ def test_a_version_answers_from_its_own_files(
     answer = ask("viewer").get(f"/recsys/datasets/{DATASET}/versions/{FIRST}?{question}")
     assert answer.status_code == 200, answer.text
     assert told in answer.text
-    assert answer.text.count("?film=") >= 1
+    assert answer.text.count("?movie=") >= 1
 
 
 def test_a_question_that_makes_no_sense_is_answered_in_words(
@@ -372,7 +372,7 @@ def test_a_promotion_needs_a_token_of_its_own_form_and_a_reason(
     token = token_in(admin.get(path).text)
     other = token_in(admin.get(f"/recsys/datasets/{DATASET}/rollback").text)
     before = read_pointer(published, DATASET)
-    form = {"token": token, "reason": "better films"}
+    form = {"token": token, "reason": "better movies"}
     foreign = {"sec-fetch-site": "cross-site"}, {"origin": "https://elsewhere.example"}
     refused = [
         admin.post(path, data={"reason": "x"}),
@@ -389,14 +389,14 @@ def test_an_editor_rolls_back_and_promotes_with_name_and_reason(
     ask: Get, published: ObjectStore
 ) -> None:
     admin, back = ask("admin"), f"/recsys/datasets/{DATASET}/rollback"
-    form = {"token": token_in(admin.get(back).text), "reason": "odd films", "undo": SECOND}
+    form = {"token": token_in(admin.get(back).text), "reason": "odd movies", "undo": SECOND}
     answer = admin.post(back, data=form, headers={"origin": "http://testserver"})
     assert answer.status_code == 303
     assert admin.post(back, data=form).status_code == 409
     assert answer.headers["location"] == f"/recsys/datasets/{DATASET}"
     now = read_pointer(published, DATASET)
     assert now is not None
-    assert (now.version, now.promoted_by, now.reason) == (FIRST, "admin-user", "odd films")
+    assert (now.version, now.promoted_by, now.reason) == (FIRST, "admin-user", "odd movies")
     again = f"/recsys/datasets/{DATASET}/versions/{SECOND}/promote"
     form = {"token": token_in(admin.get(again).text), "reason": "they were fine"}
     assert admin.post(again, data=form).status_code == 303

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.services
 GENRES = ("Comedy", "Drama", "Horror")
 N_ITEMS = 45
 DISLIKES, LIKES_LESS = 901, 902
-"""A user who gave one star to horror films only, and one who gave them four."""
+"""A user who gave one star to horror movies only, and one who gave them four."""
 
 
 def write_source(folder):

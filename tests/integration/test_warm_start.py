@@ -30,7 +30,7 @@ FIRST = datetime(2026, 11, 24, 3, tzinfo=UTC)
 
 @pytest.fixture
 def run_night(database_url, bucket, tmp_path):
-    """Runs one night, with more users, other ratings and other films than the night before."""
+    """Runs one night, with more users, other ratings and other movies than the night before."""
 
     def run(number, upto=ORDER, **overrides):
         source = write_source(tmp_path, 50 + 5 * number, 40 + 2 * number, seed=number)

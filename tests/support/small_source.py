@@ -1,4 +1,4 @@
-"""Two small CSV files that a run trains on in a second: users of three tastes over three kinds of films."""
+"""Two small CSV files that a run trains on in a second: users of three tastes over three kinds of movies."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A small but complete version: some users, some films, an index, golden queries, a manifest.
+"""A small but complete version: some users, some movies, an index, golden queries, a manifest.
 
 Its embeddings are random, with a few users untrained and one without any rating, so that every tier
 of an answer has someone to answer. The same seed gives the same version.

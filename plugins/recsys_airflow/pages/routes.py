@@ -134,7 +134,7 @@ def show_comparison(request: Request, dataset: str, a: str = "", b: str = "") ->
 
 @router.get("/datasets/{dataset}/versions/{version}")
 def show_version(
-    request: Request, dataset: str, version: str, user: str = "", film: str = "", title: str = ""
+    request: Request, dataset: str, version: str, user: str = "", movie: str = "", title: str = ""
 ) -> Response:
     """One version: its verdict, its files, and what it answers."""
     published = catalogue()
@@ -150,8 +150,8 @@ def show_version(
         is_champion=champion is not None and champion.version == version,
         rules=sorted(map(views.rule, manifest.gate.rules), key=lambda rule: rule.passed),
         files=views.files(manifest),
-        answer=_ask(dataset, version, user, film, title),
-        asked={"user": user, "film": film, "title": title},
+        answer=_ask(dataset, version, user, movie, title),
+        asked={"user": user, "movie": movie, "title": title},
         may_move=access.may_move(access.reader(request)),
     )
 
@@ -324,17 +324,17 @@ def _may_read_runs(request: Request) -> bool:
     return access.may_read_run(access.reader(request), access.DAG_ID)
 
 
-def _ask(dataset: str, version: str, user: str, film: str, title: str) -> dict[str, Any] | None:
+def _ask(dataset: str, version: str, user: str, movie: str, title: str) -> dict[str, Any] | None:
     """What a version answers to the one of its three questions that was asked."""
-    if not (user or film or title):
+    if not (user or movie or title):
         return None
     version_asked = recommender(dataset, version)
     if title:
         found = titles_with(title, version_asked.artifacts.movies)
         return {"heading": f"Titles with “{title}”", "movies": found}
-    if film:
-        near = version_asked.similar(views.identifier(film, "film"), 10)
-        return {"heading": f"Films like {film}", "movies": near.items}
+    if movie:
+        near = version_asked.similar(views.identifier(movie, "movie"), 10)
+        return {"heading": f"Movies like {movie}", "movies": near.items}
     best = version_asked.recommend(views.identifier(user, "user"), 10)
     tier = best.tier.replace("_", "-")
     return {"heading": f"For user {user} (tier: {tier})", "movies": best.items}

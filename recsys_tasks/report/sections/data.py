@@ -66,9 +66,9 @@ def _checks(facts: Facts) -> tuple[Table, ...]:
 
 
 def activity(facts: Facts) -> Section | None:
-    """How many ratings users give and films get."""
+    """How many ratings users give and movies get."""
     found = facts.get("activity") or {}
-    groups = {"users": found.get("users"), "films": found.get("items")}
+    groups = {"users": found.get("users"), "movies": found.get("items")}
     figures = tuple(
         Figure(
             plots.histogram(_in_order(sizes), "ratings", what), f"{what.capitalize()} by ratings"
@@ -77,7 +77,7 @@ def activity(facts: Facts) -> Section | None:
         if sizes and all(map(formatting.is_number, sizes.values()))
     )
     share = formatting.share(found.get("top_tenth"))
-    text = f"The most rated tenth of the films holds {share} of the ratings."
+    text = f"The most rated tenth of the movies holds {share} of the ratings."
     return Section("Activity", text, figures=figures) if figures else None
 
 
@@ -133,17 +133,17 @@ def histogram_drift(before: Mapping[str, float], now: Mapping[str, float]) -> fl
 
 
 def neighbours(facts: Facts) -> Section | None:
-    """Films whose neighbours changed most."""
+    """Movies whose neighbours changed most."""
     rows = tuple(
         (
-            str(film.get("title", "")),
-            ", ".join(film.get("before") or []),
-            ", ".join(film.get("now") or []),
+            str(movie.get("title", "")),
+            ", ".join(movie.get("before") or []),
+            ", ".join(movie.get("now") or []),
         )
-        for film in facts.get("neighbours") or []
+        for movie in facts.get("neighbours") or []
     )
     table = Table(("Film", "Neighbours before", "Neighbours now"), rows, wordy=True)
-    return Section("Films whose neighbours changed most", tables=(table,)) if rows else None
+    return Section("Movies whose neighbours changed most", tables=(table,)) if rows else None
 
 
 def _in_order(sizes: Mapping[str, float]) -> dict[str, float]:

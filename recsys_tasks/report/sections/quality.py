@@ -101,7 +101,7 @@ def differences(facts: Facts) -> Section | None:
 
 
 def slices(facts: Facts) -> Section | None:
-    """Quality, as served, for groups of users and of films."""
+    """Quality, as served, for groups of users and of movies."""
     metrics = facts.get("metrics") or {}
     own = metrics.get("slices") or {}
     popular = ((metrics.get("baselines") or {}).get("popular") or {}).get("slices") or {}
@@ -129,8 +129,8 @@ def slices(facts: Facts) -> Section | None:
     )
     return (
         Section(
-            "Users and films by group",
-            "As served. Users are grouped by how much of theirs was trained on, films by how well "
+            "Users and movies by group",
+            "As served. Users are grouped by how much of theirs was trained on, movies by how well "
             "known or how new they are.",
             tables=tables,
         )
@@ -148,8 +148,8 @@ def coverage(facts: Facts) -> Section | None:
         return None
     return Section(
         "Coverage and long tail",
-        "Coverage: share of the catalogue in any list. Gini: 0 where every film is shown as often, "
-        "near 1 where all lists show the same few. Novelty, in bits: higher for films that fewer "
+        "Coverage: share of the catalogue in any list. Gini: 0 where every movie is shown as often, "
+        "near 1 where all lists show the same few. Novelty, in bits: higher for movies that fewer "
         "users know.",
         tables=(table,),
     )

@@ -20,7 +20,7 @@ TERMS = {
     "popular list": "The same most liked titles for everyone: the least that a model must beat.",
     "EASE, iALS": "Two known models of another kind, to compare with.",
     "epoch": "One pass of the training over all liked titles.",
-    "embedding": "The numbers that stand for a user or a film in the model.",
+    "embedding": "The numbers that stand for a user or a movie in the model.",
     "index": "What finds the best titles for a user fast; its recall is how many it does not miss.",
     "positive": "A rating high enough to count as liked.",
     "search_k": "How much of the index one search looks at: more finds more and takes longer.",
@@ -51,7 +51,7 @@ def _about(facts: Facts) -> Iterator[str]:
         yield f"took {formatting.duration(sum(seconds))}"
     sizes = [
         f"{formatting.count(data[name])} {word}"
-        for name, word in (("users", "users"), ("items", "films"), ("ratings", "ratings"))
+        for name, word in (("users", "users"), ("items", "movies"), ("ratings", "ratings"))
         if formatting.is_number(data.get(name))
     ]
     if sizes:

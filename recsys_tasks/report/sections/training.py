@@ -35,7 +35,7 @@ def index(facts: Facts) -> Section | None:
         return None
     recall = formatting.share(found.get("recall_at_10"))
     text = (
-        f"{_exactly(found)}annoy finds {recall} of the ten best films with search_k "
+        f"{_exactly(found)}annoy finds {recall} of the ten best movies with search_k "
         f"{found.get('search_k')}; "
         f"{found.get('trees')} trees, metric {found.get('metric')}, width {found.get('width')}."
         f"{_latency(facts, found)}"
@@ -168,7 +168,7 @@ def _exactly(found: Mapping[str, Any]) -> str:
     if found.get("search") != "exact":
         return ""
     share = formatting.share((found.get("exact") or {}).get("looked_at"))
-    return f"Exact search serves: it finds all of the ten best and scores {share} of the films. "
+    return f"Exact search serves: it finds all of the ten best and scores {share} of the movies. "
 
 
 def _latency(facts: Facts, found: Mapping[str, Any]) -> str:
@@ -181,7 +181,7 @@ def _latency(facts: Facts, found: Mapping[str, Any]) -> str:
     times = (facts.get("index_found") or {}).get("times_scan")
     if not formatting.is_number(times):
         return f" A query of annoy takes {took}."
-    beside = f"{formatting.measure(times)} times a scan of all films"
+    beside = f"{formatting.measure(times)} times a scan of all movies"
     if found.get("search") == "exact":
         return f" A query of annoy takes {took}; one that is served, {beside}."
     return f" A query takes {took}, {beside}."

@@ -40,8 +40,8 @@ def test_a_bucket_keeps_what_is_put_into_it(bucket: StoreAccess):
         aws_secret_access_key=bucket.secret_key,
         region_name="us-east-1",
     )
-    client.put_object(Bucket=bucket.bucket, Key="a/b", Body=b"film")
-    assert client.get_object(Bucket=bucket.bucket, Key="a/b")["Body"].read() == b"film"
+    client.put_object(Bucket=bucket.bucket, Key="a/b", Body=b"movie")
+    assert client.get_object(Bucket=bucket.bucket, Key="a/b")["Body"].read() == b"movie"
 
 
 def test_what_is_stored_is_open_to_its_owner_alone(tmp_path):

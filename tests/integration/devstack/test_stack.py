@@ -67,7 +67,7 @@ def test_a_long_log_is_shortened_while_its_server_runs(running):
 def test_what_was_stored_is_there_after_a_crash(home):
     _, stdout, _ = run_recsys(home, "up", "--no-airflow", "--json")
     with psycopg2.connect(json.loads(stdout)["RECSYS_DB_URL"]) as connection:
-        connection.cursor().execute("create table kept (film text)")
+        connection.cursor().execute("create table kept (movie text)")
     connection.close()
     os.kill(read_status(home).supervisor, signal.SIGKILL)
     assert wait_for_silence(home) == []

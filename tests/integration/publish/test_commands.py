@@ -52,10 +52,10 @@ def test_the_champion_moves_forward_and_back_and_keeps_its_history(
     ask(capsys, "promote", OLD)
     ask(capsys, "promote", NEW, "--by", "ann")
     assert [v["champion"] for v in ask(capsys, "versions")] == [False, True, False]
-    assert ask(capsys, "rollback", "--reason", "odd films")["version"] == OLD
+    assert ask(capsys, "rollback", "--reason", "odd movies")["version"] == OLD
     moves = ask(capsys, "history")
     assert [move["version"] for move in moves] == [OLD, NEW, OLD]
-    assert (moves[1]["promoted_by"], moves[2]["reason"]) == ("ann", "odd films")
+    assert (moves[1]["promoted_by"], moves[2]["reason"]) == ("ann", "odd movies")
 
 
 def fail(capsys: pytest.CaptureFixture[str], code: int, *words: str) -> str:

@@ -78,7 +78,7 @@ def test_the_lists_are_those_that_consumers_get(store, tmp_path):
     user = lists.moved[0]
     for version, titles in ((OLD, user.before), (NEW, user.now)):
         answer = Recommender.load(store, DATASET, version=version, cache=tmp_path / "cache")
-        assert titles == tuple(film.title for film in answer.recommend(user.user_id).items)
+        assert titles == tuple(movie.title for movie in answer.recommend(user.user_id).items)
     assert user.kept == min(one.kept for one in lists.moved)
 
 

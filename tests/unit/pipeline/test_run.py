@@ -138,7 +138,7 @@ def test_a_whole_checkpoint_comes_back():
 def test_titles_of_two_million_movies_are_read_as_they_were_written():
     files, titles = (
         RunFiles(Shelf(), RUN),
-        ["A film with a title of some length (1995)"] * 2_000_000,
+        ["A movie with a title of some length (1995)"] * 2_000_000,
     )
     MOVIES.write(files, {"titles": titles, "genres": []})
     assert MOVIES.read(files)["titles"] == titles

@@ -70,7 +70,7 @@ def test_nobody_is_recommended_what_they_have_rated_now_or_by_the_champion() -> 
         row = user["user_id"] - 100
         rated = {f"Film {item}" for item in seen[row].indices}
         for heading in ("recommended", "champion"):
-            titles = [film["title"] for film in user[heading]]
+            titles = [movie["title"] for movie in user[heading]]
             assert len(set(titles)) == len(titles) == examples.LISTED
             assert rated.isdisjoint(titles)
 
@@ -83,7 +83,7 @@ def test_a_list_is_the_best_by_score() -> None:
     scores = candidate.embeddings.users[row] @ candidate.embeddings.items.T
     scores[seen[row].indices] = -np.inf
     expected = [f"Film {item}" for item in np.argsort(-scores)[: examples.LISTED]]
-    assert [film["title"] for film in user["recommended"]] == expected
+    assert [movie["title"] for movie in user["recommended"]] == expected
     assert "champion" not in user
 
 
@@ -95,7 +95,7 @@ def test_true_positives_come_before_weaker_ones_and_new_before_old() -> None:
         f"Film {liked.col[place]}": (not liked.is_positive[place], -liked.rated_at[place])
         for place in own
     }
-    shown = [key[film["title"]] for film in user["liked"]]
+    shown = [key[movie["title"]] for movie in user["liked"]]
     assert shown == sorted(key.values())[: examples.LIKED]
 
 
@@ -106,8 +106,8 @@ def test_a_champion_with_other_users_and_films_is_asked_for_what_it_knows() -> N
     assert all("champion" not in user for user in facts["examples"])
     assert all(
         int(name.removeprefix("Film ")) % 2 == 0
-        for film in facts["neighbours"]
-        for name in (film["title"], *film["before"], *film["now"])
+        for movie in facts["neighbours"]
+        for name in (movie["title"], *movie["before"], *movie["now"])
     )
 
 
@@ -120,7 +120,7 @@ def test_a_film_is_never_its_own_neighbour() -> None:
     liked, seen = ratings()
     moved = example_facts(version(1), version(2), liked, seen, TITLES)["neighbours"]
     assert moved
-    assert all(film["title"] not in film["now"] + film["before"] for film in moved)
+    assert all(movie["title"] not in movie["now"] + movie["before"] for movie in moved)
 
 
 def test_of_nothing_liked_there_are_no_examples() -> None:

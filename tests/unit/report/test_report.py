@@ -238,16 +238,16 @@ def test_rules_that_are_not_met_come_before_those_that_are(page: Page) -> None:
 
 
 def test_the_index_is_said_to_take_what_it_takes_as_chosen(page: Page) -> None:
-    assert "A query takes 0.2 ms, 0.105 times a scan of all films." in page.text
+    assert "A query takes 0.2 ms, 0.105 times a scan of all movies." in page.text
 
 
 def test_where_exact_search_serves_the_report_says_so_and_what_it_costs() -> None:
     index = {**FACTS["index"], "search": "exact", "exact": {"recall_at_10": 1, "looked_at": 0.021}}
     text = Page(render_report({**FACTS, "index": index})).text
     assert (
-        "Exact search serves: it finds all of the ten best and scores 2.1 % of the films." in text
+        "Exact search serves: it finds all of the ten best and scores 2.1 % of the movies." in text
     )
-    assert "one that is served, 0.105 times a scan of all films." in text
+    assert "one that is served, 0.105 times a scan of all movies." in text
 
 
 def test_checks_changes_and_activity_are_in_words_and_units(page: Page) -> None:
@@ -347,7 +347,7 @@ def test_the_head_says_when_of_what_how_good_what_changed_and_what_to_look_at() 
     text = Page(render_report(FACTS | {"run": run, "metrics": metrics, "data": data})).text
     head = text[: text.index("The gate")]
     for said in (
-        "Run of 2026-11-24 02:00 UTC · took 12 s · 671 users, 9,066 films, 100,004 ratings",
+        "Run of 2026-11-24 02:00 UTC · took 12 s · 671 users, 9,066 movies, 100,004 ratings",
         "The model is ahead of the popular list.",
         "precision@5 changed by +0.0272",
         "Look at users with 1-4 training positives",

@@ -125,7 +125,7 @@ def says_the_command_line(version, bucket, database_url, cache, monkeypatch, cap
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("RECSYS_DB_URL", database_url)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache / "cache"))
-    for words in (["verify", version], ["recommend", "--user", "1", "-k", "5"]):
+    for words in (["verify", version], ["recommend", "--user", "73", "-k", "5"]):
         capsys.readouterr()
         assert main([*words, "--dataset", "mls", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)

@@ -112,7 +112,7 @@ LACKING: dict[str, tuple[tuple[str, ...], int, str]] = {
     "datasets": ((), 4, "is not set"),
     "search": (("matrix",), 4, "is not set"),
     "report": (("champion",), 4, "is not set"),
-    "deliver": ((), 2, "the extra train"),
+    "deliver": ((), 2, "RECSYS_PROMOTION_WEBHOOK is not set"),
     "recommend": (("--user", "1"), 4, "is not set"),
     "similar": (("--movie", "1"), 4, "is not set"),
     "batch": (("--out", "lists.jsonl"), 4, "is not set"),

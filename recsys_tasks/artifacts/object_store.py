@@ -8,7 +8,6 @@ answers as if they had held, which is why publishing also reads back what it wro
 
 import base64
 import hashlib
-import http.client
 import io
 import logging
 import os
@@ -23,25 +22,23 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-)
-from botocore.parsers import ResponseParserError
-from urllib3.exceptions import HTTPError
+from botocore.exceptions import ClientError
 
 from recsys_tasks.artifacts import canonical_json
+from recsys_tasks.artifacts.store_errors import (
+    ABSENT,
+    BROKEN,
+    CONFLICT,
+    CredentialsExpired,
+    code_of,
+    translated,
+)
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.config.s3_client import forget_credentials, s3_client
 from recsys_tasks.errors import (
     ArtifactRefused,
     NotFound,
-    PermanentError,
-    PublishConflict,
     RecsysError,
     StoreUnavailable,
     TransientError,
@@ -55,24 +52,6 @@ T = TypeVar("T")
 
 CHUNK = 2**20
 """Bytes that a download holds in memory at a time."""
-
-BROKEN = (
-    *(BotoCoreError, ClientError, Boto3Error),
-    *(ResponseParserError, HTTPError, http.client.HTTPException, ConnectionError, TimeoutError),
-)
-"""What boto3 raises: its own errors, and those that escape it when an answer is cut short or is not XML."""
-
-NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError)
-"""Nothing in the access, and nothing in boto's chain."""
-
-_ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
-_CONFLICT = {"412", "PreconditionFailed"}
-_PASSING = {"409", "ConditionalRequestConflict", "OperationAborted", "429", "SlowDown"}
-_PASSING |= {"RequestTimeout", "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch"}
-_PASSING |= {"NoSuchUpload", "InvalidPart", "InvalidPartOrder"}  # an upload in parts begins anew
-
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
-"""Answers that new credentials mend, where there is somebody to give them."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +73,6 @@ class StoredObject:
     key: str
     bytes: int
     modified: datetime
-
-
-class CredentialsExpired(StoreUnavailable):
-    """The store says so; new ones are asked for before the next try."""
 
 
 class ObjectStore:
@@ -137,7 +112,7 @@ class ObjectStore:
             try:
                 self._client.head_bucket(Bucket=self.bucket)
             except ClientError as error:
-                if _code(error) not in _ABSENT:
+                if code_of(error) not in ABSENT:
                     raise
                 self._client.create_bucket(Bucket=self.bucket)
 
@@ -201,7 +176,7 @@ class ObjectStore:
                     **condition,
                 )
             except ClientError as error:
-                if _code(error) not in _CONFLICT or self._digest_of(key) != digest:
+                if code_of(error) not in CONFLICT or self._digest_of(key) != digest:
                     raise
             self._confirm(key, digest)
 
@@ -264,7 +239,7 @@ class ObjectStore:
             try:
                 self._client.head_object(Bucket=self.bucket, Key=key)
             except ClientError as error:
-                if _code(error) in _ABSENT:
+                if code_of(error) in ABSENT:
                     return False
                 raise
             return True
@@ -350,7 +325,7 @@ class ObjectStore:
             try:
                 return action()
             except (*BROKEN, RecsysError) as error:
-                reason = _translated(error, what, self.access)
+                reason = translated(error, what, self.access)
                 if isinstance(reason, CredentialsExpired):
                     self._renew_credentials()
                 pause = self._pause(attempt)
@@ -389,33 +364,6 @@ def _md5(file: io.BufferedReader | io.BytesIO) -> str:
     digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
     file.seek(0)
     return base64.b64encode(digest.digest()).decode()
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _translated(error: Exception, what: str, access: StoreAccess) -> RecsysError:
-    """The store's complaint as an error of the project, without any credential in it."""
-    if isinstance(error, RecsysError):
-        return error
-    if isinstance(error, Boto3Error) and isinstance(error.__context__, ClientError):
-        error = error.__context__  # what the store said to one part of an upload
-    if isinstance(error, NO_CREDENTIALS):
-        return PermanentError(f"{what}: {access.place} {' '.join(str(error).split())}")
-    if not isinstance(error, ClientError):
-        return StoreUnavailable(f"{what}: {access.place} {type(error).__name__}")
-    code = _code(error)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in _ABSENT or (status == 404 and code not in _PASSING):
-        return NotFound(f"{what} is not in the bucket {access.bucket}")
-    if code in _CONFLICT:
-        return PublishConflict(f"{what}: someone else wrote it first")
-    if status >= 500 or status < 300 or code in _PASSING:
-        return StoreUnavailable(f"{what}: {access.place} answered {status} {code}")
-    if code in _EXPIRED and (access.role_arn or not access.access_key):
-        return CredentialsExpired(f"{what}: {access.place} answered {status} {code}")
-    return PermanentError(f"{what}: {access.place} refuses, {status} {code}; see credentials")
 
 
 def _check(key: str, found: str, expected: str | None) -> None:

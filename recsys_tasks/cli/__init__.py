@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from recsys_tasks.artifacts.object_store import ObjectStore
+    from recsys_tasks.data.db.postgres import Database
 
 Handler = Callable[[Namespace], "Answer"]
 
@@ -98,6 +101,21 @@ def open_store() -> "ObjectStore":
     from recsys_tasks.config.connections import Connections
 
     return ObjectStore(Connections.find().store())
+
+
+def open_database() -> "Database":
+    """The Postgres that the environment or the embedded stack names."""
+    from recsys_tasks.config.connections import Connections
+    from recsys_tasks.data.db.postgres import Database
+
+    return Database(Connections.find().database_url())
+
+
+def pointer_lock(database: "Database", dataset: str) -> "AbstractContextManager[object]":
+    """The lock under which the pointers of a dataset move."""
+    from recsys_tasks.publish.pointer_move import lock_name
+
+    return database.advisory_lock(lock_name(dataset))
 
 
 def check_out(file: Path | None) -> None:

@@ -5,8 +5,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recsys_tasks.cli import Answer, Subcommands, add_command, add_settings_file, settings_file_of
-from recsys_tasks.config.connections import Connections, stack_home
+from recsys_tasks.cli import (
+    Answer,
+    Subcommands,
+    add_command,
+    add_settings_file,
+    open_database,
+    settings_file_of,
+)
+from recsys_tasks.config.connections import stack_home
 from recsys_tasks.printable import printable
 
 if TYPE_CHECKING:
@@ -105,9 +112,7 @@ def fetch(arguments: Namespace) -> Answer:
 
 def migrate(arguments: Namespace) -> Answer:
     """Makes or upgrades the schema."""
-    from recsys_tasks.data.db.postgres import Database
-
-    database = Database(Connections.find().database_url())
+    database = open_database()
     revision = database.migrate(arguments.dataset, with_roles=arguments.create_roles)
     document = {"dataset": arguments.dataset, "revision": revision}
     return Answer(document, f"schema {arguments.dataset} is at revision {revision}")
@@ -116,7 +121,6 @@ def migrate(arguments: Namespace) -> Answer:
 def ingest_files(arguments: Namespace) -> Answer:
     """Loads files into the dataset's tables, which are made first if need be."""
     from recsys_tasks.config.settings import Settings, parse_assignments
-    from recsys_tasks.data.db.postgres import Database
     from recsys_tasks.data.load.ingest import ingest
     from recsys_tasks.errors import SettingsError
 
@@ -129,7 +133,7 @@ def ingest_files(arguments: Namespace) -> Answer:
     settings = Settings.load(file=settings_file_of(arguments), overrides=overrides)
     if not (settings.source.movies or settings.source.ratings or settings.source.archive):
         raise SettingsError("name the files: --movies and --ratings, or --archive")
-    database = Database(Connections.find().database_url())
+    database = open_database()
     database.migrate(settings.dataset)
     account = ingest(database, settings.source, settings.dataset, "cli")
     return Answer({"dataset": settings.dataset, **asdict(account)}, _described(account))

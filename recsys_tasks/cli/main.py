@@ -20,7 +20,19 @@ from recsys_tasks.config.redaction import redacted
 from recsys_tasks.errors import RecsysError, SettingsError
 from recsys_tasks.printable import PrintableFormatter, printable
 
-THEMES = ("stack", "demo", "data", "train", "tune", "versions", "report", "ask", "doctor")
+THEMES = (
+    "stack",
+    "demo",
+    "data",
+    "train",
+    "tune",
+    "versions",
+    "champion",
+    "retention",
+    "report",
+    "ask",
+    "doctor",
+)
 """Modules of ``recsys_tasks.cli``, in the order in which ``--help`` lists their commands."""
 
 EXTRAS = {

@@ -247,7 +247,7 @@ class Matrices:
         settings = Settings.load("article")
         users, items = build_id_maps(ratings, movies)
         fives = RatingTable(*(column[ratings.rating >= 5] for column in vars(ratings).values()))
-        dataset = article.dataset_of(users.ids, movies)
+        dataset = article.dataset_of(users.split_keys, movies)
         pairs = list(zip(fives.user_id.tolist(), fives.movie_id.tolist(), strict=True))
         (stock, _), theirs = cost_of(lambda: dataset.build_interactions(pairs))
         found, ours = cost_of(lambda: build_interactions(fives, users, items, settings.positives))

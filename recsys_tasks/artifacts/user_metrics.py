@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_tasks.artifacts.arrays import read_npz
+from recsys_tasks.artifacts.ids import Ids
 
 NAME = "user_metrics.npz"
 
@@ -32,7 +33,7 @@ class UserMetrics:
         values: float32 ``(n,)`` by the metric's name, as served.
     """
 
-    ids: NDArray[np.int64]
+    ids: Ids
     training_positives: NDArray[np.int32]
     values: Mapping[str, NDArray[np.float32]]
 

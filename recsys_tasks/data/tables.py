@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts.ids import Ids
+
 SYNTHETIC_TITLE = "Synthetic: "
 """How the title of every generated movie begins, so that a manifest can count them."""
 
@@ -40,10 +42,10 @@ class RatingTable:
 
 @dataclass(frozen=True)
 class MovieTable:
-    """The catalogue, ordered by movie_id ascending."""
+    """The catalogue, ordered by movie_id ascending; of events, in the order of the dictionary's rows."""
 
-    movie_id: NDArray[np.int64]
-    """shape ``(m,)``, external id, ascending and unique."""
+    movie_id: Ids
+    """shape ``(m,)``, external id, unique; int64, or bytes of fixed width where ids are text."""
 
     title: tuple[str, ...]
     """Title of each movie, as the file gave it."""

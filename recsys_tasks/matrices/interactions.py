@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts.ids import Ids, id_list
 from recsys_tasks.config.settings import PositiveSettings
 from recsys_tasks.data.tables import MovieTable, RatingTable
 from recsys_tasks.matrices.ids import IdMap
@@ -101,12 +102,12 @@ class ItemFeatures:
     Args:
         matrix: CSR float32, ``(n_items, n_items + n_genres)``; each row sums to 1; identity columns
             first, genre columns after them in the order of their names.
-        movie_id: int64, shape ``(n_items,)``; external id of each item.
+        movie_id: shape ``(n_items,)``; external id of each item, int64 or bytes of fixed width.
         genres: ascending; a name for each genre column.
     """
 
     matrix: Csr
-    movie_id: NDArray[np.int64]
+    movie_id: Ids
     genres: tuple[str, ...]
 
     @property
@@ -118,7 +119,7 @@ class ItemFeatures:
     def names(self) -> tuple[str, ...]:
         """A name for each column: ``movie:<id>`` or ``genre:<name>``."""
         return (
-            *map("movie:{}".format, self.movie_id.tolist()),
+            *map("movie:{}".format, id_list(self.movie_id)),
             *map("genre:{}".format, self.genres),
         )
 

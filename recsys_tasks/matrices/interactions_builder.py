@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from recsys_tasks.config.settings import PositiveSettings
 from recsys_tasks.data.tables import TENTHS, RatingTable, RatingTally
+from recsys_tasks.errors import DataCheckFailed
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import Arrays, Interactions, build_interactions
 
@@ -82,7 +83,7 @@ class InteractionsBuilder:
         Raises:
             DataCheckFailed: the blocks were not in the order of user ids.
         """
-        users = IdMap(np.concatenate(self._ids))
+        users = IdMap(_ascending(np.concatenate(self._ids)))
         shape = np.array((len(users), len(self._items)), dtype=np.int64)
         columns: Arrays = {name: column.whole() for name, column in self._columns.items()}
         tally = RatingTally(
@@ -136,6 +137,12 @@ class Growing:
         """All parts; nothing can be added any more."""
         self._array.resize(self._length, refcheck=False)
         return self._array
+
+
+def _ascending(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    if (np.diff(ids) <= 0).any():
+        raise DataCheckFailed(("user ids must come in ascending order, without repeats",))
+    return ids
 
 
 def _first_of_each(user_id: NDArray[np.int64]) -> NDArray[np.intp]:

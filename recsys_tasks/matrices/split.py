@@ -3,7 +3,8 @@
 Only positives (ratings at or above the threshold) are held back, so that models trained on graded
 positives and models trained without compare on the same test part:
 
-* ``random``: the part of a pair of user and item is a function of their ids and the seed alone. It
+* ``random``: the part of a pair of user and item is a function of their ids (of events: of their rows
+  in the dictionary, which never change) and the seed alone. It
   stays the same whatever else is rated, also when the rating changes: a weaker positive whose pair
   belongs to the test part is not trained on.
 * ``shuffle``: positives are cut exactly as the article does; every weaker positive is trained on.
@@ -30,6 +31,9 @@ Places = NDArray[np.intp] | NDArray[np.bool_]
 
 PAIR_HASH = "splitmix64 of user id, item id and seed"
 """What decides the part of a pair in the split ``random``; changes when the function does."""
+
+KEY_HASH = "splitmix64 of user row, item row and seed"
+"""The same where users and items have rows in a dictionary."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,27 +104,32 @@ def split(interactions: Interactions, settings: SplitSettings, users: IdMap, ite
     return Split(train, validation, test)
 
 
-def split_facts(settings: SplitSettings) -> dict[str, Any]:
+def split_facts(settings: SplitSettings, by_keys: bool = False) -> dict[str, Any]:
     """The manifest's ``split``: two versions with equal facts put each pair into the same part.
 
     That holds for ``random`` only, whose facts name the function; of the other methods the data decides too.
+
+    Args:
+        settings: of the split.
+        by_keys: users and items have rows in a dictionary.
     """
-    membership = {"membership": PAIR_HASH} if settings.method == "random" else {}
+    decides = KEY_HASH if by_keys else PAIR_HASH
+    membership = {"membership": decides} if settings.method == "random" else {}
     return settings.model_dump(mode="json") | membership
 
 
 def pair_hash(
     interactions: Interactions, users: IdMap, items: IdMap, seed: int
 ) -> NDArray[np.uint64]:
-    """A number for each interaction, uniform over all uint64, from its pair's ids and the seed alone.
+    """A number for each interaction, uniform over all uint64, from its pair's keys and the seed alone.
 
     Source:
         the finaliser of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number
         generators", 2014), applied to the seed, then with the user's id, then with the item's.
     """
     start = _mixed(np.array([seed], dtype=np.uint64))
-    of_users = _mixed(users.ids.astype(np.uint64) ^ start)
-    return _mixed(of_users[interactions.row] ^ items.ids.astype(np.uint64)[interactions.col])
+    of_users = _mixed(users.split_keys.astype(np.uint64) ^ start)
+    return _mixed(of_users[interactions.row] ^ items.split_keys.astype(np.uint64)[interactions.col])
 
 
 def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -51,17 +51,20 @@ DECIDES = ("method", "test_fraction", "validation_fraction", "seed", "membership
 """What puts a pair into a part, as the manifest names it."""
 
 
-def refuse_another_split(before: Mapping[str, Any], settings: SplitSettings) -> None:
+def refuse_another_split(
+    before: Mapping[str, Any], settings: SplitSettings, by_keys: bool = False
+) -> None:
     """Refuses a champion whose parts are not this run's.
 
     Args:
         before: ``split`` of the champion's manifest.
         settings: of this run.
+        by_keys: this run's users and items have rows in a dictionary.
 
     Raises:
         ArtifactRefused: a pair that this run tests may be one that the champion was trained on.
     """
-    now = split_facts(settings)
+    now = split_facts(settings, by_keys)
     differ = [
         f"split.{name} was {before.get(name)!r} and is {now.get(name)!r}"
         for name in DECIDES

@@ -75,7 +75,8 @@ class RunChampion:
             if champion.warm_starts + 1 >= wanted.full_retrain_every:
                 log.info("%d warm starts in a row: training from nothing", champion.warm_starts)
                 return Start()
-            refuse_another_split(champion.manifest.split.model_dump(), self.settings.split)
+            by_keys = self.data.ids().have_keys
+            refuse_another_split(champion.manifest.split.model_dump(), self.settings.split, by_keys)
             chosen = self._carried(champion.model_before_refit())
             published = self._carried(champion.named_model()) if self._refits() else None
         except (ArtifactRefused, NotFound) as error:

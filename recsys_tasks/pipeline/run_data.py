@@ -10,7 +10,7 @@ from recsys_tasks.data.tables import MovieTable
 from recsys_tasks.evaluation.paired import ScoredVersion
 from recsys_tasks.evaluation.ranking import Counts, Shard
 from recsys_tasks.evaluation.served import Audience
-from recsys_tasks.matrices.ids import IdMap
+from recsys_tasks.matrices.ids import IdMap, IdMaps
 from recsys_tasks.matrices.interactions import (
     Csr,
     Interactions,
@@ -52,13 +52,17 @@ class RunData:
     files: RunFiles
     refit: bool
 
+    def ids(self) -> IdMaps:
+        """Both id maps."""
+        return IDS.read(self.files)
+
     def users(self) -> IdMap:
         """Users in the order of their rows."""
-        return IdMap(IDS.read(self.files)["users"])
+        return self.ids().users
 
     def items(self) -> IdMap:
         """Items in the order of their rows."""
-        return IdMap(IDS.read(self.files)["items"])
+        return self.ids().items
 
     def titles(self) -> Titles:
         """Titles and genres in the order of the items' rows."""

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from recsys_tasks.artifacts.history_map import HistoryMap
 from recsys_tasks.errors import NotFound
+from recsys_tasks.matrices.ids import IdMaps
 from recsys_tasks.matrices.interactions import Interactions, ItemFeatures
 from recsys_tasks.matrices.split import Split
 from recsys_tasks.model.parameters import Model
@@ -100,7 +101,7 @@ def _bytes(name: str, step: str) -> RunFile[bytes]:
 
 # The pipeline's hand-overs, in the order of the steps.
 INGEST = _document("ingest.json", "ingest")
-IDS = _arrays("ids.npz", "fit_dataset")
+IDS = _stored("ids.npz", "fit_dataset", IdMaps)
 INTERACTIONS = _stored("interactions.npz", "fit_dataset", Interactions)
 FEATURES = _stored("features.npz", "fit_dataset", ItemFeatures)
 MOVIES = _document("movies.json", "fit_dataset")

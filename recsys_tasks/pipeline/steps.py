@@ -40,6 +40,7 @@ from recsys_tasks.evaluation.evaluate import MODEL, count_shard, evaluate_all, v
 from recsys_tasks.evaluation.gate import IndexFound, Verdict, judge, with_index
 from recsys_tasks.evaluation.ranking import Shard
 from recsys_tasks.evaluation.served import Audience, liked_of, training_positives
+from recsys_tasks.matrices.ids import IdMaps
 from recsys_tasks.matrices.interactions import Csr, Interactions, build_item_features
 from recsys_tasks.matrices.split import Split, split
 from recsys_tasks.model.engines.choice import engine_of
@@ -228,8 +229,7 @@ class Steps:
             facts = data_facts(gathered.tally, interactions, features, movies.title, wanted)
             facts["files"] = lineage(found.files)
             self._check(facts)
-            ids = {"users": gathered.users.ids, "items": found.items.ids}
-            IDS.write(self.files, ids)
+            IDS.write(self.files, IdMaps(gathered.users, found.items))
             INTERACTIONS.write(self.files, interactions)
             self.files.put_file(SEEN_NAME, found.seen)
             FEATURES.write(self.files, features)
@@ -364,7 +364,7 @@ class Steps:
         )
         movies = MOVIES.read(self.files)
         users = Users(
-            ids=ids["users"],
+            ids=ids.users.ids,
             embeddings=embeddings.users,
             counts=training_positives(train),
             seen_indptr=seen.indptr.astype(np.int64),
@@ -372,7 +372,7 @@ class Steps:
             liked=liked_of(train),
         )
         items = Items(
-            ids=ids["items"],
+            ids=ids.items.ids,
             embeddings=embeddings.items,
             counts=np.bincount(train.col[train.is_positive], minlength=train.shape[1]).astype(
                 np.int32

@@ -17,7 +17,7 @@ from recsys_tasks.data.tables import SYNTHETIC_TITLE, FileAccount, RatingTally
 from recsys_tasks.matrices.interactions import Interactions, ItemFeatures
 from recsys_tasks.matrices.split import split_facts
 from recsys_tasks.pipeline.run import RunFiles
-from recsys_tasks.pipeline.run_files import DATA, GATE, TRAINING
+from recsys_tasks.pipeline.run_files import DATA, GATE, IDS, TRAINING
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def manifest_sections(
             **training["model"],
         },
         "index": index,
-        "split": split_facts(settings.split),
+        "split": split_facts(settings.split, IDS.read(files).have_keys),
         "metrics": metrics,
         "gate": GATE.read(files),
         "data": DATA.read(files)

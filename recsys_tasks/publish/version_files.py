@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_tasks.artifacts import canonical_json
+from recsys_tasks.artifacts.ids import Ids
 from recsys_tasks.artifacts.liked import Liked
 from recsys_tasks.artifacts.manifest import FileFacts
 from recsys_tasks.artifacts.object_store import file_sha256
@@ -34,7 +35,7 @@ class Users:
         liked: of each user, what was trained on; None: no ``liked.npz``.
     """
 
-    ids: NDArray[np.int64]
+    ids: Ids
     embeddings: NDArray[np.float32]
     counts: NDArray[np.int32]
     seen_indptr: NDArray[np.int64]
@@ -55,7 +56,7 @@ class Items:
         genres: the genres of each item.
     """
 
-    ids: NDArray[np.int64]
+    ids: Ids
     embeddings: NDArray[np.float32]
     counts: NDArray[np.int32]
     popular: NDArray[np.int32]

@@ -187,7 +187,8 @@ class Load:
         if self._settings.replace:
             self._retire_another_generation(read(Counts()), file_id)
         staged = partial(self._stage_and_merge, aside)
-        for way in (self._fill, self._apply_difference, self._fill, staged):
+        held = self._tables.holds_ratings()
+        for way in (self._apply_difference, self._fill, staged) if held else (self._fill, staged):
             aside.clear()
             counts = Counts()
             if way(read(counts), file_id, counts):

@@ -29,6 +29,7 @@ from recsys_tasks.data.load.difference import (
     TooDifferentError,
 )
 from recsys_tasks.data.load.rejected_rows import RejectedRow
+from recsys_tasks.data.load.turns import run_alone
 
 SetAside = Callable[[RejectedRow], None]
 """Takes a row that is not loaded."""
@@ -194,7 +195,7 @@ class TableLoad:
             settled first: then the table is empty as before.
         """
         self.run("SAVEPOINT fill")
-        self.run("SELECT ratings_begin_fill()")
+        self._run_alone("SELECT ratings_begin_fill()")
         order = StrictOrder(file_id)
         try:
             filled = self._stream(
@@ -264,7 +265,7 @@ class TableLoad:
 
     def retire_ratings(self, file_id: int) -> None:
         """Moves all ratings to the history: a file of another generation follows."""
-        self.run("SELECT ratings_retire(%(file)s)", file=file_id)
+        self._run_alone("SELECT ratings_retire(%(file)s)", file=file_id)
 
     def merge_ratings(self, file_id: int) -> tuple[int, int]:
         """Puts the staged ratings into the table: how many it holds, how many were outdated."""
@@ -328,9 +329,9 @@ class TableLoad:
             " ORDER BY id LIMIT 10"
         )
         if not rated:
-            self.run("SELECT ratings_unlink()")
+            self._run_alone("SELECT ratings_unlink()")
             self.run(REMOVE_GONE_MOVIES, file=file_id)
-            self.run("SELECT ratings_link()")
+            self._run_alone("SELECT ratings_link()")
         return [row[0] for row in rated]
 
     def known_movies(self, staged_only: bool) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -339,6 +340,10 @@ class TableLoad:
         return np.array(
             [row[0] for row in self.select(f"SELECT id FROM {table} ORDER BY id")], np.int64
         )
+
+    def _run_alone(self, query: str, **values: Any) -> None:
+        """Executes what needs a table to itself; readers do not queue behind its wait."""
+        run_alone(self._connection, query, values or None)
 
     def _stream(self, target: str, pieces: Iterable[bytes]) -> int:
         """COPY of what is made on the way; what goes wrong there is raised as it is."""
@@ -364,16 +369,16 @@ class TableLoad:
         self.run("ANALYZE changed")
         bulk = self.count("changed") >= BULK_ROWS
         if bulk:
-            self.run("SELECT ratings_unlink()")
+            self._run_alone("SELECT ratings_unlink()")
         self.run(KEEP_OLD_RATINGS, file=file_id)
         self.run(UPDATE_RATINGS, file=file_id)
         self.run(DELETE_GONE_RATINGS)
         self.run(INSERT_NEW_RATINGS, file=file_id)
         if bulk:
-            self.run("SELECT ratings_link()")
+            self._run_alone("SELECT ratings_link()")
 
     def _fill_from_stage(self, file_id: int) -> None:
-        self.run("SELECT ratings_begin_fill()")
+        self._run_alone("SELECT ratings_begin_fill()")
         self.run(
             "INSERT INTO ratings SELECT user_id, movie_id, rating, rated_at, %(file)s"
             " FROM staged_ratings",

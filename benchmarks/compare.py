@@ -62,7 +62,7 @@ def compare(arguments: Namespace) -> Answer:
         "scale": arguments.scale,
         "synthetic": True,
         "full": arguments.full,
-        "machine": _machine(),
+        "machine": machine(),
         "steps": [step.document() for step in steps],
     }
     return Answer(document, table(steps))
@@ -95,7 +95,7 @@ def _row(name: str, article: "Cost", ours: "Cost", equal: str) -> str:
     )
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
     """What the figures were taken on, and how busy it was."""
     import os
     import platform

@@ -1,7 +1,7 @@
 """Fits the cost model to docs/benchmarks/steps-*.json and writes its tables into docs/scale.md.
 
     for S in 0.01 0.1 0.25 0.5 1; do
-      .venv/bin/python -m benchmarks.step_costs --scale $S > docs/benchmarks/steps-$S.json
+      .venv/bin/python -m benchmarks flow --scale $S --json > docs/benchmarks/steps-$S.json
     done
     .venv/bin/python -m benchmarks.cost_lines
 
@@ -28,6 +28,7 @@ from recsys_tasks.pipeline.cost_model import (
 
 PROJECT = Path(__file__).parents[1]
 COEFFICIENTS = PROJECT / "recsys_tasks" / "pipeline" / "cost_coefficients.json"
+FOLDER = PROJECT / "docs" / "benchmarks"
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 TARGETS = (25_000_095, 100_000_000, 1_000_000_000, 10_000_000_000, 100_000_000_000)
 CORES = 2
@@ -39,7 +40,7 @@ Run = dict[str, Any]
 
 def main() -> None:
     """Fits, checks, writes."""
-    runs = [json.loads(path.read_text()) for path in (PROJECT / "docs/benchmarks").glob("steps-*")]
+    runs = [by_name(json.loads(path.read_text())) for path in FOLDER.glob("steps-*")]
     runs.sort(key=lambda run: run["sizes"]["ratings"])
     COEFFICIENTS.write_text(json.dumps(fitted(runs), indent=1) + "\n")
     coefficients.cache_clear()
@@ -48,6 +49,11 @@ def main() -> None:
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     page.write_text(f"{before}{BEGIN}\n\n{chr(10).join(tables)}{END}{after}", encoding="utf-8")
+
+
+def by_name(run: Run) -> Run:
+    """The document with its steps by their names."""
+    return run | {"steps": {step["name"]: step for step in run["steps"]}}
 
 
 def fitted(runs: list[Run]) -> dict[str, dict[str, list[float]]]:

@@ -21,7 +21,8 @@ from recsys_tasks.errors import SettingsError
 EXAMPLES: dict[str, Any] = {
     "gate.rules": [
         {"name": "recall", "metric": "test_served.recall_at_10", "bound": 0.03},
-    ]
+    ],
+    "events.weights": {"view": 0.1, "cart": 0.4, "buy": 1},
 }
 """What stands in a field's help where its default teaches nothing."""
 
@@ -168,7 +169,7 @@ def _help(
         yield f"{bounds[0].upper()}{bounds[1:]}."
     if by_preset:
         yield "Empty: " + ", ".join(f"{preset} {by_preset[preset]}" for preset in PRESETS) + "."
-    if spec.get("type") == "array":
+    if spec.get("type") in ("array", "object"):
         yield f"JSON, such as {json.dumps(EXAMPLES.get(name, default))}."
     yield f"Setting {name}."
 

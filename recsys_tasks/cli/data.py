@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SHOWN = 20
 """Rows that the answer for a person lists; ``--json`` and the table ``rejected_rows`` have more."""
 
+FILES = ("movies", "ratings", "archive", "items", "events", "users")
+"""Roles of files, each an option of ``ingest``."""
+
 FETCH_EXAMPLES = """
 names: sample, ml-latest-small, ml-latest, ml-25m, ml-32m, or the address of a zip
 
@@ -37,12 +40,14 @@ examples:
   recsys ingest --movies movies.csv --ratings ratings.csv.gz
   recsys ingest --archive ml-25m.zip --dataset ml25m
   recsys ingest --movies s3://incoming/movies.csv --ratings s3://incoming/ratings.csv --replace
+  recsys ingest --dataset shop --items items.csv --events events.parquet
   recsys ingest --movies m.csv --ratings r.csv --set source.rating_columns.user=visitorid \\
                 --set 'source.separator=;' --set source.decimal=, --set source.top_rating=10
 
 Rows are added, and updated where a pair or a movie is there already: the later rating wins. With
 --replace the files are full snapshots, and what they lack goes. A file that was loaded before is
-left alone. Exit code 3: a file was refused, the tables are as they were. docs/ingestion.md says
+left alone. Ids of movies and ratings are whole numbers; those of items and events any text, their
+files CSV or Parquet. Exit code 3: a file was refused, the tables are as they were. docs/ingestion.md says
 which fault leads to what.
 """
 
@@ -70,13 +75,13 @@ def add_commands(commands: Subcommands) -> None:
     )
     _add_source_options(
         add_command(
-            commands, "ingest", ingest_files, "load movies and ratings, atomically", INGEST_EXAMPLES
+            commands, "ingest", ingest_files, "load ratings or events, atomically", INGEST_EXAMPLES
         )
     )
 
 
 def _add_source_options(parser: ArgumentParser) -> None:
-    for role in ("movies", "ratings", "archive"):
+    for role in FILES:
         parser.add_argument(f"--{role}", metavar="FILE", help="path, http(s):// or s3:// address")
     parser.add_argument(
         "--replace", action="store_true", help="the files are full snapshots: delete what they lack"
@@ -125,17 +130,21 @@ def ingest_files(arguments: Namespace) -> Answer:
     from recsys_tasks.errors import SettingsError
 
     overrides = {"dataset": arguments.dataset, **parse_assignments(arguments.assignments)}
-    given = {role: getattr(arguments, role) for role in ("movies", "ratings", "archive", "replace")}
+    given = {role: getattr(arguments, role) for role in (*FILES, "replace")}
     empty = [role for role, value in given.items() if value == ""]
     if empty:
         raise SettingsError(f"--{empty[0]} is empty: name a file")
     overrides |= {f"source.{field}": value for field, value in given.items() if value}
     settings = Settings.load(file=settings_file_of(arguments), overrides=overrides)
-    if not (settings.source.movies or settings.source.ratings or settings.source.archive):
-        raise SettingsError("name the files: --movies and --ratings, or --archive")
+    if not settings.source.names_files:
+        raise SettingsError(
+            "name the files: --movies and --ratings, or --archive, or --items and --events"
+        )
     database = open_database()
     database.migrate(settings.dataset)
-    account = ingest(database, settings.source, settings.dataset, "cli")
+    account = ingest(
+        database, settings.source, settings.dataset, "cli", types=settings.events.weights
+    )
     return Answer({"dataset": settings.dataset, **asdict(account)}, _described(account))
 
 

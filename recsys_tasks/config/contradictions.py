@@ -36,6 +36,28 @@ def archive_beside_files(settings: "Settings") -> Found:
     return None
 
 
+def events_beside_ratings(settings: "Settings") -> Found:
+    """A dataset is of one kind: ratings of movies, or events with items."""
+    source = settings.source
+    if source.names_events and (source.archive or source.movies or source.ratings):
+        return (
+            "source.items, source.events and source.users are for a dataset of events, source.movies, "
+            "source.ratings and source.archive for one of ratings: give the one or the other"
+        )
+    return None
+
+
+def held_out_without_weight(settings: "Settings") -> Found:
+    """The type of event that is held out is one that counts."""
+    wanted = settings.events
+    if wanted.held_out and wanted.weights and not wanted.weights.get(wanted.held_out):
+        return (
+            f"events.held_out {wanted.held_out} has no weight in events.weights: choose one of "
+            f"{', '.join(name for name, weight in wanted.weights.items() if weight)}"
+        )
+    return None
+
+
 def weaker_above_full_positives(settings: "Settings") -> Found:
     """Weaker positives lie below the full ones."""
     wanted = settings.positives
@@ -178,6 +200,8 @@ def _rules(settings: "Settings", comparison: str) -> Iterator[Bound]:
 
 RULES: tuple[Callable[["Settings"], Found], ...] = (
     archive_beside_files,
+    events_beside_ratings,
+    held_out_without_weight,
     weaker_above_full_positives,
     data_floor_above_ceiling,
     engine_without_the_loss,

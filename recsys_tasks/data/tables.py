@@ -108,13 +108,13 @@ class FileAccount:
     """What became of one file's rows: ``read = loaded + rejected + duplicate``."""
 
     role: str
-    """``movies`` or ``ratings``."""
+    """``movies`` or ``ratings``; ``items``, ``users`` or ``events``."""
 
     name: str
     """The file's name as the user gave it, without credentials."""
 
     sha256: str
-    """Hex digest of the CSV's bytes, after decompression."""
+    """Hex digest of the file's bytes, after decompression."""
 
     read: int
     """Records after the header, blank lines left out."""

@@ -189,9 +189,9 @@ class Steps:
 
     @recorded
     def ingest(self) -> Reference:
-        """Loads the two files; without a source, what the tables hold is used."""
+        """Loads the files; without a source, what the tables hold is used."""
         source = self.settings.source
-        if not (source.archive or source.movies or source.ratings):
+        if not source.names_files:
             log.info("no source is set: using what the tables hold")
             INGEST.write(self.files, {"files": [], "rejections": []})
             return {"files": 0}
@@ -202,6 +202,7 @@ class Steps:
             self.run.run_id,
             lambda: self.store.access,
             self.sources,
+            self.settings.events.weights,
         )
         INGEST.write(self.files, asdict(account))
         return {

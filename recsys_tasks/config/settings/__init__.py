@@ -8,10 +8,18 @@ Unknown keys are refused.
 from recsys_tasks.config.settings.base import DatasetName, Frozen
 from recsys_tasks.config.settings.data import CheckSettings, PositiveSettings, SplitSettings
 from recsys_tasks.config.settings.evaluation import EvaluateSettings, GateRule, GateSettings
+from recsys_tasks.config.settings.events import EventSettings
 from recsys_tasks.config.settings.layers import DEPLOYERS, PRESETS, parse_assignments, settings_file
 from recsys_tasks.config.settings.publishing import IndexSettings, PublishSettings
 from recsys_tasks.config.settings.refusals import did_you_mean
-from recsys_tasks.config.settings.source import MovieColumns, RatingColumns, SourceSettings
+from recsys_tasks.config.settings.source import (
+    Columns,
+    EventColumns,
+    ItemColumns,
+    MovieColumns,
+    RatingColumns,
+    SourceSettings,
+)
 from recsys_tasks.config.settings.spark import SparkSettings
 from recsys_tasks.config.settings.training import (
     WIDER,
@@ -29,13 +37,17 @@ __all__ = [
     "WIDER",
     "BlendSettings",
     "CheckSettings",
+    "Columns",
     "DatasetName",
     "EngineName",
     "EvaluateSettings",
+    "EventColumns",
+    "EventSettings",
     "Frozen",
     "GateRule",
     "GateSettings",
     "IndexSettings",
+    "ItemColumns",
     "MovieColumns",
     "PositiveSettings",
     "PublishSettings",

@@ -19,6 +19,9 @@ class PositiveSettings(Frozen):
     weak_weight: float = Field(default=0.5, ge=0, le=1)
     """Sample weight of the weaker positives; 0 trains on the threshold's ratings alone."""
 
+    half_life_days: float = Field(default=0.0, ge=0, le=100_000)
+    """Days after which a positive counts half, measured back from the newest one; 0: age is ignored."""
+
     as_of: str = ""
     """Train on what was rated and loaded up to this UTC time (ISO 8601); empty: everything. A backfill
     sets it to each night's moment."""

@@ -19,6 +19,9 @@ PRESETS: dict[str, dict[str, Any]] = tomllib.loads(
 DEPLOYERS = ("spark.master", "spark.options", "spark.exchange")
 """Settings that decide which code runs where: a run's conf may not give them, see ``settings_file``."""
 
+TABLES = ("events.weights",)
+"""Settings whose value is a table of names: given whole, not name by name."""
+
 
 def settings_file(environ: Mapping[str, str] | None = None) -> Path | None:
     """The TOML file that ``RECSYS_SETTINGS`` names: the deployer's settings of every run."""
@@ -80,7 +83,8 @@ def flattened(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]
     """The leaves of a tree of sections, each with its dotted name."""
     leaves: list[tuple[str, Any]] = []
     for key, value in tree.items():
-        is_section = isinstance(value, Mapping)
+        is_section = isinstance(value, Mapping) and f"{prefix}{key}" not in TABLES
+        value = dict(value) if isinstance(value, Mapping) else value
         leaves += flattened(value, f"{prefix}{key}.") if is_section else [(f"{prefix}{key}", value)]
     return leaves
 

@@ -11,6 +11,7 @@ from recsys_tasks.config.contradictions import contradictions
 from recsys_tasks.config.settings.base import DatasetName, Frozen, moment
 from recsys_tasks.config.settings.data import CheckSettings, PositiveSettings, SplitSettings
 from recsys_tasks.config.settings.evaluation import EvaluateSettings, GateSettings
+from recsys_tasks.config.settings.events import EventSettings
 from recsys_tasks.config.settings.layers import flattened, merged, read_toml
 from recsys_tasks.config.settings.publishing import IndexSettings, PublishSettings
 from recsys_tasks.config.settings.refusals import explain
@@ -28,6 +29,7 @@ class Settings(Frozen):
     """Name of the dataset: the schema in Postgres and the prefix in the bucket."""
 
     source: SourceSettings = SourceSettings()
+    events: EventSettings = EventSettings()
     positives: PositiveSettings = PositiveSettings()
     checks: CheckSettings = CheckSettings()
     split: SplitSettings = SplitSettings()

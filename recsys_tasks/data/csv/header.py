@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from recsys_tasks.config.settings import SourceSettings
+from recsys_tasks.config.settings import Columns, SourceSettings
 from recsys_tasks.data.csv.blocks import Block, fields_of
 from recsys_tasks.errors import InputRejected
 
@@ -18,6 +18,23 @@ OTHER_KINDS = {
 }
 """How other text begins, in lower case, and what it is."""
 
+OTHER = {
+    "movies": "ratings",
+    "ratings": "movies",
+    "items": "events",
+    "events": "items",
+    "users": "items",
+}
+"""The file that each role is most likely taken for."""
+
+SECTIONS = {
+    "movies": "movie_columns",
+    "ratings": "rating_columns",
+    "items": "item_columns",
+    "events": "event_columns",
+    "users": "event_columns",
+}
+
 
 @dataclass(frozen=True)
 class Header:
@@ -27,13 +44,16 @@ class Header:
     """The file's name, for a refusal."""
 
     positions: Mapping[str, int]
-    """0-based position of each column, by its role: user, movie, rating, time, title, genres."""
+    """0-based position of each column that the file has, by its part: user, movie, rating, time, title."""
 
     width: int
     """Fields of every record."""
 
     records: int
     """Records of the first block that come before the first row: blank lines and the header."""
+
+    names: tuple[str, ...] = ()
+    """All columns of the file, in their order."""
 
 
 def read_header(block: Block, name: str, role: str, source: SourceSettings) -> Header:
@@ -52,8 +72,9 @@ def read_header(block: Block, name: str, role: str, source: SourceSettings) -> H
     if problem:
         what, advice = problem
         raise InputRejected(name, what, f"the columns {', '.join(wanted.values())}", advice, line)
-    positions = {part: found.index(column) for part, column in wanted.items()}
-    return Header(name, positions, len(found), index + 1)
+    parts = wanted | {p: c for p, c in _optional(role, source).items() if c in found}
+    positions = {part: found.index(column) for part, column in parts.items()}
+    return Header(name, positions, len(found), index + 1, tuple(found))
 
 
 def _names(record: str, name: str, line: int, source: SourceSettings) -> list[str]:
@@ -67,23 +88,46 @@ def _names(record: str, name: str, line: int, source: SourceSettings) -> list[st
     return [field.strip() for field in fields]
 
 
+def columns_of(role: str, source: SourceSettings) -> Columns:
+    """The names of a file's columns."""
+    columns: dict[str, Columns] = {
+        "movies": source.movie_columns,
+        "ratings": source.rating_columns,
+        "items": source.item_columns,
+        "events": source.event_columns,
+    }
+    return columns[role]
+
+
 def _wanted(role: str, source: SourceSettings) -> dict[str, str]:
-    columns = source.movie_columns if role == "movies" else source.rating_columns
-    return dict(columns)
+    """Columns that a file of this role must have, by their part."""
+    if role == "users":
+        return {"user": source.event_columns.user}
+    columns = columns_of(role, source)
+    return columns.required() | columns.insisted()
+
+
+def _optional(role: str, source: SourceSettings) -> dict[str, str]:
+    """Columns that are read where a file has them, by their part."""
+    return {} if role == "users" else columns_of(role, source).optional()
 
 
 def _problem(
     found: list[str], wanted: dict[str, str], role: str, source: SourceSettings
 ) -> tuple[str, str] | None:
     """What is wrong with a header and what to do about it."""
-    repeated = [column for column in wanted.values() if found.count(column) > 1]
+    every = wanted | _optional(role, source)
+    repeated = [column for column in every.values() if found.count(column) > 1]
     if repeated:
         return f"column {repeated[0]} stands in the header more than once", "Leave one of them"
     missing = {part: column for part, column in wanted.items() if column not in found}
     if not missing:
         return None
-    other = "ratings" if role == "movies" else "movies"
-    if all(column in found for column in _wanted(other, source).values()):
+    other = OTHER[role]
+    telling = _wanted(other, source)
+    if other == "items":  # an id alone tells nothing
+        telling["title"] = source.item_columns.title
+    if all(column in found for column in telling.values()):
         return f"this is the {other} file", f"Give it as --{other}"
     return _describe(found, missing), _advise(found, missing, role, source)
 
@@ -114,7 +158,7 @@ def _advise(found: list[str], missing: dict[str, str], role: str, source: Source
 
 def _advise_name(found: list[str], missing: dict[str, str], role: str) -> str:
     """What to do about a column that may have another name."""
-    section = "movie_columns" if role == "movies" else "rating_columns"
+    section = SECTIONS[role]
     part, column = next(iter(missing.items()))
     alike = next((field for field in found if _plain(field) == _plain(column)), None)
     if alike and not alike.isprintable():

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 MAX_DIGITS = 18
 """A numeral of so many digits fits in int64; longer ones are left to the slow way."""
 
+EXACT_DIGITS = 15
+"""A decimal number of so many digits is one division of two exact floats."""
+
 ZERO = ord("0")
 
 
@@ -55,3 +58,26 @@ def read_decimal_tenths(
     tenth = octets[np.maximum(ends - 1, 0)] - np.uint8(ZERO)
     good &= (tenth <= 9) | ~has_place
     return whole * 10 + np.where(has_place, tenth, 0), good & (whole < 1 << 40)
+
+
+def read_decimals(
+    octets: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    decimal: int,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Decimal numbers of at most 15 digits, rounded as ``float`` does.
+
+    Returns:
+        values and which are good: digits, or digits, the decimal sign and digits.
+    """
+    points = np.append(np.flatnonzero(octets == decimal), len(octets))
+    point = np.minimum(points[np.searchsorted(points, starts)], ends)
+    whole, good = read_integers(octets, starts, point)
+    has_places = point < ends
+    places = np.where(has_places, ends - point - 1, 0)
+    part, good_part = read_integers(octets, np.where(has_places, point + 1, ends), ends)
+    good &= (good_part | ~has_places) & (point - starts + places <= EXACT_DIGITS)
+    scale = 10.0 ** np.where(good, places, 0)
+    value = (np.where(good, whole, 0) * scale + np.where(good & has_places, part, 0)) / scale
+    return value, good

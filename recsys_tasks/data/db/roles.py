@@ -21,6 +21,12 @@ LOADER_RIGHTS = (
     GRANT INSERT, UPDATE, DELETE ON {schema}.movies, {schema}.ratings TO {role};
     GRANT INSERT ON {schema}.movies_history, {schema}.ratings_history TO {role};
     GRANT INSERT, UPDATE ON {schema}.ingested_files TO {role};
+    GRANT INSERT ON {schema}.users, {schema}.items, {schema}.items_history TO {role};
+    GRANT UPDATE (properties) ON {schema}.users TO {role};
+    GRANT UPDATE (title, categories, available_from, available_until, properties, file_id)
+        ON {schema}.items TO {role};
+    GRANT INSERT ON {schema}.event_types, {schema}.events TO {role};
+    GRANT UPDATE (ended_by) ON {schema}.events TO {role};
     GRANT INSERT, DELETE ON {schema}.rejected_rows TO {role};
     GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role};
 """

@@ -2,15 +2,24 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from recsys_tasks.config.settings import SourceSettings
 from recsys_tasks.data.db.postgres import lock_key
-from recsys_tasks.data.load.merge import TableLoad
+from recsys_tasks.data.load.statements import Statements
 from recsys_tasks.data.sources.source_files import CheckedFile
 from recsys_tasks.data.tables import FileAccount
 
-ELSEWHERE = {"movies", "ratings", "archive", "max_rejected", "tolerated_rejected", "replace"}
+ELSEWHERE = {
+    *("movies", "ratings", "archive", "items", "events", "users"),
+    *("max_rejected", "tolerated_rejected", "replace"),
+}
 """Source settings that do not change how a row is read."""
+
+OF_EVENTS = {"event_columns", "item_columns"}
+OF_RATINGS = {"rating_columns", "movie_columns", "top_rating", "largest_id"}
+"""Source settings that only one kind of files is read by."""
 
 FIND_LIVE = """
     SELECT sha256 = %(sha)s AND read_as = %(read_as)s
@@ -45,13 +54,14 @@ class IngestedFiles:
         tables: of the load.
         settings: how its files are read; a full snapshot ends the files before it.
         run: who loads.
+        read_as: digest of what decides how a row is read; None: that of a file of ratings or movies.
     """
 
-    def __init__(self, tables: TableLoad, settings: SourceSettings, run: str) -> None:
+    def __init__(
+        self, tables: Statements, settings: SourceSettings, run: str, read_as: str | None = None
+    ) -> None:
         self._tables, self._settings, self._run = tables, settings, run
-        reading = settings.model_dump(exclude=ELSEWHERE)
-        digest = hashlib.sha256(json.dumps(reading, sort_keys=True).encode())
-        self._read_as = digest.hexdigest()[:16]
+        self._read_as = read_as or digest_of(settings.model_dump(exclude=ELSEWHERE | OF_EVENTS))
         self._entries: list[int] = []
 
     def find(self, file: CheckedFile) -> FileAccount | None:
@@ -119,3 +129,8 @@ class IngestedFiles:
             " UPDATE ingested_files SET loaded_at = moment FROM now WHERE id = ANY(%(ids)s)",
             ids=self._entries,
         )
+
+
+def digest_of(reading: Mapping[str, Any]) -> str:
+    """A short name for one way of reading."""
+    return hashlib.sha256(json.dumps(reading, sort_keys=True).encode()).hexdigest()[:16]

@@ -5,16 +5,14 @@ between two ratings of one pair, and whatever leaves a table goes to its history
 """
 
 from collections.abc import Callable, Iterable
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import numpy as np
-import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 
 from recsys_tasks.data.csv.movies import Movie
 from recsys_tasks.data.csv.ratings import Ratings
-from recsys_tasks.data.db.copy_binary import ByteSource
 from recsys_tasks.data.load.copy_records import (
     OutOfOrderError,
     StrictOrder,
@@ -29,6 +27,7 @@ from recsys_tasks.data.load.difference import (
     TooDifferentError,
 )
 from recsys_tasks.data.load.rejected_rows import RejectedRow
+from recsys_tasks.data.load.statements import Statements
 from recsys_tasks.data.load.turns import run_alone
 
 SetAside = Callable[[RejectedRow], None]
@@ -149,7 +148,7 @@ REMOVE_GONE_MOVIES = """
 """
 
 
-class TableLoad:
+class TableLoad(Statements):
     """One load's work on the tables of one dataset.
 
     Args:
@@ -158,26 +157,9 @@ class TableLoad:
     """
 
     def __init__(self, connection: Connection, replace: bool) -> None:
-        self._connection, self._replace = connection, replace
+        super().__init__(connection)
+        self._replace = replace
         self.run(STAGES)
-
-    def run(self, query: str | sql.Composable, **values: Any) -> int:
-        """Executes a statement and returns how many rows it touched."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(query, values or None)
-            return cursor.rowcount
-
-    def select(self, query: str | sql.Composable, **values: Any) -> list[tuple[Any, ...]]:
-        """All rows of a query."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(query, values or None)
-            return cursor.fetchall()
-
-    def copy(self, target: str, source: IO[bytes]) -> int:
-        """Streams a file-like object into a table and returns how many rows Postgres counted."""
-        with self._connection.cursor() as cursor:
-            cursor.copy_expert(f"COPY {target}", source, size=1 << 20)
-            return cursor.rowcount
 
     def holds_ratings(self) -> bool:
         """Whether the table has any row."""
@@ -198,7 +180,7 @@ class TableLoad:
         self._run_alone("SELECT ratings_begin_fill()")
         order = StrictOrder(file_id)
         try:
-            filled = self._stream(
+            filled = self.stream(
                 "ratings FROM STDIN (FORMAT binary, FREEZE)", framed(order.fill(blocks))
             )
         except OutOfOrderError:
@@ -210,13 +192,13 @@ class TableLoad:
     def stage_ratings(self, blocks: Iterable[Ratings]) -> bool:
         """Streams ratings into the stage; whether they came in strict order of (user, movie)."""
         order = StrictOrder()
-        self._stream("staged_ratings FROM STDIN (FORMAT binary)", framed(order.stage(blocks)))
+        self.stream("staged_ratings FROM STDIN (FORMAT binary)", framed(order.stage(blocks)))
         self.run("ANALYZE staged_ratings")
         return order.holds
 
     def stage_movies(self, movies: Iterable[Movie]) -> None:
         """Streams movies into the stage."""
-        self._stream("staged_movies FROM STDIN", joined(map(movie_line, movies)))
+        self.stream("staged_movies FROM STDIN", joined(map(movie_line, movies)))
         self.run("ANALYZE staged_movies")
 
     def deduplicate_ratings(self, set_aside: SetAside) -> int:
@@ -300,7 +282,7 @@ class TableLoad:
         self.run("SAVEPOINT difference")
         records = StrictOrder().stage(difference.rows(blocks))
         try:
-            staged = self._stream("staged_ratings FROM STDIN (FORMAT binary)", framed(records))
+            staged = self.stream("staged_ratings FROM STDIN (FORMAT binary)", framed(records))
         except OutOfOrderError:
             self.run("ROLLBACK TO SAVEPOINT difference")
             return None
@@ -344,16 +326,6 @@ class TableLoad:
     def _run_alone(self, query: str, **values: Any) -> None:
         """Executes what needs a table to itself; readers do not queue behind its wait."""
         run_alone(self._connection, query, values or None)
-
-    def _stream(self, target: str, pieces: Iterable[bytes]) -> int:
-        """COPY of what is made on the way; what goes wrong there is raised as it is."""
-        with ByteSource(pieces) as source:
-            try:
-                return self.copy(target, cast(IO[bytes], source))
-            except psycopg2.Error:
-                if source.failure:
-                    raise source.failure from None
-                raise
 
     def _find_changed(self, join: str) -> None:
         self.run("LOCK TABLE ratings IN SHARE ROW EXCLUSIVE MODE")

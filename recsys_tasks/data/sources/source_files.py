@@ -27,6 +27,8 @@ UNREADABLE = (OSError, RuntimeError, ValueError)
 """Besides its own error, what zipfile raises for a member whose entry in the directory is wrong."""
 
 GZIP_MAGIC = b"\x1f\x8b"
+PARQUET_MAGIC = b"PAR1"
+PARQUET_ROLES = ("items", "users", "events")
 UNPACK = "Unpack it first, or pack it with gzip"
 SAVE = "Save the file as UTF-8"
 EXPORT = "Export it as CSV"
@@ -68,10 +70,10 @@ BOMB_RATIO = 200
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One CSV file, wherever its bytes lie."""
+    """One file, wherever its bytes lie: CSV, or Parquet for the roles of events."""
 
     role: str
-    """``movies`` or ``ratings``."""
+    """``movies`` or ``ratings``; ``items``, ``users`` or ``events``."""
 
     name: str
     """As the user gave it; for a member of an archive, ``archive.zip:member``."""
@@ -98,6 +100,13 @@ class SourceFile:
                 f"the archive is cut or corrupt: {str(error) or 'a part of it is missing'}",
                 advice="Fetch it again",
             ) from None
+
+    def is_parquet(self) -> bool:
+        """Whether this is a Parquet file of a role that may be one."""
+        if self.member or self.role not in PARQUET_ROLES:
+            return False
+        with self.path.open("rb") as plain:
+            return plain.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
 
     def stated_bytes(self) -> int | None:
         """Size of a member as its archive's directory states it; None for a file of its own."""
@@ -135,7 +144,7 @@ def source_files(
     store: FindStore = find_store,
     policy: SourcePolicy | None = None,
 ) -> list[SourceFile]:
-    """The files that the settings name, movies first; those from elsewhere are fetched.
+    """The files that the settings name, movies or items first; those from elsewhere are fetched.
 
     Args:
         settings: their addresses.
@@ -156,7 +165,10 @@ def source_files(
         return [
             SourceFile(role, f"{name}:{member}", path, member) for role, member in members.items()
         ]
-    named = (("movies", settings.movies), ("ratings", settings.ratings))
+    named = (
+        *(("movies", settings.movies), ("ratings", settings.ratings)),
+        *(("items", settings.items), ("users", settings.users), ("events", settings.events)),
+    )
     return [
         SourceFile(role, public_name(given), localised(given, folder / role, store, policy))
         for role, given in named
@@ -193,7 +205,7 @@ class CheckedFile(SourceFile):
 
 
 def check_file(file: SourceFile) -> CheckedFile:
-    """The file with its hash and size; all of it was read and is UTF-8.
+    """The file with its hash and size; all of it was read and is UTF-8, or it is a Parquet file.
 
     Raises:
         InputRejected: the file is empty, cut, corrupt, unreadable or in another encoding.
@@ -201,11 +213,17 @@ def check_file(file: SourceFile) -> CheckedFile:
     try:
         state = file_state(file.path)
         refuse_other_checksum(file.path, file.name)
-        sha256, size = _read_once(file)
+        sha256, size = _digest(file) if file.is_parquet() else _read_once(file)
     except UNREADABLE as error:
         found = "the archive is cut or corrupt" if file.member else "it cannot be read"
         raise InputRejected(file.name, f"{found}: {error}", "a whole file") from None
     return CheckedFile(file.role, file.name, file.path, file.member, sha256, size, state)
+
+
+def _digest(file: SourceFile) -> tuple[str, int]:
+    """The hash and the number of the bytes of a file that is no text."""
+    with file.path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest(), file.path.stat().st_size
 
 
 def _read_once(file: SourceFile) -> tuple[str, int]:

@@ -88,9 +88,9 @@ def test_migrate_says_the_revision_and_finds_nothing_to_do_again(
 ) -> None:
     assert main(["migrate", "--dataset", "mls", "--json"]) == 0
     assert main(["migrate", "--dataset", "mls", "--json"]) == 0
-    assert capsys.readouterr().out.count('"revision": "0001"') == 2
+    assert capsys.readouterr().out.count('"revision": "0002"') == 2
     versions = Database(database_url).fetch("SELECT version_num FROM mls.schema_version")
-    assert versions == [("0001",)]
+    assert versions == [("0002",)]
 
 
 @pytest.mark.parametrize("command", ["fetch", "migrate", "ingest"])

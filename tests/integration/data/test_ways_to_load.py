@@ -9,7 +9,8 @@ import pytest
 from recsys_tasks.config.settings import SourceSettings
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.data.load import difference, merge
-from recsys_tasks.data.load.ingest import Load, ingest
+from recsys_tasks.data.load.ingest import ingest
+from recsys_tasks.data.load.ratings_load import RatingsLoad
 
 pytestmark = pytest.mark.services
 USERS, MOVIES, START = 400, 60, 1_000_000_000
@@ -63,7 +64,7 @@ def test_applying_the_difference_ends_as_staging_the_whole(
         source = write(tmp_path, name, table)
         quick = ingest(database, source, "mls", "test")
         with monkeypatch.context() as patched:
-            patched.setattr(Load, "_apply_difference", lambda *_: False)
+            patched.setattr(RatingsLoad, "_apply_difference", lambda *_: False)
             whole = ingest(database, source, "whole", "test")
         assert quick == whole
     assert contents(database, "mls") == contents(database, "whole")

@@ -14,6 +14,13 @@ SERVED = {"name": "cap", "metric": "test_served.precision_at_5", "comparison": "
 TABLE = [
     ("archive_beside_files", {"source.archive": "a.zip", "source.movies": "m.csv"}, "archive"),
     ("archive_beside_files", {"source.archive": "a.zip", "source.ratings": "r.csv"}, "archive"),
+    ("events_beside_ratings", {"source.events": "e.csv", "source.movies": "m.csv"}, "events"),
+    ("events_beside_ratings", {"source.items": "i.csv", "source.archive": "a.zip"}, "archive"),
+    (
+        "held_out_without_weight",
+        {"events.weights": {"view": 0.1, "buy": 1}, "events.held_out": "cart"},
+        "cart .* view, buy",
+    ),
     (
         "weaker_above_full_positives",
         {"positives.weak_threshold": 4.5, "positives.threshold": 3.5},

@@ -20,6 +20,7 @@ RUN pip wheel --no-cache-dir --no-deps --constraint /tmp/wheels/constraints.txt 
     --wheel-dir /tmp/wheels annoy lightfm-next
 COPY --chown=airflow:0 pyproject.toml README.md ./
 COPY --chown=airflow:0 recsys_tasks recsys_tasks
+COPY --chown=airflow:0 plugins plugins
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /tmp/wheels .
 
 FROM ${AIRFLOW_IMAGE}

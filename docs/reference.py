@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys_tasks.cli.main import parser
+from recsys_tasks.config.dataset_files import DagSettings
 from recsys_tasks.config.environment import VARIABLES
 from recsys_tasks.config.settings import PRESETS, Settings
 
@@ -46,7 +47,17 @@ def configuration() -> str:
         parts += [f"## {name}\n", f"{_line(description)}\n" if description else "", HEAD]
         parts += [_row(*leaf) for leaf in _leaves(schema, fields, prefix)]
         parts.append("")
-    return "\n".join([*parts, *_variables()])
+    return "\n".join([*parts, *_table_for_airflow(), *_variables()])
+
+
+def _table_for_airflow() -> Iterator[str]:
+    yield "## dag\n"
+    yield "For Airflow alone, in a settings file; see [many data sets](datasets.md).\n"
+    yield "| field | default | meaning |\n|---|---|---|"
+    for name, field in DagSettings.model_fields.items():
+        default = f"`{field.default}`" if field.default else ""
+        yield f"| `{name}` | {default} | {_line(field.description)} |"
+    yield ""
 
 
 def _variables() -> Iterator[str]:

@@ -5,8 +5,21 @@ heavy is imported when Airflow parses this.
 """
 
 from recsys_airflow.bridge import step
-from recsys_airflow.champion import CHAMPION
-from recsys_airflow.run_context import bucket, database, steps, steps_that_promote
+from recsys_airflow.run_context import bucket, database, dataset, steps, steps_that_promote
+from recsys_airflow.scope import champion_of
 from recsys_airflow.settings_form import settings_form
 
-__all__ = ["CHAMPION", "bucket", "database", "settings_form", "step", "steps", "steps_that_promote"]
+CHAMPION = champion_of()
+"""The asset of a deployment without ``RECSYS_SETTINGS_DIR``."""
+
+__all__ = [
+    "CHAMPION",
+    "bucket",
+    "champion_of",
+    "database",
+    "dataset",
+    "settings_form",
+    "step",
+    "steps",
+    "steps_that_promote",
+]

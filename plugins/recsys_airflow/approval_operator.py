@@ -8,7 +8,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from recsys_airflow.bridge import FAILURE
 from recsys_airflow.nights import leave_champion_alone
-from recsys_airflow.settings_form import settings_of
+from recsys_airflow.run_context import settings_of_run
 
 
 class TellingApproval(ApprovalOperator):
@@ -17,7 +17,7 @@ class TellingApproval(ApprovalOperator):
     def execute(self, context: Any) -> Any:
         """Asks a person, unless the run may not promote anyway."""
         dag_run = context["dag_run"]
-        leave_champion_alone(settings_of(dag_run.conf), dag_run)
+        leave_champion_alone(settings_of_run(dag_run), dag_run)
         return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The time after which a run counts as late; ``plugins/recommender_notes.py`` registers it with Airflow."""
+"""The time after which a run counts as late; ``recsys_airflow.plugin`` registers it with Airflow."""
 
 from datetime import UTC, datetime
 from typing import Any

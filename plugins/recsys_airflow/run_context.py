@@ -9,11 +9,13 @@ from airflow.sdk import Connection, get_current_context
 
 from recsys_airflow.bridge import FAILURE
 from recsys_airflow.nights import is_backfill, known_to, leave_champion_alone
-from recsys_airflow.settings_form import dataset_of, settings_of
+from recsys_airflow.scope import dataset_of_dag, dataset_of_run, of_another, scope_of_dag
+from recsys_airflow.settings_form import settings_of
 from recsys_tasks.errors import SettingsError
 
 if TYPE_CHECKING:
     from recsys_tasks.artifacts.object_store import ObjectStore
+    from recsys_tasks.config.settings import Settings
     from recsys_tasks.data.db.postgres import Database
     from recsys_tasks.pipeline.run import Run
     from recsys_tasks.pipeline.steps import Steps
@@ -32,7 +34,7 @@ def steps() -> "Steps":
         logging.getLogger(name).setLevel(logging.WARNING)
     run, store = current_run(), bucket()
     dag_run = get_current_context()["dag_run"]
-    settings = known_to(dag_run, with_tuned(settings_of(dag_run.conf), store, run))
+    settings = known_to(dag_run, with_tuned(settings_of_run(dag_run), store, run))
     policy, past = SourcePolicy.of_deployer(), is_backfill(dag_run)
     return Steps(settings, run, database(), store, log_group, policy, past)
 
@@ -44,12 +46,35 @@ def steps_that_promote() -> "Steps":
     return made
 
 
+def settings_of_run(dag_run: Any) -> "Settings":
+    """The settings that a run asks for, over those of its DAG's file.
+
+    Raises:
+        SettingsError: its conf or its file is refused.
+    """
+    return settings_of(dag_run.conf, scope_of_dag(dag_run.dag_id))
+
+
+def dataset() -> str:
+    """The data set of the current task's run: its DAG's, else the one of its form.
+
+    Raises:
+        SettingsError: the run's conf names another one than its DAG's.
+    """
+    context = get_current_context()
+    own, chosen = dataset_of_dag(context["dag_run"].dag_id), context["params"].get("dataset")
+    if own and chosen not in (None, own):
+        raise of_another(own, chosen)
+    return str(own or chosen)
+
+
 def current_run() -> "Run":
     """The names of the current task's run."""
     from recsys_tasks.pipeline.run import Run
 
     dag_run = get_current_context()["dag_run"]
-    return Run(dataset_of(dag_run.conf), dag_run.dag_id, dag_run.run_id, dag_run.run_after)
+    name = dataset_of_run(dag_run.dag_id, dag_run.conf)
+    return Run(name, dag_run.dag_id, dag_run.run_id, dag_run.run_after)
 
 
 def write_report() -> dict[str, Any]:

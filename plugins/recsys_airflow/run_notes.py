@@ -13,9 +13,10 @@ from airflow.models.xcom import XComModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session, object_session
 
+from recsys_airflow.scope import is_training
 from recsys_tasks.report.headline import headline
 
-DAG_ID, TASK_ID = "recsys_train", "report"
+TASK_ID = "report"
 
 AUTHOR = "recsys"
 """Whose the notes are; a note by anybody else stays."""
@@ -25,9 +26,9 @@ LONGEST = 1000
 
 
 def write_note(dag_run: DagRun) -> None:
-    """Leaves the note of a run of the nightly DAG that has just ended."""
+    """Leaves the note of a run of a DAG that trains, which has just ended."""
     session = object_session(dag_run)
-    if dag_run.dag_id != DAG_ID or session is None:
+    if session is None or not is_training(dag_run.dag_id):
         return
     written = _written(session, dag_run)
     if written is not None:

@@ -1,21 +1,20 @@
 """Airflow's trigger form and a run's conf, both derived from the settings' model.
 
 What a conf gives wins over the preset, also where it is the default. A key that is no setting is
-refused, and so is what only the deployer may set. ``RECSYS_SETTINGS`` may name a TOML file whose
-values become the form's defaults.
+refused, and so is what only the deployer may set. The values of the scope's TOML file become the form's
+defaults; a DAG of one data set has no field for it.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow.sdk import Param
 
 from recsys_airflow.form_words import BOUNDS, bounds_in_words, order_of, section_of, title_of
-from recsys_tasks.artifacts import keys
+from recsys_airflow.scope import Scope, of_another, only_scope
 from recsys_tasks.config.renamed import with_new_names
-from recsys_tasks.config.settings import DEPLOYERS, PRESETS, Settings, did_you_mean, settings_file
+from recsys_tasks.config.settings import DEPLOYERS, PRESETS, Settings, did_you_mean
 from recsys_tasks.errors import SettingsError
 
 EXAMPLES: dict[str, Any] = {
@@ -35,20 +34,28 @@ PRESETS_IN_WORDS = {
 }
 
 
-def settings_form(with_tune: bool = False) -> dict[str, Param]:
+def settings_form(scope: Scope | None = None, with_tune: bool = False) -> dict[str, Param]:
     """One field for each setting that a run may choose, in the order and the sections of the form.
 
     The section ``Search`` is left out unless asked for: only the search reads it.
+
+    Args:
+        scope: whose defaults; None: those of ``RECSYS_SETTINGS``.
+        with_tune: whether the DAG is the search.
     """
-    schema = Settings.model_json_schema()
-    by_preset = {preset: _defaults(preset) for preset in PRESETS}
+    scope, schema = scope or only_scope(), Settings.model_json_schema()
+    by_preset = {preset: _defaults(scope, preset) for preset in PRESETS}
     fields = {
         name: _field(name, spec, schema, {each: by_preset[each][name] for each in PRESETS})
         for name, spec in _leaves(schema, schema)
-        if name not in DEPLOYERS and (with_tune or not name.startswith("tune."))
+        if _may_be_chosen(name, scope) and (with_tune or not name.startswith("tune."))
     }
     fields["preset"] = _preset(by_preset)
     return {name: fields[name] for name in sorted(fields, key=order_of)}
+
+
+def _may_be_chosen(name: str, scope: Scope) -> bool:
+    return name not in DEPLOYERS and not (name == "dataset" and scope.dataset)
 
 
 def _preset(by_preset: Mapping[str, Mapping[str, Any]]) -> Param:
@@ -73,16 +80,21 @@ def _preset_in_words(preset: str, by_preset: Mapping[str, Mapping[str, Any]]) ->
     return f"{preset}: {values}." if values else f"{preset}: every setting's own default."
 
 
-def settings_of(conf: Mapping[str, Any] | None) -> Settings:
+def settings_of(conf: Mapping[str, Any] | None, scope: Scope | None = None) -> Settings:
     """The settings that a run's conf asks for; what it gives wins over the preset, and null is not given.
 
+    Args:
+        conf: the run's.
+        scope: of the run's DAG; None: the one of ``RECSYS_SETTINGS``.
+
     Raises:
-        SettingsError: an unknown key, a value out of bounds, or a setting that only the deployer may
-            give; names the field.
+        SettingsError: an unknown key, a value out of bounds, another DAG's data set, or a setting that
+            only the deployer may give; names the field.
     """
+    scope = scope or only_scope()
     given = {name: value for name, value in (conf or {}).items() if value is not None}
     preset = given.pop("preset", "nightly")
-    known = (*_defaults(), "preset")
+    known = (*_defaults(scope), "preset")
     unknown = [
         name + did_you_mean(name, known) for name in sorted(set(with_new_names(given)) - set(known))
     ]
@@ -92,20 +104,19 @@ def settings_of(conf: Mapping[str, Any] | None) -> Settings:
     if excluded:
         raise SettingsError(
             f"{', '.join(excluded)}: not from a run's conf, for it decides which code runs where; set it "
-            "in the file that RECSYS_SETTINGS names"
+            "in the settings file"
         )
-    return Settings.load(preset, settings_file(), given)
+    return _of_its_dataset(Settings.load(preset, scope.file, given), scope)
 
 
-def dataset_of(conf: Mapping[str, Any] | None) -> str:
-    """The dataset that a run's conf names, or the default one's: known also of a conf that is refused."""
-    named = (conf or {}).get("dataset")
-    fits = isinstance(named, str) and re.fullmatch(keys.DATASET, named)
-    return named if named and fits else str(_defaults()["dataset"])
+def _of_its_dataset(settings: Settings, scope: Scope) -> Settings:
+    if scope.dataset not in (None, settings.dataset):
+        raise of_another(str(scope.dataset), settings.dataset)
+    return settings
 
 
-def _defaults(preset: str = "nightly") -> dict[str, Any]:
-    return Settings.load(preset, settings_file()).flat()
+def _defaults(scope: Scope, preset: str = "nightly") -> dict[str, Any]:
+    return Settings.load(preset, scope.file).flat()
 
 
 def _leaves(

@@ -69,6 +69,12 @@ VARIABLES = (
         "",
         "TOML file with settings; its values become the form's defaults.",
     ),
+    Variable(
+        "RECSYS_SETTINGS_DIR",
+        DAGS,
+        "",
+        "Folder of TOML files with settings, one for each data set, which then has DAGs of its own.",
+    ),
     Variable("RECSYS_SCHEDULE", DAGS, "0 3 * * *", "When the nightly run starts: cron, UTC."),
     Variable(
         "RECSYS_APPROVAL_HOURS",

@@ -8,7 +8,7 @@ from recsys_tasks.config.connections import written_by_stack
 from recsys_tasks.errors import AirflowUnavailable
 
 ASSET = "recsys_champion"
-"""The asset that the DAGs of consumers wait for."""
+"""The asset that the DAGs of consumers wait for; ``recsys_champion/<dataset>`` where each has its own."""
 
 NAMES = ("AIRFLOW_API_URL", "AIRFLOW_USER", "AIRFLOW_PASSWORD")
 
@@ -17,7 +17,7 @@ def send_champion_event(extra: Mapping[str, Any]) -> tuple[bool, str]:
     """Makes an event of the asset, over the API of the Airflow that the environment or the stack names.
 
     Args:
-        extra: what the event carries, as the task ``promote`` gives it.
+        extra: what the event carries, as the task ``promote`` gives it: its dataset, and more.
 
     Returns:
         whether Airflow was told, and a sentence about it.
@@ -33,9 +33,10 @@ def send_champion_event(extra: Mapping[str, Any]) -> tuple[bool, str]:
     except ImportError:
         raise AirflowUnavailable("asking it takes recsys-tasks[local]") from None
     api = AirflowApi(*access)
-    if not api.send_asset_event(ASSET, extra):
-        return False, f"no DAG was told: the Airflow at {access[0]} has no asset {ASSET}"
-    return True, f"told the DAGs that wait for {ASSET} in the Airflow at {access[0]}"
+    for asset in (f"{ASSET}/{extra['dataset']}", ASSET):
+        if api.send_asset_event(asset, extra):
+            return True, f"told the DAGs that wait for {asset} in the Airflow at {access[0]}"
+    return False, f"no DAG was told: the Airflow at {access[0]} has no asset {ASSET}"
 
 
 def airflow_access() -> tuple[str, str, str] | None:

@@ -1,18 +1,20 @@
-"""Names of the DAGs' tasks, read from the DAG files without importing them."""
+"""Names of the DAGs' tasks, read from files without importing them."""
 
 import ast
 import json
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 
 PLACEMENT = "RECSYS_PLACEMENT"
 
 
 def task_names(dags: Path) -> set[str]:
-    """Names of the functions under ``@step(...)`` in the files of a DAGs folder."""
+    """Names of the functions under ``@step(...)`` in the project's own flows and in a DAGs folder."""
     return {
         node.name
-        for file in dags.glob("*.py")
+        for folder in (*_flows(), dags)
+        for file in folder.glob("*.py")
         for node in ast.walk(ast.parse(file.read_bytes()))
         if isinstance(node, ast.FunctionDef) and any(map(_is_step, node.decorator_list))
     }
@@ -34,6 +36,13 @@ def misplaced(placement: str, dags: Path) -> str:
         return ""
     named = ", ".join(name + _meant(name, known) for name in unknown)
     return f"{PLACEMENT} names no task of the DAGs in {dags}: {named}"
+
+
+def _flows() -> list[Path]:
+    """Where the tasks of the project's DAGs are written; nothing where the package is not installed."""
+    package = find_spec("recsys_airflow")
+    places = package.submodule_search_locations if package else None
+    return [Path(place) / "flows" for place in places or ()]
 
 
 def _is_step(decorator: ast.expr) -> bool:

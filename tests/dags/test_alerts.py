@@ -162,9 +162,9 @@ def test_a_mail_server_that_is_away_is_a_warning_without_its_address(
 
 
 def test_the_nightly_run_has_a_deadline():
-    import recsys_train
+    from recsys_airflow.factory import make_dags
 
-    (deadline,) = recsys_train.recsys_train().deadline
+    (deadline,) = make_dags("train")["recsys_train"].deadline
     assert deadline.interval.total_seconds() == 6 * 3600
 
 
@@ -194,10 +194,10 @@ def test_no_person_is_asked_unless_a_waiting_time_is_set(monkeypatch):
 
 
 def test_an_approval_has_a_time_limit_and_a_rejection_fails_the_run(monkeypatch):
-    import recsys_train
+    from recsys_airflow.factory import make_dags
 
     monkeypatch.setenv("RECSYS_APPROVAL_HOURS", "12")
-    dag = recsys_train.recsys_train()
+    dag = make_dags("train")["recsys_train"]
     approve = dag.get_task("approve")
     assert approve.response_timeout.total_seconds() == 12 * 3600
     assert approve.fail_on_reject

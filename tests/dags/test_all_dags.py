@@ -1,7 +1,5 @@
 """What holds for every DAG of the project."""
 
-import runpy
-
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
@@ -46,11 +44,13 @@ def test_the_weekly_clean_up_really_cleans_and_can_be_told_not_to(dag_bag):
     assert [task.upstream_task_ids for task in dag.tasks] == [set(), set()]
 
 
-def test_the_weekly_clean_up_looks_at_the_deployments_own_dataset(project, tmp_path, monkeypatch):
+def test_the_weekly_clean_up_looks_at_the_deployments_own_dataset(tmp_path, monkeypatch):
+    from recsys_airflow.factory import make_dags
+
     (tmp_path / "settings.toml").write_text('dataset = "shop"\n')
     monkeypatch.setenv("RECSYS_SETTINGS", str(tmp_path / "settings.toml"))
-    made = runpy.run_path(str(project / "dags" / "recsys_retention.py"))["recsys_retention"]
-    assert made().params["dataset"] == "shop"
+    made = make_dags("retention")["recsys_retention"]
+    assert made.params["dataset"] == "shop"
 
 
 def test_the_search_tries_one_mapped_task_a_trial_and_one_at_a_time(dag_bag):

@@ -36,13 +36,14 @@ def test_every_airflow_setting_is_one_that_airflow_knows(variables):
 
 
 def test_the_placement_is_accepted_and_names_tasks_that_exist(variables, monkeypatch):
-    import recsys_train
-    import recsys_tune
-
+    from recsys_airflow.factory import make_dags
     from recsys_airflow.placement import placements
 
     monkeypatch.setenv("RECSYS_PLACEMENT", variables["RECSYS_PLACEMENT"])
-    tasks = {*recsys_train.recsys_train().task_ids, *recsys_tune.recsys_tune().task_ids}
+    tasks = {
+        *make_dags("train")["recsys_train"].task_ids,
+        *make_dags("tune")["recsys_tune"].task_ids,
+    }
     assert set(placements()) <= tasks
 
 

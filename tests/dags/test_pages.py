@@ -466,7 +466,7 @@ def test_a_move_on_the_page_sends_the_event_that_the_task_sends(
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    from recsys_airflow.champion import CHAMPION
+    from recsys_airflow import CHAMPION
 
     with create_session() as session:
         if session.scalar(select(AssetModel).where(AssetModel.name == CHAMPION.name)) is None:
@@ -571,7 +571,7 @@ def test_a_move_from_the_command_line_sends_the_event_over_airflows_api(
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    from recsys_airflow.champion import CHAMPION
+    from recsys_airflow import CHAMPION
 
     for name, value in zip(champion_event.NAMES, served, strict=True):
         monkeypatch.setenv(name, value)

@@ -28,18 +28,18 @@ def test_without_the_variable_a_task_goes_where_airflow_sends_it(monkeypatch):
 
 
 def test_the_dags_training_takes_its_queue_and_no_other_task_does(placed):
-    import recsys_train
+    from recsys_airflow.factory import make_dags
 
     placed(BIG)
-    dag = recsys_train.recsys_train()
+    dag = make_dags("train")["recsys_train"]
     assert [task.task_id for task in dag.tasks if task.queue == "train"] == ["train"]
 
 
 def test_the_trials_of_a_search_are_placed_by_their_name(placed):
-    import recsys_tune
+    from recsys_airflow.factory import make_dags
 
     placed({"attempt": {"queue": "train"}})
-    dag = recsys_tune.recsys_tune()
+    dag = make_dags("tune")["recsys_tune"]
     assert [task.task_id for task in dag.tasks if "train" in str(_queue(task))] == ["attempt"]
 
 

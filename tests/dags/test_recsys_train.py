@@ -34,9 +34,9 @@ ORDER = [
 
 @pytest.fixture(scope="module")
 def nightly():
-    import recsys_train
+    from recsys_airflow.factory import make_dags
 
-    return recsys_train.recsys_train()
+    return make_dags("train")["recsys_train"]
 
 
 def test_the_tasks_form_one_chain_in_the_stated_order(nightly):
@@ -46,13 +46,12 @@ def test_the_tasks_form_one_chain_in_the_stated_order(nightly):
 
 
 def test_with_shards_and_an_approval_airflows_tasks_are_those_of_the_steps(monkeypatch):
-    import recsys_train
-
+    from recsys_airflow.factory import make_dags
     from recsys_tasks.pipeline.step_list import STEPS
 
     monkeypatch.setenv("RECSYS_EVALUATION_SHARDS", "3")
     monkeypatch.setenv("RECSYS_APPROVAL_HOURS", "12")
-    tasks = [task.task_id for task in recsys_train.recsys_train().topological_sort()]
+    tasks = [task.task_id for task in make_dags("train")["recsys_train"].topological_sort()]
     assert tasks == [*(task for step in STEPS for task in step.task_ids), "report"]
 
 
@@ -121,9 +120,9 @@ def test_a_conf_with_an_unknown_key_or_a_value_out_of_bounds_is_refused(conf):
     ],
 )
 def test_a_refused_conf_has_a_dataset_all_the_same(conf, dataset):
-    from recsys_airflow.settings_form import dataset_of
+    from recsys_airflow.scope import dataset_of_run
 
-    assert dataset_of(conf) == dataset
+    assert dataset_of_run("recsys_train", conf) == dataset
 
 
 def test_a_settings_file_moves_the_defaults(tmp_path, monkeypatch):
@@ -192,7 +191,8 @@ def test_the_approver_reads_which_version_consumers_would_get_and_finds_what_it_
     monkeypatch,
 ):
     import jinja2
-    import recsys_train
+
+    from recsys_airflow.factory import make_dags
 
     class Ti:
         def xcom_pull(self, task_ids):
@@ -200,7 +200,7 @@ def test_the_approver_reads_which_version_consumers_would_get_and_finds_what_it_
             return manifest if task_ids == "publish" else {"precision_at_5": 0.1}
 
     monkeypatch.setenv("RECSYS_APPROVAL_HOURS", "12")
-    asked = recsys_train.recsys_train().get_task("approve")
+    asked = make_dags("train")["recsys_train"].get_task("approve")
     subject, body = (jinja2.Template(text).render(ti=Ti()) for text in (asked.subject, asked.body))
     assert subject == "Give consumers version 20261124T030000Z-00000001?"
     assert "/recsys/datasets/shop/compare?a=champion&b=20261124T030000Z-00000001" in body

@@ -1,10 +1,12 @@
 """Checks who may see the pages and who may move the champion, and that a move was confirmed.
 
 A request without a valid login gets 401, whatever it asks for, before any route is looked up; a
-browser that follows a link is sent to the login, and back afterwards. To read, one must be allowed to
-read the DAG that trains; to promote, to edit it.
+browser that follows a link is sent to the login, and back afterwards. To read of a data set, one must be
+allowed to read the DAG that trains it; to promote, to edit it.
 """
 
+import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -21,7 +23,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-DAG_ID = "recsys_train"
+from recsys_airflow.scope import training_dag, training_dags
+from recsys_tasks.artifacts import keys
+
 TOKEN_SECONDS = 600
 """How long a form may be looked at before it is sent; one that has moved the champion is of no more use."""
 
@@ -60,8 +64,9 @@ class Guard:
             user = await get_user(request, None, await bearer_scheme(request))
         except HTTPException:
             return _to_login(request) or PlainTextResponse("Log in to Airflow first.", 401)
-        if not await run_in_threadpool(may_read, user):
-            return PlainTextResponse(f"This needs the right to read the DAG {DAG_ID}.", 403)
+        wanted = dags_of(request)
+        if not await run_in_threadpool(may_read_any, user, wanted):
+            return PlainTextResponse(f"This needs the right to read the DAG {wanted[0]}.", 403)
         request.state.reader = user
         return None
 
@@ -71,14 +76,27 @@ def reader(request: Request) -> Any:
     return request.state.reader
 
 
-def may_read(user: Any) -> bool:
-    """Whether the user may read the DAG that trains."""
-    return _may("GET", user)
+def dags_of(request: Request) -> list[str]:
+    """The DAG that trains the data set of an address; where it names none, the DAGs of all of them."""
+    named = re.search(r"/datasets/([^/]+)", request.url.path)
+    if named and keys.is_dataset(named[1]):
+        return [training_dag(named[1])]
+    return training_dags()
 
 
-def may_move(user: Any) -> bool:
-    """Whether the user may edit the DAG that trains, and so promote and roll back."""
-    return _may("PUT", user)
+def may_read_any(user: Any, dag_ids: Iterable[str]) -> bool:
+    """Whether the user may read one of the DAGs."""
+    return any(_may("GET", user, dag_id) for dag_id in dag_ids)
+
+
+def may_read(user: Any, dataset: str) -> bool:
+    """Whether the user may read the DAG that trains a data set."""
+    return _may("GET", user, training_dag(dataset))
+
+
+def may_move(user: Any, dataset: str) -> bool:
+    """Whether the user may edit the DAG that trains a data set, and so promote and roll back."""
+    return _may("PUT", user, training_dag(dataset))
 
 
 def may_read_run(user: Any, dag_id: str) -> bool:
@@ -93,15 +111,16 @@ def may_read_run(user: Any, dag_id: str) -> bool:
     )
 
 
-def require_mover(request: Request) -> Any:
-    """The user, who may move the champion.
+def require_mover(request: Request, dataset: str) -> Any:
+    """The user, who may move the champion of a data set.
 
     Raises:
         HTTPException: 403 for everyone else.
     """
     user = reader(request)
-    if not may_move(user):
-        raise HTTPException(403, f"Moving the champion needs the right to edit the DAG {DAG_ID}.")
+    if not may_move(user, dataset):
+        needed = training_dag(dataset)
+        raise HTTPException(403, f"Moving the champion needs the right to edit the DAG {needed}.")
     return user
 
 
@@ -148,8 +167,8 @@ def _is_foreign(request: Request) -> bool:
     return site != "same-origin" or (origin is not None and urlsplit(origin).netloc != host)
 
 
-def _may(method: Any, user: Any) -> bool:
-    details = DagDetails(id=DAG_ID)
+def _may(method: Any, user: Any, dag_id: str) -> bool:
+    details = DagDetails(id=dag_id)
     return bool(get_auth_manager().is_authorized_dag(method=method, details=details, user=user))
 
 

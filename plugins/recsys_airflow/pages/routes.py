@@ -22,6 +22,7 @@ from recsys_airflow.pages.comparing import compared
 from recsys_airflow.pages.following import consumers_follow
 from recsys_airflow.promotions import deliver_in_background
 from recsys_airflow.run_context import database
+from recsys_airflow.scope import is_training, training_dag, training_dags
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.pointer import Pointer
 from recsys_tasks.errors import (
@@ -83,8 +84,10 @@ def application() -> access.Guard:
 @router.get("/")
 def show_datasets(request: Request) -> Response:
     """Every dataset and its champion."""
-    datasets = catalogue().datasets()
-    return _page(request, "datasets.html", datasets=datasets, may_read_runs=_may_read_runs(request))
+    user = access.reader(request)
+    datasets = [one for one in catalogue().datasets() if access.may_read(user, one.name)]
+    told = {one.name for one in datasets if _may_read_runs(request, one.name)}
+    return _page(request, "datasets.html", datasets=datasets, told=told)
 
 
 @router.get("/datasets/{dataset}")
@@ -93,7 +96,7 @@ def show_dataset(request: Request, dataset: str, every: bool = False) -> Respons
     published = catalogue()
     champion = published.champion(dataset)
     rows = published.rows(dataset)
-    endings = published.endings(dataset) if _may_read_runs(request) else []
+    endings = published.endings(dataset) if _may_read_runs(request, dataset) else []
     if not (rows or champion or endings):
         raise NotFound(f"nothing is published for the dataset {dataset}")
     return _page(
@@ -109,7 +112,7 @@ def show_dataset(request: Request, dataset: str, every: bool = False) -> Respons
         looked_at=len(endings),
         moves=published.moves(dataset, champion),
         undelivered=read_outbox(published.store, dataset).sentence(),
-        may_move=access.may_move(access.reader(request)),
+        may_move=access.may_move(access.reader(request), dataset),
     )
 
 
@@ -128,7 +131,7 @@ def show_comparison(request: Request, dataset: str, a: str = "", b: str = "") ->
         names=version_names(store, dataset),
         champion=champion.version if champion else None,
         found=compared(dataset, before, now),
-        may_move=access.may_move(access.reader(request)),
+        may_move=access.may_move(access.reader(request), dataset),
     )
 
 
@@ -152,7 +155,7 @@ def show_version(
         files=views.files(manifest),
         answer=_ask(dataset, version, user, movie, title),
         asked={"user": user, "movie": movie, "title": title},
-        may_move=access.may_move(access.reader(request)),
+        may_move=access.may_move(access.reader(request), dataset),
     )
 
 
@@ -184,10 +187,9 @@ def download(dataset: str, version: str, name: str) -> Response:
 @router.get("/datasets/{dataset}/runs/{version}/report")
 def show_run_report(request: Request, dataset: str, version: str) -> Response:
     """The report of a run, published or not, as long as the run's files are kept."""
-    if not _may_read_runs(request):
-        raise HTTPException(
-            403, f"This needs the right to read the runs of the DAG {access.DAG_ID}."
-        )
+    if not _may_read_runs(request, dataset):
+        needed = training_dag(dataset)
+        raise HTTPException(403, f"This needs the right to read the runs of the DAG {needed}.")
     document = catalogue().store.get(keys.runs(dataset, version) + "report.html")
     return HTMLResponse(document, headers=REPORT_HEADERS)
 
@@ -197,8 +199,8 @@ def show_run(request: Request, session: SessionDep, dag_id: str, run_id: str) ->
     """The report of a DAG run, for the tab that Airflow shows on it."""
     if not access.may_read_run(access.reader(request), dag_id):
         raise HTTPException(403, f"This needs the right to read the runs of the DAG {dag_id}.")
-    if dag_id != access.DAG_ID:
-        raise HTTPException(404, f"Only runs of {access.DAG_ID} have a report; this is {dag_id}.")
+    if not is_training(dag_id):
+        raise HTTPException(404, f"Only runs that train have a report; this is one of {dag_id}.")
     run = runs.run_of(session, dag_id, run_id)
     try:
         document = runs.report_of(catalogue().store, run)
@@ -214,7 +216,7 @@ def show_run(request: Request, session: SessionDep, dag_id: str, run_id: str) ->
 @router.get("/datasets/{dataset}/versions/{version}/promote")
 def ask_promotion(request: Request, dataset: str, version: str) -> Response:
     """What a promotion would change, and a form that makes it happen."""
-    user = access.require_mover(request)
+    user = access.require_mover(request, dataset)
     published = catalogue()
     manifest, champion = published.manifest(dataset, version), published.champion(dataset)
     return _page(
@@ -243,7 +245,7 @@ def promote(
     older: Annotated[bool, Form()] = False,
 ) -> Response:
     """Points the champion at a version."""
-    user, at_move = _meant(request, f"promote {dataset} {version}", token, reason)
+    user, at_move = _meant(request, dataset, f"promote {dataset} {version}", token, reason)
     channels.promote(
         catalogue().store,
         database().advisory_lock(lock_name(dataset)),
@@ -263,7 +265,7 @@ def promote(
 @router.get("/datasets/{dataset}/rollback")
 def ask_rollback(request: Request, dataset: str) -> Response:
     """What a rollback would change, and a form that makes it happen."""
-    user = access.require_mover(request)
+    user = access.require_mover(request, dataset)
     champion = catalogue().champion(dataset)
     if champion is None or champion.previous is None:
         raise NotFound(f"the champion of {dataset} has no predecessor")
@@ -291,7 +293,7 @@ def roll_back(
     reason: Annotated[str, Form(max_length=500)] = "",
 ) -> Response:
     """Points the champion back from the version that the form named."""
-    user, at_move = _meant(request, f"rollback {dataset} {undo}", token, reason)
+    user, at_move = _meant(request, dataset, f"rollback {dataset} {undo}", token, reason)
     channels.rollback(
         catalogue().store,
         database().advisory_lock(lock_name(dataset)),
@@ -320,8 +322,8 @@ def nothing() -> Response:
     raise HTTPException(404, "There is no such page.")
 
 
-def _may_read_runs(request: Request) -> bool:
-    return access.may_read_run(access.reader(request), access.DAG_ID)
+def _may_read_runs(request: Request, dataset: str) -> bool:
+    return access.may_read_run(access.reader(request), training_dag(dataset))
 
 
 def _ask(dataset: str, version: str, user: str, movie: str, title: str) -> dict[str, Any] | None:
@@ -340,9 +342,9 @@ def _ask(dataset: str, version: str, user: str, movie: str, title: str) -> dict[
     return {"heading": f"For user {user} (tier: {tier})", "movies": best.items}
 
 
-def _meant(request: Request, action: str, token: str, reason: str) -> tuple[Any, int]:
+def _meant(request: Request, dataset: str, action: str, token: str, reason: str) -> tuple[Any, int]:
     """The user who may move the champion, meant to, and said why; and the move that the user saw."""
-    user = access.require_mover(request)
+    user = access.require_mover(request, dataset)
     at_move = access.require_intent(request, user, action, token)
     if not reason.strip():
         raise SettingsError("a reason is needed: it stays in the champion's history")
@@ -357,7 +359,7 @@ def _page(request: Request, template: str, status: int = 200, **facts: Any) -> R
     text = views.template(template).render(
         root=_root(request),
         airflow=_root(request).removesuffix("/recsys"),
-        dag_id=access.DAG_ID,
+        dag_id=training_dag(facts["dataset"]) if "dataset" in facts else training_dags()[0],
         **facts,
     )
     return HTMLResponse(text, status)

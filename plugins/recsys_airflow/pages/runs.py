@@ -6,7 +6,7 @@ from airflow.models.dagrun import DagRun
 from airflow.utils.state import DagRunState
 from sqlalchemy import select
 
-from recsys_airflow.settings_form import dataset_of
+from recsys_airflow.scope import dataset_of_run
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.errors import NotFound
@@ -23,7 +23,7 @@ def run_of(session: Any, dag_id: str, run_id: str) -> Run:
     found = session.scalar(wanted)
     if found is None:
         raise NotFound(f"there is no run {run_id} of the DAG {dag_id}")
-    return Run(dataset_of(found.conf), dag_id, run_id, found.run_after)
+    return Run(dataset_of_run(dag_id, found.conf), dag_id, run_id, found.run_after)
 
 
 def is_open(session: Any, dag_id: str, run_id: str) -> bool:

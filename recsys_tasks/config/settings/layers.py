@@ -23,6 +23,10 @@ TABLES = ("events.weights",)
 """Settings whose value is a table of names: given whole, not name by name."""
 
 
+DAG_TABLE = "dag"
+"""Table of a settings file that is for Airflow alone: it is no setting of a run."""
+
+
 def settings_file(environ: Mapping[str, str] | None = None) -> Path | None:
     """The TOML file that ``RECSYS_SETTINGS`` names: the deployer's settings of every run."""
     path = (os.environ if environ is None else environ).get("RECSYS_SETTINGS")
@@ -41,12 +45,17 @@ def merged(preset: str, file: Path | None, overrides: Mapping[str, Any]) -> dict
             f"{', '.join(PRESETS)}"
         )
     tree: dict[str, Any] = {}
-    for layer in (PRESETS[preset], read_toml(file) if file else {}, dict(overrides)):
+    for layer in (PRESETS[preset], _settings_in(file), dict(overrides)):
         leaves = dict(flattened(layer))
         warn_of_old_names(leaves)
         for dotted, value in with_new_names(leaves).items():
             _put(tree, dotted, value)
     return tree
+
+
+def _settings_in(file: Path | None) -> dict[str, Any]:
+    tree = read_toml(file) if file else {}
+    return {name: value for name, value in tree.items() if name != DAG_TABLE}
 
 
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:

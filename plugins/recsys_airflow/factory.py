@@ -1,0 +1,95 @@
+"""Makes the DAGs: a DAG file of two lines is enough.
+
+    from recsys_airflow.factory import make_dags
+    make_dags()
+
+Without ``RECSYS_SETTINGS_DIR`` these are ``recsys_train`` and its companions. With it, each ``*.toml`` of that
+folder has ``recsys_train_<dataset>`` and companions of its own. A broken file takes no other's DAGs with it:
+``check_settings``, in another DAG file, shows it as an import error. ``make_dags(dataset="shop")`` makes the
+DAGs of one data set, and fails if its settings are refused.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from airflow.sdk import DAG, get_parsing_context
+
+from recsys_airflow.flows import batch, retention, train, tune
+from recsys_airflow.schedules import schedule_of
+from recsys_airflow.scope import KINDS, Scope, dataset_of_dag, only_scope, scope_of
+from recsys_tasks.config.dataset_files import DatasetFile, dataset_files, settings_folder
+from recsys_tasks.errors import SettingsError
+
+log = logging.getLogger(__name__)
+
+MAKERS: dict[str, Callable[[Scope], DAG]] = dict(
+    zip(KINDS, (train.make, tune.make, batch.make, retention.make), strict=True)
+)
+
+
+def make_dags(*kinds: str, dataset: str | None = None) -> dict[str, DAG]:
+    """The DAGs by their ids; Airflow finds them in the file that calls this.
+
+    Args:
+        kinds: some of ``KINDS``; none: all.
+        dataset: one data set of ``RECSYS_SETTINGS_DIR``; None: all of them.
+
+    Raises:
+        SettingsError: settings are refused: those of ``RECSYS_SETTINGS``, or of the one data set.
+    """
+    scopes = _scopes() if dataset is None else [_one_scope(dataset)]
+    made = [MAKERS[kind](scope) for scope in scopes for kind in kinds or KINDS]
+    return {dag.dag_id: dag for dag in made}
+
+
+def check_settings() -> None:
+    """Refuses a folder of settings files of which some are broken; for a DAG file of its own.
+
+    Raises:
+        SettingsError: says file, field and reason of each.
+    """
+    folder = settings_folder()
+    if folder is None:
+        return
+    if broken := _usable(folder)[1]:
+        raise SettingsError("\n".join(map(str, broken)))
+
+
+def _scopes() -> Iterable[Scope]:
+    """Every scope; only that of the task's DAG where a task's process reads the file."""
+    folder, running = settings_folder(), get_parsing_context().dag_id
+    if folder is None:
+        return [only_scope()]
+    scopes, broken = _usable(folder)
+    if running is None:
+        for error in broken:
+            log.error("no DAG of %s", error)
+        return scopes
+    return [scope for scope in scopes if scope.dataset == dataset_of_dag(running)]
+
+
+def _one_scope(dataset: str) -> Scope:
+    folder = settings_folder()
+    if folder is None:
+        raise SettingsError(f"the data set {dataset} has no DAG: RECSYS_SETTINGS_DIR is not set")
+    return _checked(dataset_files(folder).of_dataset(dataset))
+
+
+def _usable(folder: Path) -> tuple[list[Scope], list[SettingsError]]:
+    """The scopes of a folder, and what is wrong with its other files."""
+    found = dataset_files(folder)
+    scopes, broken = [], list(found.broken)
+    for file in found.read:
+        try:
+            scopes.append(_checked(file))
+        except SettingsError as error:
+            broken.append(error)
+    return scopes, broken
+
+
+def _checked(file: DatasetFile) -> Scope:
+    """The scope of a file whose schedule means something to Airflow."""
+    scope = scope_of(file)
+    schedule_of(scope)
+    return scope

@@ -21,10 +21,10 @@ from recsys_tasks.pipeline.run_files import (
     TRAINING,
     RunFile,
 )
-from recsys_tasks.pipeline.step_list import APPROVAL, STEPS, StepSpec
+from recsys_tasks.pipeline.step_list import STEPS, StepSpec
 from recsys_tasks.pipeline.step_log import StepRecord
 from recsys_tasks.pipeline.version_facts import library_versions
-from recsys_tasks.report.headline import headline
+from recsys_tasks.report.headline import headline, outcome_facts
 from recsys_tasks.report.page import render_report
 
 log = logging.getLogger(__name__)
@@ -36,11 +36,18 @@ FailureLookup = Callable[[str], str | None]
 """What is known of a task's failure from elsewhere than its note, if anything."""
 
 
+Links = Callable[[Mapping[str, Any]], Mapping[str, str]]
+"""From a report's facts to web addresses, by what they lead to."""
+
+
+def no_links(_facts: Mapping[str, Any]) -> Mapping[str, str]:
+    """Nobody knows an address."""
+    return {}
+
+
 def nothing(task: str) -> None:
     """Nobody heard of it."""
 
-
-MODEL_METRICS = ("precision_at_5", "recall_at_10", "ndcg_at_10")
 
 MADE: dict[str, RunFile[Any]] = {
     "data": DATA,
@@ -70,6 +77,7 @@ def report_of_version(run_champion: RunChampion) -> dict[str, Any]:
             "run": _names(files.run),
             "history": history,
             "epochs": training.get("epochs"),
+            **_choice(training.get("model") or {}),
             "settings": redacted_tree(run_champion.settings.flat()),
         }
     )
@@ -114,9 +122,11 @@ def report_of_refusal(run: Run, conf: Mapping[str, Any], reason: str) -> dict[st
     return {"run": _names(run), "failures": [failure], "settings": dict(conf)}
 
 
-def write_report(files: RunFiles, facts: Mapping[str, Any]) -> dict[str, Any]:
+def write_report(
+    files: RunFiles, facts: Mapping[str, Any], links: Links = no_links
+) -> dict[str, Any]:
     """Writes a run's report and its outcome; returns the report's key with ``outcome_of`` it."""
-    facts = redacted_tree(facts)
+    facts = redacted_tree({**facts, "links": dict(links(facts))})
     key = REPORT.write(files, render_report(facts).encode())
     outcome = outcome_of(facts)
     OUTCOME.write(files, outcome)
@@ -136,16 +146,10 @@ def outcome_of(facts: Mapping[str, Any]) -> dict[str, Any]:
         accepted; ``headline``, the sentence for people; ``metrics`` as served, ``rows`` and sizes, ``seconds`` and ``peak_mb`` by step:
         whatever of them is known.
     """
-    failures = facts.get("failures") or ()
-    refused = (facts.get("gate") or {}).get("accepted") is False or any(
-        failure["step"] == APPROVAL for failure in failures
-    )
     timings = facts.get("timings") or ()
     outcome = {
         **facts["run"],
-        "verdict": "rejected" if refused else "failed" if failures else "accepted",
-        "reason": "; ".join(f"{each['step']}: {each['failure']}" for each in failures),
-        "metrics": _headline(facts),
+        **outcome_facts(facts),
         "rows": _rows(facts.get("data") or {}),
         "seconds": {note["step"]: note["seconds"] for note in timings},
         "peak_mb": {note["step"]: note["peak_mb"] for note in timings},
@@ -193,17 +197,14 @@ def _stale(notes: Sequence[StepRecord]) -> set[str]:
     }
 
 
-def _headline(facts: Mapping[str, Any]) -> dict[str, float]:
-    metrics = facts.get("metrics") or {}
-    served = metrics.get("test_served") or {}
-    popular = ((metrics.get("baselines") or {}).get("popular") or {}).get("test_served") or {}
-    index = facts.get("index") or {}
-    serves = index.get("exact") if index.get("search") == "exact" else index
-    known = {name: served.get(name) for name in MODEL_METRICS} | {
-        "popular_precision_at_5": popular.get("precision_at_5"),
-        "index_recall_at_10": (serves or {}).get("recall_at_10"),
+def _choice(made: Mapping[str, Any]) -> dict[str, Any]:
+    """What the engine tried, and which of it was fitted."""
+    is_blend = made.get("engine") == "blend"
+    chosen = {
+        "components": (made.get("ridge_svd") or {}).get("components"),
+        "warp_weight": (made.get("blend") or {}).get("warp_weight") if is_blend else 0,
     }
-    return {name: value for name, value in known.items() if value is not None}
+    return {"candidates": made.get("candidates"), "chosen": chosen}
 
 
 def _rows(data: Mapping[str, Any]) -> dict[str, int]:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-APPROVAL = "approve"
+from recsys_tasks.report import headline
+
+APPROVAL = headline.APPROVAL
 """The task in which a person is asked before the pointer moves; only where Airflow is told to ask."""
 
 SHARDS = "evaluate_users"

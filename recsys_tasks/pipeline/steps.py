@@ -51,6 +51,8 @@ from recsys_tasks.pipeline.dataset import read_dataset
 from recsys_tasks.pipeline.machine import available_memory
 from recsys_tasks.pipeline.outcome import (
     FailureLookup,
+    Links,
+    no_links,
     nothing,
     report_of_run,
     report_of_version,
@@ -85,6 +87,7 @@ from recsys_tasks.pipeline.run_files import (
 from recsys_tasks.pipeline.step_list import ORDER as ORDER
 from recsys_tasks.pipeline.step_list import SHARDS
 from recsys_tasks.pipeline.step_log import StepLog, peak_mb, shard_task
+from recsys_tasks.pipeline.trend import versions_before
 from recsys_tasks.pipeline.version_facts import data_facts, lineage, manifest_sections
 from recsys_tasks.publish import channels, golden, publisher
 from recsys_tasks.publish.index import ASKED, build_index
@@ -461,14 +464,16 @@ class Steps:
         channels.promote_run(self.store, lock, dataset, version, by, follow=tables)
         return channels.announcement(read_manifest(self.store, dataset, version))
 
-    def report(self, heard: FailureLookup = nothing) -> Reference:
+    def report(self, heard: FailureLookup = nothing, links: Links = no_links) -> Reference:
         """Writes what a person reads about the run, with whatever the steps left; returns what it came to.
 
         Args:
             heard: asked about the tasks of a step that left no note of its failure.
+            links: asked, with the report's facts, where one can go on from it.
         """
         facts = report_of_run(self.run_champion, self.notes.read(), heard)
-        return write_report(self.files, facts)
+        facts |= {"trend": versions_before(self.store, self.run)}
+        return write_report(self.files, facts, links)
 
     def _keep_model(self, fitted: Fitted, train: Interactions, features: Csr) -> None:
         """Writes the parameters, and what makes a vector of a history that the fit has not seen."""

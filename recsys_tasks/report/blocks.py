@@ -1,5 +1,6 @@
 """The parts of a section: text, plots and tables."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,17 @@ class Section:
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     folded: bool = False
+
+    @property
+    def is_even(self) -> bool:
+        """Whether figures, points and narrow tables fill two columns without the text."""
+        narrow = sum(not table.is_wide for table in self.tables)
+        return (len(self.figures) + bool(self.points) + narrow) % 2 == 0
+
+    @property
+    def anchor(self) -> str:
+        """What an address inside the page calls it."""
+        return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
 
 
 def flat(tree: Any, prefix: str = "") -> list[tuple[str, Any]]:

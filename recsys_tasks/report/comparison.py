@@ -270,7 +270,7 @@ def _films(movies: tuple[MovedFilm, ...]) -> Section:
     if not rows:
         return Section(title, "The nearest movies of the best-known movies are the same.")
     text = "Neighbours are the movies whose vectors point most nearly the same way."
-    return Section(title, text, tables=(Table(("Film", "Before", "After"), rows, wordy=True),))
+    return Section(title, text, tables=(Table(("Movie", "Before", "After"), rows, wordy=True),))
 
 
 def _at(titles: tuple[str, ...], place: int) -> str:

@@ -29,7 +29,7 @@ VIEWS = {
 SHARES = ("density", "positive_share")
 """Facts of the data that are shares of one."""
 
-KINDS = {"users.": "Users, by training positives", "items.": "Films"}
+KINDS = {"users.": "Users, by training positives", "items.": "Movies"}
 """What the groups of a slice are groups of, by the first part of their names."""
 
 GROUPS = {

@@ -1,6 +1,6 @@
 """The page of the report: the verdict, the sections that the facts allow, the template."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -8,16 +8,19 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from recsys_tasks.report import formatting
-from recsys_tasks.report.headline import next_step
-from recsys_tasks.report.sections import data, quality, summary, training
+from recsys_tasks.report.blocks import Section
+from recsys_tasks.report.headline import headline, outcome_facts, unmet
+from recsys_tasks.report.sections import data, quality, summary, training, trend, tried
 
 ORDER = (
     quality.quality,
     quality.differences,
+    trend.trend,
     quality.slices,
     quality.coverage,
     quality.views,
     training.training,
+    tried.tried,
     training.index,
     data.data,
     data.activity,
@@ -45,7 +48,10 @@ class Verdict:
     word: str
     tone: str
     """good, bad or open: the style that it is shown in"""
-    reasons: tuple[str, ...] = ()
+    sentence: str
+    """what alert, note and pages say, without their first word"""
+    others: tuple[str, ...] = ()
+    """reasons that the sentence does not hold, or holds in part"""
 
 
 @dataclass(frozen=True)
@@ -101,50 +107,76 @@ def render_report(facts: Mapping[str, Any]) -> str:
             ``neighbours``: dicts with title, before, now; ``changes``: dicts with name, before, now;
             ``timings``: a dict a step: step, seconds, peak_mb, failure;
             ``failures``: dicts with step and failure, in words, in the steps' order;
-            ``epochs``: of the published model; ``links``: addresses by what they lead to;
+            ``epochs``: of the published model; ``candidates``: what the engine chose from, dicts with
+            components, warp_weight, validation and, but for the first, low and high; ``chosen``: the
+            components and the warp_weight of one of them;
+            ``trend``: versions before, dicts with version, run_after, precision_at_5 and
+            popular_precision_at_5;
+            ``links``: addresses by what they lead to;
             ``settings``: nested or flat.
     """
+    shown = _shown(facts)
+    terms = summary.terms_in(template().render(**shown, terms={}))
+    return template().render(**shown, terms=terms)
+
+
+def _shown(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template shows, but the terms."""
     run = facts.get("run") or {}
-    return template().render(
-        dataset=run.get("dataset", ""),
-        version=run.get("version", ""),
-        verdict=judge(facts),
-        next_step=_next_step(facts),
-        about=summary.about(facts),
-        lead=summary.lead(facts),
-        terms=summary.TERMS,
-        commands=_commands(facts),
-        links=facts.get("links") or {},
-        rules=sorted(map(rule_of, _rules(facts)), key=lambda rule: rule.passed),
-        above=[section for make in ORDER if (section := make(facts))],
-        examples=[example_of(example) for example in facts.get("examples") or []],
-        below=[section for make in AFTER if (section := make(facts))],
-    )
+    above = [section for make in ORDER if (section := make(facts))]
+    return {
+        "dataset": run.get("dataset", ""),
+        "version": run.get("version", ""),
+        "verdict": judge(facts),
+        "about": summary.about(facts),
+        "lead": summary.lead(facts),
+        "commands": _commands(facts),
+        "links": _links(facts, above),
+        "rules": sorted(map(rule_of, _rules(facts)), key=lambda rule: rule.passed),
+        "above": above,
+        "examples": [example_of(example) for example in facts.get("examples") or []],
+        "below": [section for make in AFTER if (section := make(facts))],
+    }
 
 
 def judge(facts: Mapping[str, Any]) -> Verdict:
     """What became of the run, in a word, and why: what failed, in order."""
     gate, failures = facts.get("gate") or {}, facts.get("failures") or []
-    if gate.get("accepted") is False:
+    outcome = outcome_facts(facts)
+    sentence = headline(outcome).partition(": ")[2]
+    if outcome["verdict"] == "rejected":
         others = [failure for failure in failures if failure.get("step") not in JUDGES]
-        return Verdict("Rejected", "bad", (*_reasons(facts), *map(_named, others)))
+        reasons = (*unmet(gate), *map(_named, others))
+        word = "Accepted, then rejected" if gate.get("accepted") else "Rejected"
+        return Verdict(word, "bad", sentence, _beside(sentence, reasons))
     if failures:
         first, *others = failures
         judged = "Accepted, then failed" if gate else "Failed"
         reasons = (str(first.get("failure")), *map(_named, others))
-        return Verdict(f"{judged} at {first.get('step')}", "bad", reasons)
+        return Verdict(
+            f"{judged} at {first.get('step')}", "bad", sentence, _beside(sentence, reasons)
+        )
     if gate:
-        return Verdict("Accepted", "good", ("Every rule of the gate is met.",))
-    return Verdict("Not judged", "open", ("The run did not come to the gate.",))
+        return Verdict("Accepted", "good", sentence or "Every rule of the gate is met.")
+    return Verdict("Not judged", "open", "The run did not come to the gate.")
 
 
-def _next_step(facts: Mapping[str, Any]) -> str:
-    """What to do after a failure; empty where nothing failed."""
-    failures = facts.get("failures") or ()
-    if failures:
-        return next_step(str(failures[0].get("step")))
-    rejected = (facts.get("gate") or {}).get("accepted") is False
-    return next_step("gate") if rejected else ""
+def _beside(sentence: str, reasons: Iterable[str]) -> tuple[str, ...]:
+    """The reasons that are not in the sentence as they are."""
+    return tuple(reason for reason in reasons if reason not in sentence)
+
+
+def _links(facts: Mapping[str, Any], above: Sequence[Section]) -> dict[str, str]:
+    """Addresses by what they lead to: on this page, then the web's."""
+    here = {section.title: f"#{section.anchor}" for section in above}
+    compared = (facts.get("metrics") or {}).get("champion")
+    found = {"Against the champion": here.get("Differences", "")} if compared else {}
+    web = (facts.get("links") or {}).items()
+    return {name: address for name, address in (*found.items(), *web) if _is_safe(address)}
+
+
+def _is_safe(address: Any) -> bool:
+    return str(address).startswith(("#", "https://", "http://"))
 
 
 def _commands(facts: Mapping[str, Any]) -> dict[str, str]:
@@ -201,13 +233,6 @@ def film_of(movie: Mapping[str, Any]) -> Film:
 
 def _rules(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return (facts.get("gate") or {}).get("rules") or []
-
-
-def _reasons(facts: Mapping[str, Any]) -> tuple[str, ...]:
-    failed = [rule for rule in _rules(facts) if not rule.get("passed")]
-    return tuple(
-        str(rule.get("reason") or formatting.rule(str(rule.get("name")))) for rule in failed
-    )
 
 
 def _named(failure: Mapping[str, Any]) -> str:

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # A Docker engine of its own, and images in place of those that no registry gives here.
 #     engine.sh up FOLDER         start the engine, make the images (those that are there are kept)
-#     engine.sh down FOLDER       stop the engine; its data stays in FOLDER
-# Needs root and Debian's docker.io, iptables and debootstrap. Never touches an engine of the machine.
+#     engine.sh down FOLDER       stop the engine, as it found the firewall; its data stays in FOLDER
+# Needs root and Debian's docker.io, iptables and debootstrap, and no other engine at work: each rewrites the
+# firewall's chains of the other.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 project=$here/../..
@@ -15,6 +16,7 @@ has() { docker image inspect "$1" >/dev/null 2>&1; }
 start() {
     answers && return
     rm -f "$work/docker.pid"
+    iptables-save >"$work/firewall"
     mtu=$(cat "/sys/class/net/$(ip route show default | awk '{print $5; exit}')/mtu")
     setsid dockerd --host "$DOCKER_HOST" --data-root "$work/data" --exec-root "$work/exec" \
         --pidfile "$work/docker.pid" --mtu "$mtu" >"$work/dockerd.log" 2>&1 &
@@ -73,9 +75,17 @@ stop() { # waits, so that the folder can be removed
     [[ -e $work/docker.pid ]] || return 0
     pid=$(<"$work/docker.pid")
     kill "$pid"
-    for _ in {1..60}; do [[ -e /proc/$pid ]] || return 0; sleep 0.5; done
+    for _ in {1..60}; do
+        [[ -e /proc/$pid ]] || { clean; return 0; }
+        sleep 0.5
+    done
     echo "the engine $pid does not stop" >&2
     return 1
+}
+
+clean() { # the bridge and the chains that the engine left
+    ip link delete docker0 2>/dev/null || true
+    [[ ! -e $work/firewall ]] || iptables-restore <"$work/firewall"
 }
 
 case $1 in

@@ -1,14 +1,16 @@
-"""docker-compose.yaml, started: to a champion, stopped in the middle of a training, down and up, on workers.
+"""docker-compose.yaml, started: to a champion, upgraded, stopped in a training, down and up, on workers.
 
 The tests are the life of one installation, in this order. The base images are stand-ins, made on the spot:
 docs/docker.md says what is real in them.
 """
 
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 import requests
-from compose_project import DAG, OWNER, ComposeProject, add_to_env
+from compose_project import CLONE, DAG, OWNER, ComposeProject, add_to_env
 
 from recsys_tasks.artifacts.pointer import read_pointer
 from recsys_tasks.errors import PermanentError
@@ -28,6 +30,9 @@ LONG = {
 KILLED = 137
 """Exit code of a container that did not end in the time it was given."""
 
+PREVIOUS = Path(__file__).parents[1] / "data/compose/previous.yaml"
+"""The compose file that an older installation has."""
+
 VOLUMES = ["recsys_airflow-logs", "recsys_postgres-data", "recsys_store-data"]
 
 
@@ -38,14 +43,27 @@ def champion(installation: ComposeProject, dataset: str = "movielens") -> str:
     return pointer.version
 
 
-def test_the_first_up_and_a_run_on_real_ratings_end_in_a_champion_with_logs_in_the_bucket(
+def test_the_first_up_and_a_run_on_real_ratings_end_in_a_champion(
     installation: ComposeProject,
 ) -> None:
-    untagged = installation.docker("images", "--quiet", "--filter", "dangling=true")
+    """Started by the previous compose file, so that the next test has something to upgrade."""
+    shutil.copy(PREVIOUS, installation.folder / "docker-compose.yaml")
     installation.up()
-    run = installation.trigger("first")
-    assert installation.ended(run) == "success"
+    assert installation.ended(installation.trigger("first")) == "success"
     assert champion(installation)
+
+
+def test_an_upgrade_keeps_the_data_and_runs_on_to_the_next_champion_with_logs_in_the_bucket(
+    installation: ComposeProject,
+) -> None:
+    before = champion(installation)
+    untagged = installation.docker("images", "--quiet", "--filter", "dangling=true")
+    shutil.copy(CLONE / "docker-compose.yaml", installation.folder)
+    installation.up()
+    assert champion(installation) == before
+    run = installation.trigger("upgraded", **{"train.seed": 7, "gate.max_champion_loss": 1})
+    assert installation.ended(run) == "success"
+    assert champion(installation) > before
     assert {task.state for task in installation.api.tasks(run)} == {"success"}
     check_logs(installation, run)
     assert installation.docker("images", "--quiet", "--filter", "dangling=true") == untagged

@@ -158,13 +158,17 @@ def test_a_rejected_candidate_leaves_the_champion_and_says_why(database_url, buc
     rejected = steps_of(database_url, bucket, run_id="manual__3", **source, **strict)
     with pytest.raises(GateRejected, match=r"precision@5.*0\.99"):
         run_all(rejected)
-    ended = rejected.report()
-    report = ended["report"]
+    ended = rejected.report(
+        links=lambda facts: {"Run": f"https://airflow/{facts['run']['run_id']}"}
+    )
+    page = champion.store.get(ended["report"]).decode()
     assert read_pointer(champion.store, "mls").version == champion.run.version
     assert not champion.store.exists(keys.manifest("mls", rejected.run.version))
     assert json.loads(champion.store.get(rejected.files.key("gate.json")))["accepted"] is False
-    assert "0.99" in champion.store.get(report).decode()
-    assert ended["verdict"] == "rejected"
+    assert ended["headline"].partition(": ")[2] in page
+    assert '<a href="https://airflow/manual__3">Run</a>' in page
+    assert "The last versions" in page
+    assert (ended["verdict"], ended["failed_task"]) == ("rejected", "gate")
     assert ended["reason"].startswith("gate: ")
     assert 0 < ended["metrics"]["precision_at_5"] < 0.99
     assert champion.report()["verdict"] == "accepted"

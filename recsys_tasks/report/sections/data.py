@@ -142,7 +142,7 @@ def neighbours(facts: Facts) -> Section | None:
         )
         for movie in facts.get("neighbours") or []
     )
-    table = Table(("Film", "Neighbours before", "Neighbours now"), rows, wordy=True)
+    table = Table(("Movie", "Neighbours before", "Neighbours now"), rows, wordy=True)
     return Section("Movies whose neighbours changed most", tables=(table,)) if rows else None
 
 

@@ -148,9 +148,7 @@ def coverage(facts: Facts) -> Section | None:
         return None
     return Section(
         "Coverage and long tail",
-        "Coverage: share of the catalogue in any list. Gini: 0 where every movie is shown as often, "
-        "near 1 where all lists show the same few. Novelty, in bits: higher for movies that fewer "
-        "users know.",
+        "How much of the catalogue the lists show, how evenly, and how little known it is.",
         tables=(table,),
     )
 

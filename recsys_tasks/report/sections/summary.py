@@ -24,9 +24,28 @@ TERMS = {
     "index": "What finds the best titles for a user fast; its recall is how many it does not miss.",
     "positive": "A rating high enough to count as liked.",
     "search_k": "How much of the index one search looks at: more finds more and takes longer.",
+    "coverage@k": "Share of the catalogue that is in any user's first k titles.",
     "Gini": "How unevenly titles are shown: 0 all alike, near 1 a few titles only.",
+    "novelty@k": "How little known the first k titles are, in bits: one more, known by half as many.",
+    "validation part": "Ratings held back to choose the settings by; the test part stays unseen.",
+    "WARP": "Training that pushes a liked title above one that was not, as LightFM does.",
+    "ridge-svd": "A model solved at once from all ratings, without epochs.",
+    "effective rank": "How many directions the vectors use; near 1, every title looks alike.",
+    "density": "Share of all pairs of user and movie that are rated.",
+    "preset": "A named set of settings; the section Settings tells what differs from it.",
+    "as of": "The moment up to which ratings were read.",
 }
-"""Every term of the page, explained in a line."""
+"""Every term of the page, explained in a line; names of one line are separated by commas."""
+
+
+def terms_in(page: str) -> dict[str, str]:
+    """The terms that a page uses, by the text below its style."""
+    text = page.partition("</style>")[2].casefold()
+    return {
+        term: meaning
+        for term, meaning in TERMS.items()
+        if any(name.partition("@k")[0].casefold() in text for name in term.split(", "))
+    }
 
 
 LEAST = 30
@@ -98,7 +117,7 @@ def _look_at(facts: Facts) -> str:
         for name, part in slices.items()
         if name.startswith("users.")
         and formatting.is_number((part or {}).get("precision_at_5"))
-        and part.get("users", 0) >= LEAST
+        and (part.get("users") or 0) >= LEAST
     }
     if len(known) < 2:
         return ""

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_tasks.report import formatting
+from recsys_tasks.report.headline import headline, outcome_facts
 from recsys_tasks.report.page import render_report, rule_of
 
 HOSTILE = "<script>alert('x')</script> & \"Co\" $\\alpha$"
@@ -357,8 +358,8 @@ def test_the_head_says_when_of_what_how_good_what_changed_and_what_to_look_at() 
 
 def test_a_rejected_run_says_what_to_do_next() -> None:
     gate = {"accepted": False, "rules": []}
-    assert "Next: The champion stays." in render_report({"gate": gate})
-    assert "Next:" not in render_report(FACTS)
+    assert "The champion stays. Compare both" in render_report({"gate": gate})
+    assert "The champion stays." not in render_report(FACTS)
 
 
 def test_the_published_epochs_and_every_length_that_was_asked_for_are_told() -> None:
@@ -380,7 +381,7 @@ def test_settings_that_differ_from_the_nearest_preset_stand_before_all_of_them()
 
     given = Settings.load("quick", overrides={"train.components": 48}).flat()
     page = render_report({"settings": given})
-    shown = page[page.index("<h2>Settings") : page.index("All settings")]
+    shown = page[page.index(">Settings</h2>") : page.index("All settings")]
     assert "The nearest preset is quick." in shown
     assert shown.count("<tr>") == 2
     assert "train.components" in shown
@@ -407,3 +408,56 @@ def test_links_lead_only_to_web_addresses() -> None:
     page = render_report({"links": {"Run": "https://airflow/x", "Bad": "javascript:alert(1)"}})
     assert '<a href="https://airflow/x">Run</a>' in page
     assert "javascript" not in page
+
+
+def test_the_page_says_the_sentence_that_alert_note_and_pages_say() -> None:
+    reasons = ["precision@5 as served is only 0.1; it must be at least 0.2", "lists never change"]
+    rules = [{"name": name, "passed": False, "reason": name} for name in reasons]
+    failure = "the gate rejected the candidate: " + "; ".join(reasons)
+    facts = {
+        "gate": {"accepted": False, "rules": rules},
+        "failures": [{"step": "gate", "failure": failure}],
+    }
+    word, _, rest = headline(outcome_facts(facts)).partition(": ")
+    head = Page(render_report(facts)).text.partition("The gate")[0]
+    assert f"{word} {rest}" in head
+    assert all(reason in head for reason in reasons)
+
+
+def test_the_last_versions_and_this_run_stand_in_one_trend() -> None:
+    nights = [
+        ("20261122T020000Z-1", "2026-11-22T02:00:00+00:00", 0.11),
+        ("20261123T020000Z-2", "2026-11-23T02:00:00", 0.12),
+    ]
+    before = [
+        {"version": version, "run_after": moment, "precision_at_5": value}
+        for version, moment, value in nights
+    ]
+    run = FACTS["run"] | {"run_after": "2026-11-24T02:00:00+00:00"}
+    champion = FACTS["champion"] | {"version": nights[1][0]}
+    page = Page(render_report(FACTS | {"trend": before, "run": run, "champion": champion}))
+    text = page.text.partition("The last versions")[2]
+    said = ["11-24 02:00, this run", "11-23 02:00, champion", "11-22 02:00"]
+    assert sorted(said, key=text.index) == said
+    assert "The last versions" not in Page(render_report(FACTS)).text
+
+
+def test_every_candidate_stands_with_its_interval_and_the_chosen_one_is_marked() -> None:
+    tried = [
+        {"components": 64, "warp_weight": 2.5, "validation": 0.31},
+        {"components": 512, "warp_weight": 2.5, "validation": 0.33, "low": 0.01, "high": 0.03},
+    ]
+    chosen = {"components": 512, "warp_weight": 2.5}
+    text = Page(render_report({"candidates": tried, "chosen": chosen})).text
+    assert "NDCG@10 on validation" in text
+    assert "512 2.5 0.33 +0.0100 +0.0300 yes" in text
+    assert text.count("yes") == 1
+
+
+def test_only_terms_that_the_page_uses_are_explained() -> None:
+    early = {"failures": [{"step": "ingest", "failure": "no ratings.csv"}]}
+    assert "What the words mean" not in Page(render_report(early)).text
+    assert "Gini How unevenly" in Page(render_report(FACTS | {"metrics": LISTS})).text
+
+
+LISTS = {"test_served": {"gini_at_10": 0.9, "users": 5}}

@@ -43,6 +43,10 @@ class IdMap:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def range(self, rows: slice) -> "IdMap":
+        """The ids of some rows that follow each other."""
+        return IdMap(self.ids[rows], None if self.keys is None else self.keys[rows])
+
     @property
     def split_keys(self) -> NDArray[np.int64]:
         """int64 ``(n,)``: the number of each row that decides a split.

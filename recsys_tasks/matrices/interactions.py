@@ -46,8 +46,8 @@ class Interactions:
     def __len__(self) -> int:
         return len(self.row)
 
-    def take(self, places: NDArray[np.intp] | NDArray[np.bool_]) -> "Interactions":
-        """The interactions at ``places`` (indices, or a mask), in that order, same shape."""
+    def take(self, places: NDArray[np.integer | np.bool_] | slice) -> "Interactions":
+        """The interactions at ``places`` (indices, a mask or a range), in that order, same shape."""
         return Interactions(
             self.shape,
             self.row[places],

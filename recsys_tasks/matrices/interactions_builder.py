@@ -1,11 +1,10 @@
-"""Builds interactions, seen items and counts from ratings that are read in blocks.
+"""Builds parts of interactions, and counts, from ratings that are read in blocks.
 
-It takes memory for the positives and the ids, not for the ratings. What is gathered equals what
-``build_id_maps``, ``build_interactions`` and ``build_seen`` make of the whole table.
+It takes memory for the users' ids and one part. The parts joined equal what ``build_id_maps``,
+``build_interactions`` and ``build_seen`` make of the whole table.
 """
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +13,11 @@ from recsys_tasks.config.settings import PositiveSettings
 from recsys_tasks.data.tables import TENTHS, RatingTable, RatingTally
 from recsys_tasks.errors import DataCheckFailed
 from recsys_tasks.matrices.ids import IdMap
-from recsys_tasks.matrices.interactions import Arrays, Interactions, build_interactions
+from recsys_tasks.matrices.interactions import build_interactions
+from recsys_tasks.matrices.parts import PartFacts
+from recsys_tasks.matrices.parts_writer import Chunk, PartsWriter
 
-COLUMNS = tuple(field.name for field in fields(Interactions) if field.name != "shape")
 NEVER = np.iinfo(np.int64).max
-GROWTH = 8
-"""An array that is full grows by this part of its length."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,18 +26,13 @@ class StreamedInteractions:
 
     Args:
         users: those who have rated, in the order of their ids.
-        interactions: what counts as positive, in the table's order.
+        parts: what was written of the ratings, in the table's order.
         tally: numbers about all ratings.
     """
 
     users: IdMap
-    interactions: Interactions
+    parts: tuple[PartFacts, ...]
     tally: RatingTally
-
-    @property
-    def seen_indptr(self) -> NDArray[np.int64]:
-        """shape ``(n_users + 1,)``: where each user's rated items begin, all of them in a row."""
-        return np.concatenate(([0], np.cumsum(self.tally.per_user)))
 
 
 class InteractionsBuilder:
@@ -48,23 +41,19 @@ class InteractionsBuilder:
     Args:
         items: every movie of the catalogue.
         positives: which ratings count as positive, and how much.
+        writer: of the parts.
     """
 
-    def __init__(self, items: IdMap, positives: PositiveSettings) -> None:
-        self._items, self._positives = items, positives
+    def __init__(self, items: IdMap, positives: PositiveSettings, writer: PartsWriter) -> None:
+        self._items, self._positives, self._writer = items, positives, writer
         self._ids, self._counts = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        self._columns: dict[str, Growing] = {}
         self._per_tenth = np.zeros(TENTHS, np.int64)
         self._rated = np.zeros(len(items), np.bool_)
         self._n_users, self._last_user = 0, -1
         self._oldest, self._newest = NEVER, 0
 
-    def take(self, block: RatingTable) -> NDArray[np.int32]:
+    def take(self, block: RatingTable) -> None:
         """Takes the next rows of a table that is ordered by (user_id, movie_id).
-
-        Returns:
-            int32, shape ``(len(block),)``: the row of each rating's item, the next stretch of the
-            CSR of everything rated.
 
         Raises:
             NotFound: a movie is not in the catalogue.
@@ -74,8 +63,7 @@ class InteractionsBuilder:
         self._per_tenth += np.bincount(_tenths(block), minlength=TENTHS)
         self._oldest = int(block.rated_at.min(initial=self._oldest))
         self._newest = int(block.rated_at.max(initial=self._newest))
-        self._keep(block, _first_of_each(block.user_id))
-        return rows
+        self._keep(block, rows, _first_of_each(block.user_id))
 
     def finish(self) -> StreamedInteractions:
         """Everything that was taken.
@@ -84,8 +72,6 @@ class InteractionsBuilder:
             DataCheckFailed: the blocks were not in the order of user ids.
         """
         users = IdMap(_ascending(np.concatenate(self._ids)))
-        shape = np.array((len(users), len(self._items)), dtype=np.int64)
-        columns: Arrays = {name: column.whole() for name, column in self._columns.items()}
         tally = RatingTally(
             per_user=np.concatenate(self._counts),
             per_tenth=self._per_tenth,
@@ -94,49 +80,22 @@ class InteractionsBuilder:
             oldest=min(self._oldest, self._newest),
             newest=self._newest,
         )
-        return StreamedInteractions(
-            users, Interactions.from_arrays({"shape": shape} | columns), tally
-        )
+        return StreamedInteractions(users, self._writer.finish(), tally)
 
-    def _keep(self, block: RatingTable, starts: NDArray[np.intp]) -> None:
+    def _keep(self, block: RatingTable, items: NDArray[np.int32], starts: NDArray[np.intp]) -> None:
         """Keeps users, counts and interactions; the first user may be the last block's last one."""
         ids, counts = block.user_id[starts], np.diff(starts, append=len(block))
         goes_on = int(len(ids) > 0 and ids[0] == self._last_user)
         found = build_interactions(block, IdMap(ids), self._items, self._positives)
-        shifted = {"row": found.row + np.int32(self._n_users - goes_on)}
-        for name in COLUMNS:
-            part = shifted.get(name, getattr(found, name))
-            self._columns.setdefault(name, Growing(part.dtype)).add(part)
+        first = np.int32(self._n_users - goes_on)
+        users = np.repeat(np.arange(len(ids), dtype=np.int32), counts) + first
+        self._writer.add(Chunk(users, items, replace(found, row=found.row + first)))
         if goes_on:
             self._counts[-1][-1] += counts[0]
         if len(ids) > goes_on:
             self._ids.append(ids[goes_on:])
             self._counts.append(counts[goes_on:])
             self._n_users, self._last_user = self._n_users + len(ids) - goes_on, int(ids[-1])
-
-
-class Growing:
-    """An array that parts are added to, made larger in place: there is never a second copy of it.
-
-    Args:
-        dtype: of the parts.
-    """
-
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        self._array, self._length = np.empty(0, dtype), 0
-
-    def add(self, part: NDArray[Any]) -> None:
-        """Puts a part behind the others."""
-        length = self._length + len(part)
-        if length > len(self._array):
-            self._array.resize(length + length // GROWTH, refcheck=False)
-        self._array[self._length : length] = part
-        self._length = length
-
-    def whole(self) -> NDArray[Any]:
-        """All parts; nothing can be added any more."""
-        self._array.resize(self._length, refcheck=False)
-        return self._array
 
 
 def _ascending(ids: NDArray[np.int64]) -> NDArray[np.int64]:

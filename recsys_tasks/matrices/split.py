@@ -16,6 +16,7 @@ positives and models trained without compare on the same test part:
 The validation part is cut from what the test part leaves, in the same way.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,8 @@ from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import Arrays, Interactions
 
-Places = NDArray[np.intp] | NDArray[np.bool_]
+Places = NDArray[np.integer]
+Divided = tuple[Places, Places | None, Places]
 
 PAIR_HASH = "splitmix64 of user id, item id and seed"
 """What decides the part of a pair in the split ``random``; changes when the function does."""
@@ -59,24 +61,12 @@ class Split:
         """What the final model is trained on, fitted again with the validation part or not."""
         return self.train_and_validation() if refit else self.train
 
-    def to_arrays(self) -> Arrays:
-        """Plain arrays for an .npz; ``from_arrays`` gives the same split back."""
+    def positives(self) -> dict[str, int]:
+        """Positives of each part that there is."""
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         return {
-            f"{part}.{name}": array
-            for part, interactions in parts.items()
-            if interactions is not None
-            for name, array in interactions.to_arrays().items()
+            name: int(part.is_positive.sum()) for name, part in parts.items() if part is not None
         }
-
-    @classmethod
-    def from_arrays(cls, arrays: Arrays) -> "Split":
-        """The split that ``to_arrays`` described."""
-        parts = {name: _part(arrays, name) for name in ("train", "validation", "test")}
-        train, test = parts["train"], parts["test"]
-        if train is None or test is None:
-            raise KeyError("a split has a train and a test part")
-        return cls(train, parts["validation"], test)
 
 
 def split(interactions: Interactions, settings: SplitSettings, users: IdMap, items: IdMap) -> Split:
@@ -90,18 +80,91 @@ def split(interactions: Interactions, settings: SplitSettings, users: IdMap, ite
     Raises:
         TrainingRefused: a part that was asked for would be empty; the message gives the numbers.
     """
+    found = divide(interactions, settings, users, items).split(interactions)
+    refuse_empty(found.positives(), settings, int(interactions.is_positive.sum()))
+    return found
+
+
+def refuse_empty(counts: Mapping[str, int], settings: SplitSettings, positives: int) -> None:
+    """Refuses a split of which a part has no positive.
+
+    Args:
+        counts: positives of each part, ``Split.positives``.
+        settings: of the split.
+        positives: how many there are to be divided.
+
+    Raises:
+        TrainingRefused: the message names the part.
+    """
+    for name, count in counts.items():
+        if not count:
+            raise TrainingRefused(
+                f"the {name} part of the {settings.method} split is empty: there are "
+                f"{positives} positives"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Division:
+    """Where the interactions of a matrix belong, in the order that each part has.
+
+    Args:
+        train, validation, test: places (rows of the coordinates); no validation: None. What none of them
+            holds is left out.
+    """
+
+    train: Places
+    validation: Places | None
+    test: Places
+
+    def within(self, first: int, last: int) -> "Division":
+        """What lies between two places, counted from the first of them; the order stays."""
+        return Division(
+            _within(self.train, first, last),
+            None if self.validation is None else _within(self.validation, first, last),
+            _within(self.test, first, last),
+        )
+
+    def to_arrays(self) -> Arrays:
+        """int32 arrays for an .npz; ``from_arrays`` gives the same places back."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {
+            name: places.astype(np.int32) for name, places in named.items() if places is not None
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> "Division":
+        """The places that ``to_arrays`` described."""
+        return cls(arrays["train"], arrays.get("validation"), arrays["test"])
+
+    def split(self, interactions: Interactions) -> Split:
+        """The parts of the matrix that was divided."""
+        validation = None if self.validation is None else interactions.take(self.validation)
+        return Split(interactions.take(self.train), validation, interactions.take(self.test))
+
+
+def _within(places: Places, first: int, last: int) -> Places:
+    return places[(places >= first) & (places < last)] - first
+
+
+def divide(
+    interactions: Interactions,
+    settings: SplitSettings,
+    users: IdMap | None = None,
+    items: IdMap | None = None,
+) -> Division:
+    """The places of train, validation and test; the arguments are those of ``split``.
+
+    Raises:
+        ValueError: the method ``random`` without ids.
+    """
     if settings.method == "random":
+        if users is None or items is None:
+            raise ValueError("the split random needs the ids of users and items")
         train, validation, held = _by_pair(interactions, settings, users, items)
     else:
         train, validation, held = _by_order(interactions, settings)
-    test = held.positives()
-    for name, part in (("train", train), ("validation", validation), ("test", test)):
-        if part is not None and not part.is_positive.any():
-            raise TrainingRefused(
-                f"the {name} part of the {settings.method} split is empty: there are "
-                f"{int(interactions.is_positive.sum())} positives"
-            )
-    return Split(train, validation, test)
+    return Division(train, validation, held[interactions.is_positive[held]])
 
 
 def split_facts(settings: SplitSettings, by_keys: bool = False) -> dict[str, Any]:
@@ -145,14 +208,14 @@ def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def _by_pair(
     interactions: Interactions, settings: SplitSettings, users: IdMap, items: IdMap
-) -> tuple[Interactions, Interactions | None, Interactions]:
+) -> Divided:
     """Train, validation and what is held back for the test: each pair where its own hash puts it."""
     drawn = pair_hash(interactions, users, items, settings.seed)
     tested = settings.test_fraction
     held = drawn < _share(tested)
     chosen_by = drawn < _share(tested + (1 - tested) * settings.validation_fraction)
-    validation = interactions.take(chosen_by & ~held) if settings.validation_fraction > 0 else None
-    return interactions.take(~chosen_by), validation, interactions.take(held)
+    validation = np.flatnonzero(chosen_by & ~held) if settings.validation_fraction > 0 else None
+    return np.flatnonzero(~chosen_by), validation, np.flatnonzero(held)
 
 
 def _share(fraction: float) -> np.uint64:
@@ -160,28 +223,24 @@ def _share(fraction: float) -> np.uint64:
     return np.uint64(min(int(fraction * 2.0**64), 2**64 - 1))
 
 
-def _by_order(
-    interactions: Interactions, settings: SplitSettings
-) -> tuple[Interactions, Interactions | None, Interactions]:
+def _by_order(interactions: Interactions, settings: SplitSettings) -> Divided:
     """Train, validation and what is held back, by the methods that look at all interactions at once."""
     train, held = _cut(interactions, settings, settings.test_fraction)
     if settings.validation_fraction == 0:
         return train, None, held
-    train, validation = _cut(train, settings, settings.validation_fraction)
-    return train, validation, held
+    kept, chosen_by = _cut(interactions.take(train), settings, settings.validation_fraction)
+    return train[kept], train[chosen_by], held
 
 
 def _cut(
     interactions: Interactions, settings: SplitSettings, fraction: float
-) -> tuple[Interactions, Interactions]:
-    """What stays, and everything else."""
+) -> tuple[Places, Places]:
+    """The places of what stays, and of everything else."""
     if settings.method == "shuffle":
-        kept, held = _shuffled(interactions, fraction, settings.seed)
-    elif settings.method == "time":
-        kept, held = _by_time(interactions, fraction)
-    else:
-        kept, held = _by_user(interactions, settings.last_n)
-    return interactions.take(kept), interactions.take(held)
+        return _shuffled(interactions, fraction, settings.seed)
+    if settings.method == "time":
+        return _by_time(interactions, fraction)
+    return _by_user(interactions, settings.last_n)
 
 
 def _shuffled(interactions: Interactions, fraction: float, seed: int) -> tuple[Places, Places]:
@@ -239,13 +298,3 @@ def _joined(first: Interactions, second: Interactions) -> Interactions:
         np.concatenate((first.rated_at, second.rated_at)),
     )
     return both.take(np.lexsort((both.col, both.row)))
-
-
-def _part(arrays: Arrays, part: str) -> Interactions | None:
-    prefix = f"{part}."
-    named = {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
-    return Interactions.from_arrays(named) if named else None

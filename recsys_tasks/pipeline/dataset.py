@@ -1,17 +1,10 @@
-"""Reads a dataset's tables in one snapshot into interactions, id maps and seen items.
+"""Reads a dataset's tables in one snapshot into parts of interactions and id maps.
 
-Postgres sends the ratings in the order of users and movies; each block leaves its positives in
-memory and its items' rows in a file, and is gone.
+Postgres sends the ratings in the order of users and movies; a part is in memory until it is full.
 """
 
-import shutil
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.lib import format as npy
-from numpy.typing import NDArray
 
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.db.postgres import Database
@@ -19,6 +12,7 @@ from recsys_tasks.data.progress import Progress
 from recsys_tasks.data.tables import FileAccount, MovieTable, RatingTable
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions_builder import InteractionsBuilder, StreamedInteractions
+from recsys_tasks.matrices.parts_writer import PartsWriter
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,14 +24,14 @@ class Dataset:
         items: its ids in the order of rows.
         gathered: users, interactions and numbers about the ratings.
         files: those that the rows came from, oldest first.
-        seen: ``seen.npz``: indptr (int64) and indices (int32) of the CSR of everything rated.
+        folder: with a file for each of ``gathered.parts``.
     """
 
     movies: MovieTable
     items: IdMap
     gathered: StreamedInteractions
     files: tuple[FileAccount, ...]
-    seen: Path
+    folder: Path
 
 
 def read_dataset(database: Database, dataset: str, settings: Settings, folder: Path) -> Dataset:
@@ -47,37 +41,20 @@ def read_dataset(database: Database, dataset: str, settings: Settings, folder: P
         database: where the tables are.
         dataset: whose tables.
         settings: the positives and the moment.
-        folder: an existing one; eight bytes a rating of disk are needed there.
+        folder: an existing, empty one; thirteen bytes a rating of disk are needed there.
     """
-    rows = folder / "rated_rows"
     moments = settings.as_of_time(), settings.rated_until_time()
-    with database.reading(dataset, *moments) as tables, rows.open("wb") as file:
+    with database.reading(dataset, *moments) as tables:
         movies = tables.movies()
         items = IdMap(movies.movie_id)
-        gathering, progress = (
-            InteractionsBuilder(items, settings.positives),
-            Progress(f"ratings of {dataset}", "rows", None),
-        )
+        writer = PartsWriter(folder, len(items), settings.train.part_ratings)
+        gathering = InteractionsBuilder(items, settings.positives, writer)
+        progress = Progress(f"ratings of {dataset}", "rows", None)
 
         def take(block: RatingTable) -> None:
-            file.write(gathering.take(block).astype("<i4", copy=False).data)
+            gathering.take(block)
             progress.add(len(block), 0)
 
         tables.stream_ratings(take)
         files = tables.files()
-    gathered = gathering.finish()
-    _pack(folder / "seen.npz", gathered.seen_indptr, rows)
-    rows.unlink()
-    return Dataset(movies, items, gathered, files, folder / "seen.npz")
-
-
-def _pack(path: Path, indptr: NDArray[np.int64], rows: Path) -> None:
-    """Byte for byte what ``np.savez`` writes of ``indptr`` and ``indices``, the second never in memory."""
-    count = rows.stat().st_size // 4
-    header = {"descr": "<i4", "fortran_order": False, "shape": (count,)}
-    with zipfile.ZipFile(path, "w") as archive:
-        with archive.open("indptr.npy", "w", force_zip64=True) as member:
-            npy.write_array(member, indptr, allow_pickle=False)
-        with archive.open("indices.npy", "w", force_zip64=True) as member, rows.open("rb") as file:
-            npy.write_array_header_1_0(member, header)
-            shutil.copyfileobj(file, member, 1 << 20)
+    return Dataset(movies, items, gathering.finish(), files, folder)

@@ -28,6 +28,7 @@ from recsys_tasks.model.representations import Embeddings
 from recsys_tasks.model.warm_start import NamedModel
 from recsys_tasks.pipeline.run import Run, RunFiles
 from recsys_tasks.pipeline.run_files import PARAMETERS, PARAMETERS_BEFORE_REFIT, SPLIT
+from recsys_tasks.pipeline.run_parts import open_split
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,8 @@ class PublishedVersion:
         """
         files = self._run_files()
         if SPLIT.is_there(files):
-            return SPLIT.read(files).train_and_validation().csr()
+            with open_split(files) as parts:
+                return parts.whole().train_and_validation().csr()
         seen = self._archive("seen.npz", SEEN_ARRAYS)
         n_users, n_items = (
             len(self._published(ROWS)[name]) for name in ("user_ids.npy", "item_ids.npy")

@@ -168,6 +168,16 @@ class RunFiles:
         with self._fetched(name) as path:
             return read_npz(path, self.key(name), dtypes)  # mapped: the file outlives its name
 
+    def kept(self, name: str, folder: Path) -> Path:
+        """The file in a folder of the caller's, fetched when it is not there yet; safe among threads."""
+        path = folder / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".", dir=folder) as home:
+                self.store.download_file(self.key(name), Path(home) / "fetched")
+                (Path(home) / "fetched").replace(path)
+        return path
+
     def put_file(self, name: str, path: Path) -> str:
         """Writes a file and returns its key."""
         self.store.upload_file(path, self.key(name))

@@ -16,7 +16,6 @@ from recsys_tasks.matrices.interactions import (
     Interactions,
     ItemFeatures,
     build_item_features,
-    seen_csr,
 )
 from recsys_tasks.matrices.split import Split
 from recsys_tasks.model.parameters import Model
@@ -26,16 +25,11 @@ from recsys_tasks.pipeline.run_files import (
     FEATURES,
     FOLD_IN,
     IDS,
-    INTERACTIONS,
     MOVIES,
     PARAMETERS,
-    SEEN_NAME,
-    SPLIT,
 )
+from recsys_tasks.pipeline.run_parts import open_parts, open_split
 from recsys_tasks.report.examples import Titles
-
-SEEN = {"indptr": "<i8", "indices": "<i4"}
-"""The arrays of ``seen.npz``."""
 
 COUNTED = tuple(field.name for field in fields(Counts))
 
@@ -69,10 +63,6 @@ class RunData:
         movies = MOVIES.read(self.files)
         return Titles(movies["titles"], movies["genres"])
 
-    def interactions(self) -> Interactions:
-        """Everything that counts as positive, before it is divided."""
-        return INTERACTIONS.read(self.files)
-
     def features(self) -> ItemFeatures:
         """The item features and their names."""
         return FEATURES.read(self.files)
@@ -93,12 +83,14 @@ class RunData:
         return MovieTable(self.items().ids, tuple(titles.titles), genres)
 
     def seen(self) -> Csr:
-        """Everything that a user has rated, whatever the rating; its indices stay on disk."""
-        return seen_csr(**self.files.map_arrays(SEEN_NAME, SEEN), n_items=len(self.items()))
+        """Everything that a user has rated, whatever the rating, of all users."""
+        with open_parts(self.files) as parts:
+            return parts.seen()
 
     def split(self) -> Split:
-        """Train, validation and test."""
-        return SPLIT.read(self.files)
+        """Train, validation and test of all users, in memory."""
+        with open_split(self.files) as parts:
+            return parts.whole()
 
     def user_metrics(self) -> UserMetrics:
         """What was measured for each user of the test part, as served."""

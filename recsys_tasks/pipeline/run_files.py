@@ -10,8 +10,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from recsys_tasks.artifacts.history_map import HistoryMap
 from recsys_tasks.errors import NotFound
 from recsys_tasks.matrices.ids import IdMaps
-from recsys_tasks.matrices.interactions import Interactions, ItemFeatures
-from recsys_tasks.matrices.split import Split
+from recsys_tasks.matrices.interactions import ItemFeatures
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.pipeline.run import Array, RunFiles
 
@@ -102,12 +101,16 @@ def _bytes(name: str, step: str) -> RunFile[bytes]:
 # The pipeline's hand-overs, in the order of the steps.
 INGEST = _document("ingest.json", "ingest")
 IDS = _stored("ids.npz", "fit_dataset", IdMaps)
-INTERACTIONS = _stored("interactions.npz", "fit_dataset", Interactions)
+PARTS = _list("parts.json", "fit_dataset")
+"""``PartFacts`` of each part; the parts themselves: ``run_parts``."""
+
 FEATURES = _stored("features.npz", "fit_dataset", ItemFeatures)
 MOVIES = _document("movies.json", "fit_dataset")
 DATA = _document("data.json", "fit_dataset")
 CHECKS = _list("checks.json", "fit_dataset")
-SPLIT = _stored("split.npz", "split", Split)
+SPLIT = _document("split.json", "split")
+"""Positives of each part of the split; where each interaction belongs: ``run_parts``."""
+
 PARAMETERS = _stored("model.npz", "train", Model)
 PARAMETERS_BEFORE_REFIT = _stored("model_before_refit.npz", "train", Model)
 """The model before the validation part was trained on, for the next warm start."""
@@ -127,6 +130,3 @@ TRIALS = _list("trials.json", "tune")
 TUNED = _bytes("tuned.toml", "train")
 REPORT = _bytes("report.html", "report")
 OUTCOME = _document("outcome.json", "report")
-
-SEEN_NAME = "seen.npz"
-"""Written by ``fit_dataset`` as a file and mapped by its readers: it is never in memory whole."""

@@ -42,12 +42,13 @@ from recsys_tasks.evaluation.ranking import Shard
 from recsys_tasks.evaluation.served import Audience, liked_of, training_positives
 from recsys_tasks.matrices.ids import IdMaps
 from recsys_tasks.matrices.interactions import Csr, Interactions, build_item_features
-from recsys_tasks.matrices.split import Split, split
+from recsys_tasks.matrices.split import Split
 from recsys_tasks.model.engines.choice import engine_of
 from recsys_tasks.model.engines.protocol import Fitted
 from recsys_tasks.model.memory import estimate_memory
 from recsys_tasks.model.representations import embedding_facts, fold
 from recsys_tasks.pipeline.dataset import read_dataset
+from recsys_tasks.pipeline.divide import divide_parts
 from recsys_tasks.pipeline.machine import available_memory
 from recsys_tasks.pipeline.outcome import (
     FailureLookup,
@@ -74,16 +75,14 @@ from recsys_tasks.pipeline.run_files import (
     INDEX_FOUND,
     INDEX_SECONDS,
     INGEST,
-    INTERACTIONS,
     METRICS,
     MOVIES,
     PARAMETERS,
     PARAMETERS_BEFORE_REFIT,
     PER_USER,
-    SEEN_NAME,
-    SPLIT,
     TRAINING,
 )
+from recsys_tasks.pipeline.run_parts import open_parts, put_parts
 from recsys_tasks.pipeline.step_list import ORDER as ORDER
 from recsys_tasks.pipeline.step_list import SHARDS
 from recsys_tasks.pipeline.step_log import StepLog, peak_mb, shard_task
@@ -226,16 +225,14 @@ class Steps:
             if not gathered.tally.ratings:
                 reason = f"the tables of {dataset} hold no ratings: load files with recsys ingest"
                 raise DataCheckFailed((reason,))
-            interactions = gathered.interactions
             features = build_item_features(
                 movies, wanted.train.genres, wanted.train.genre_weight_used
             )
-            facts = data_facts(gathered.tally, interactions, features, movies.title, wanted)
+            facts = data_facts(gathered.tally, gathered.parts, features, movies.title, wanted)
             facts["files"] = lineage(found.files)
             self._check(facts)
             IDS.write(self.files, IdMaps(gathered.users, found.items))
-            INTERACTIONS.write(self.files, interactions)
-            self.files.put_file(SEEN_NAME, found.seen)
+            put_parts(self.files, found.folder, gathered.parts)
             FEATURES.write(self.files, features)
             MOVIES.write(self.files, {"titles": movies.title, "genres": movies.genres})
         return {name: facts[name] for name in ("users", "items", "ratings", "positives")}
@@ -243,15 +240,8 @@ class Steps:
     @recorded
     def split(self) -> Reference:
         """Divides the interactions into train, validation and test."""
-        data = self.data
-        parts = split(data.interactions(), self.settings.split, data.users(), data.items())
-        SPLIT.write(self.files, parts)
-        held = parts.validation
-        return {
-            "train": len(parts.train),
-            "validation": 0 if held is None else len(held),
-            "test": len(parts.test),
-        }
+        with open_parts(self.files) as parts:
+            return divide_parts(parts, self.settings.split, self.data.ids())
 
     @recorded
     def train(self) -> Reference:

@@ -4,17 +4,16 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.checks import table_facts
 from recsys_tasks.data.tables import SYNTHETIC_TITLE, FileAccount, RatingTally
-from recsys_tasks.matrices.interactions import Interactions, ItemFeatures
+from recsys_tasks.matrices.interactions import ItemFeatures
+from recsys_tasks.matrices.parts import PartFacts
 from recsys_tasks.matrices.split import split_facts
 from recsys_tasks.pipeline.run import RunFiles
 from recsys_tasks.pipeline.run_files import DATA, GATE, IDS, TRAINING
@@ -27,16 +26,17 @@ LIBRARIES = ("annoy", "lightfm-next", "numpy", "scipy")
 
 def data_facts(
     tally: RatingTally,
-    interactions: Interactions,
+    parts: Sequence[PartFacts],
     features: ItemFeatures,
     titles: Iterable[str],
     settings: Settings,
 ) -> dict[str, Any]:
     """The manifest's ``data`` without its files: sizes and shares of what is trained on."""
+    weaker = sum(part.interactions - part.positives for part in parts)
     return {
         **table_facts(tally, settings.positives.threshold),
-        "weaker_positives": int((~interactions.is_positive).sum()),
-        "users_with_positives": len(np.unique(interactions.row[interactions.is_positive])),
+        "weaker_positives": weaker,
+        "users_with_positives": sum(part.users_with_positives for part in parts),
         "oldest_rating": tally.oldest,
         "histogram": tally.histogram(),
         "features": {

@@ -1,6 +1,5 @@
 """The data step's stream over a real Postgres gives, byte for byte, what the whole tables give."""
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +7,13 @@ import numpy as np
 import pytest
 from snapshots import write_snapshots
 
+from recsys_tasks.artifacts.arrays import read_npz
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.data.load.ingest import ingest
 from recsys_tasks.data.tables import RatingTable
 from recsys_tasks.matrices.interactions import build_id_maps, build_interactions, build_seen
+from recsys_tasks.matrices.parts import DTYPES, Part, join_csr, join_interactions
 from recsys_tasks.pipeline.dataset import Dataset, read_dataset
 
 pytestmark = pytest.mark.services
@@ -46,22 +47,31 @@ def assert_equals_the_whole(found: Dataset, database: Database, settings: Settin
     assert np.array_equal(found.gathered.users.ids, users.ids)
     assert found.files == whole.files
     assert found.movies.title == whole.movies.title
+    parts = [
+        Part.from_arrays(facts.first, len(items), read_npz(path, path.name, DTYPES))
+        for facts, path in zip(found.gathered.parts, sorted(found.folder.iterdir()), strict=True)
+    ]
+    assert len(parts) > 2
+    joined = join_interactions([part.interactions() for part in parts])
     for name, array in expected.to_arrays().items():
-        assert found.gathered.interactions.to_arrays()[name].tobytes() == array.tobytes()
-    written = io.BytesIO()
-    np.savez(written, indptr=seen.indptr.astype(np.int64), indices=seen.indices)
-    assert found.seen.read_bytes() == written.getvalue()
+        assert joined.to_arrays()[name].tobytes() == array.tobytes()
+    everything = join_csr([part.seen() for part in parts])
+    assert np.array_equal(everything.indptr, seen.indptr)
+    assert np.array_equal(everything.indices, seen.indices)
 
 
 @pytest.mark.parametrize("run", ["", "earlier"], ids=["now", "as of the first load"])
 def test_the_stream_gives_what_the_whole_tables_give(loaded, tmp_path, run):
-    graded = {"positives.weak_threshold": 7 / 2, "positives.weak_weight": 0.5}
+    graded = {
+        "positives.weak_threshold": 7 / 2,
+        "positives.weak_weight": 0.5,
+        "train.part_ratings": 3000,
+    }
     moment = {"positives.as_of": loaded_at(loaded, run)} if run else {}
     settings = Settings.load("nightly", overrides=graded | moment)
     found = read_dataset(loaded, "mt", settings, tmp_path)
     assert found.gathered.tally.ratings == (10_000 if run else 15_000)
     assert_equals_the_whole(found, loaded, settings)
-    assert [path.name for path in tmp_path.iterdir()] == ["seen.npz"]
 
 
 def test_what_goes_wrong_in_a_block_is_what_the_reader_raises(loaded):

@@ -223,7 +223,7 @@ def test_tables_below_a_bound_stop_the_run_before_training_and_the_report_says_s
         "the number of users is 671, must be at least 1000"
         in steps.store.get(written["report"]).decode()
     )
-    assert not steps.files.has("interactions.npz")
+    assert not steps.files.has("parts.json")
     assert written["verdict"] == "failed"
     assert written["rows"]["users"] == 671
 

@@ -118,6 +118,9 @@ class TrainSettings(Frozen):
     memory_megabytes: int = Field(default=0, ge=0)
     """Memory that training and evaluation may take, by estimate; 0: what the machine has free."""
 
+    part_ratings: int = Field(default=4_000_000, ge=1, le=2**31 - 1)
+    """Ratings of a part, about: a range of users that is read, divided, fitted and measured on its own."""
+
     threads: int = Field(default=1, ge=1, le=256)
     """Threads of the fit; with one, the same seed gives the same bytes."""
 

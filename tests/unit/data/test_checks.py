@@ -1,6 +1,8 @@
 """Data checks: a number that breaks its bound stops the run, one on the bound does not."""
 
 import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from recsys_tasks.data.tables import MovieTable, RatingTable
 from recsys_tasks.errors import DataCheckFailed
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions_builder import InteractionsBuilder
+from recsys_tasks.matrices.parts_writer import PartsWriter
 
 NOW = 1_800_000_000
 
@@ -30,9 +33,11 @@ def facts_of(users: list[int], movies: list[int], stars: list[float]) -> TableFa
         np.full(len(users), NOW - 86_400, np.int64),
     )
     catalogue = MovieTable(np.array([7, 8, 9], np.int64), ("a", "b", "c"), (("Drama",),) * 3)
-    gathering = InteractionsBuilder(IdMap(catalogue.movie_id), PositiveSettings())
-    gathering.take(ratings)
-    return table_facts(gathering.finish().tally, threshold=5.0)
+    with TemporaryDirectory() as home:
+        writer = PartsWriter(Path(home), len(catalogue), ratings=10)
+        gathering = InteractionsBuilder(IdMap(catalogue.movie_id), PositiveSettings(), writer)
+        gathering.take(ratings)
+        return table_facts(gathering.finish().tally, threshold=5.0)
 
 
 FACTS = facts_of([1, 1, 2, 3], [7, 8, 7, 7], [5.0, 4.5, 5.0, 1.0])

@@ -1,20 +1,22 @@
 """What is gathered from blocks equals what the whole table gives, however the blocks are cut."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys_tasks.artifacts.arrays import read_npz
 from recsys_tasks.config.settings import PositiveSettings
 from recsys_tasks.data.tables import RatingTable
 from recsys_tasks.errors import DataCheckFailed, NotFound
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import build_interactions, build_seen
-from recsys_tasks.matrices.interactions_builder import (
-    COLUMNS,
-    InteractionsBuilder,
-    StreamedInteractions,
-)
+from recsys_tasks.matrices.interactions_builder import InteractionsBuilder, StreamedInteractions
+from recsys_tasks.matrices.parts import DTYPES, Part, join_csr, join_interactions
+from recsys_tasks.matrices.parts_writer import PartsWriter
 
 ITEMS = IdMap(np.array([2, 3, 5, 2**40, 2**53]))
 GRADED = PositiveSettings(threshold=5, weak_threshold=4, weak_weight=0.5)
@@ -34,33 +36,55 @@ def table_of(rows: dict[tuple[int, int], tuple[int, int]]) -> RatingTable:
 
 
 def gathered_in_blocks(
-    table: RatingTable, cuts: list[int]
-) -> tuple[StreamedInteractions, np.ndarray]:
-    gathering, seen = InteractionsBuilder(ITEMS, GRADED), [np.empty(0, np.int32)]
-    for first, last in zip([0, *cuts], [*cuts, len(table)], strict=True):
-        block = RatingTable(*(column[first:last] for column in vars(table).values()))
-        seen.append(gathering.take(block))
-    return gathering.finish(), np.concatenate(seen)
+    table: RatingTable, cuts: list[int], part_ratings: int = 10**6
+) -> tuple[StreamedInteractions, list[Part]]:
+    """What was gathered, and the parts as their files hold them."""
+    with TemporaryDirectory() as home:
+        writer = PartsWriter(Path(home), len(ITEMS), part_ratings)
+        gathering = InteractionsBuilder(ITEMS, GRADED, writer)
+        for first, last in zip([0, *cuts], [*cuts, len(table)], strict=True):
+            gathering.take(RatingTable(*(column[first:last] for column in vars(table).values())))
+        found = gathering.finish()
+        return found, [
+            Part.from_arrays(facts.first, len(ITEMS), read_npz(path, path.name, DTYPES))
+            for facts, path in zip(found.parts, sorted(Path(home).iterdir()), strict=True)
+        ]
 
 
 @given(rated, st.data())
-def test_any_blocks_give_what_the_whole_table_gives(rows, data):
+def test_any_blocks_and_parts_give_what_the_whole_table_gives(rows, data):
     table = table_of(rows)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(table)), max_size=6)))
-    found, seen = gathered_in_blocks(table, cuts)
+    found, parts = gathered_in_blocks(table, cuts, data.draw(st.integers(1, 25)))
     users = IdMap(np.unique(table.user_id))
     whole, everything = (
         build_interactions(table, users, ITEMS, GRADED),
         build_seen(table, users, ITEMS),
     )
     assert np.array_equal(found.users.ids, users.ids)
-    assert found.interactions.shape == whole.shape
-    for name in COLUMNS:
-        ours, theirs = getattr(found.interactions, name), getattr(whole, name)
-        assert ours.dtype == theirs.dtype
-        assert np.array_equal(ours, theirs)
-    assert np.array_equal(seen, everything.indices)
-    assert np.array_equal(found.seen_indptr, everything.indptr)
+    joined = join_interactions([part.interactions() for part in parts])
+    for name, array in whole.to_arrays().items():
+        ours = joined.to_arrays()[name]
+        assert ours.dtype == array.dtype
+        assert np.array_equal(ours, array)
+    seen = join_csr([part.seen() for part in parts])
+    assert np.array_equal(seen.indices, everything.indices)
+    assert np.array_equal(seen.indptr, everything.indptr)
+
+
+@given(rated, st.integers(1, 25), st.integers(0, 20))
+def test_a_part_ends_with_the_user_that_fills_it(rows, part_ratings, cut):
+    table = table_of(rows)
+    found, parts = gathered_in_blocks(table, [min(cut, len(table))], part_ratings)
+    ends = np.cumsum([part.n_users for part in parts])
+    assert [facts.first for facts in found.parts] == [0, *ends[:-1]]
+    for part, facts in zip(parts, found.parts, strict=True):
+        assert facts.ratings == part.seen_indptr[-1]
+        assert facts.positives == part.is_positive.sum()
+        held = part.interactions()
+        assert facts.users_with_positives == len(np.unique(held.row[held.is_positive]))
+        assert part.n_users < 2 or part.seen_indptr[-2] < part_ratings
+    assert all(part.seen_indptr[-1] >= part_ratings for part in parts[:-1])
 
 
 @given(rated)
@@ -76,12 +100,12 @@ def test_the_tally_counts_what_the_table_holds(rows):
     assert (tally.oldest, tally.newest) == (min(moments), max(moments))
 
 
-def test_blocks_out_of_order_and_unknown_movies_are_refused():
+def test_blocks_out_of_order_and_unknown_movies_are_refused(tmp_path):
     late, early = table_of({(9, 2): (10, 1)}), table_of({(4, 2): (10, 1)})
-    gathering = InteractionsBuilder(ITEMS, GRADED)
+    gathering = InteractionsBuilder(ITEMS, GRADED, PartsWriter(tmp_path, len(ITEMS), 10))
     gathering.take(late)
     gathering.take(early)
     with pytest.raises(DataCheckFailed, match="ascending"):
         gathering.finish()
     with pytest.raises(NotFound, match="id 7 "):
-        InteractionsBuilder(ITEMS, GRADED).take(table_of({(1, 7): (10, 1)}))
+        gathering.take(table_of({(1, 7): (10, 1)}))

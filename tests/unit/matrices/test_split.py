@@ -11,7 +11,7 @@ from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices import split as splits
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import Interactions, build_id_maps, build_interactions
-from recsys_tasks.matrices.split import Split, pair_hash
+from recsys_tasks.matrices.split import Division, divide, pair_hash
 
 
 def ids_of(interactions):
@@ -252,23 +252,35 @@ def test_leave_last_holds_back_the_youngest_n_of_each_user_who_has_more(interact
 def test_the_same_settings_give_the_same_split(interactions, method):
     settings = SplitSettings(method=method, test_fraction=0.3, validation_fraction=0)
     try:
-        once = split(interactions, settings).to_arrays()
+        once = split(interactions, settings)
     except TrainingRefused:
         return
-    again = split(interactions, settings).to_arrays()
-    assert all(np.array_equal(once[name], again[name]) for name in once)
+    again = split(interactions, settings)
+    assert_same(once.train, again.train)
+    assert_same(once.test, again.test)
 
 
-def test_arrays_give_the_same_split_back(real_tables):
-    ratings, movies = real_tables
-    found = build_interactions(
-        ratings, *build_id_maps(ratings, movies), PositiveSettings(weak_weight=0)
-    )
-    for fraction in (0.0, 0.1):
-        arrays = split(found, SplitSettings(validation_fraction=fraction)).to_arrays()
-        again = Split.from_arrays(arrays)
+def assert_same(first, second):
+    for name, array in first.to_arrays().items():
+        assert np.array_equal(array, second.to_arrays()[name])
+
+
+@given(graded_interactions(), methods, st.integers(0, 40))
+def test_a_division_is_the_split_in_places_which_arrays_and_cuts_keep(interactions, method, cut):
+    for fraction in (0.0, 0.3):
+        settings = SplitSettings(method=method, test_fraction=0.3, validation_fraction=fraction)
+        found = divide(interactions, settings, *ids_of(interactions))
+        again = Division.from_arrays(found.to_arrays())
         assert (again.validation is None) == (fraction == 0)
-        assert all(np.array_equal(again.to_arrays()[name], arrays[name]) for name in arrays)
+        whole, cut = again.split(interactions), min(cut, len(interactions))
+        halves = [
+            found.within(first, last).split(interactions.take(slice(first, last)))
+            for first, last in ((0, cut), (cut, len(interactions)))
+        ]
+        for name in ("train", "test"):
+            in_order = np.argsort(getattr(found, name) >= cut, kind="stable")
+            both = np.concatenate([getattr(half, name).col for half in halves])
+            assert np.array_equal(both, getattr(whole, name).col[in_order])
 
 
 def test_no_positive_at_all_is_refused_with_the_numbers():

@@ -120,7 +120,14 @@ def going_on_without_state(settings: "Settings") -> Found:
 
 def weights_for_kos(settings: "Settings") -> Found:
     """k-OS WARP takes no sample weights."""
-    if settings.train.loss == "warp-kos" and 0 < settings.positives.weak_weight < 1:
+    if settings.train.loss != "warp-kos":
+        return None
+    if settings.positives.half_life_days or settings.events.weights:
+        return (
+            "train.loss warp-kos takes no sample weights: leave positives.half_life_days and "
+            "events.weights out"
+        )
+    if 0 < settings.positives.weak_weight < 1:
         return (
             "train.loss warp-kos takes no sample weights: set positives.weak_weight to 0 or 1, not "
             f"{settings.positives.weak_weight:g}"

@@ -189,3 +189,54 @@ def pair_order(user_id: NDArray[np.int64], movie_id: NDArray[np.int64]) -> NDArr
     if int(user_id.max()) < (1 << 63) // span:
         return np.argsort(user_id * span + movie_id, kind="stable")
     return np.lexsort((movie_id, user_id))
+
+
+@dataclass(frozen=True)
+class EventTable:
+    """Events in the order of (user_row, item_row)."""
+
+    user_row: NDArray[np.int32]
+    """shape ``(n,)``, the user's row in the dictionary."""
+
+    item_row: NDArray[np.int32]
+    """shape ``(n,)``, the item's row in the dictionary."""
+
+    type: NDArray[np.int16]
+    """shape ``(n,)``, the type's number."""
+
+    value: NDArray[np.float64]
+    """shape ``(n,)``, NaN where an event has none."""
+
+    at: NDArray[np.int64]
+    """shape ``(n,)``, microseconds since 1970-01-01 UTC."""
+
+    def __len__(self) -> int:
+        return len(self.user_row)
+
+    def cut(self, begin: int, end: int | None = None) -> "EventTable":
+        """The rows from ``begin`` up to ``end``."""
+        return EventTable(*(column[begin:end] for column in vars(self).values()))
+
+    def followed_by(self, other: "EventTable") -> "EventTable":
+        """These rows and then the others."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return EventTable(*map(np.concatenate, pairs))
+
+
+@dataclass(frozen=True, eq=False)
+class EventTally(RatingTally):
+    """Numbers about the events of one reading. A rating here is a pair of user and item."""
+
+    positives: int
+    """Pairs that count as a full positive."""
+
+    types: dict[str, int]
+    """Events by type, those that occur."""
+
+    def at_least(self, stars: float) -> int:  # noqa: ARG002 - what counts was decided by type
+        """Pairs that count as a full positive, whatever ``stars``."""
+        return self.positives
+
+    def histogram(self) -> dict[str, int]:
+        """Events by type."""
+        return self.types

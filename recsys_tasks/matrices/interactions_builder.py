@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from recsys_tasks.config.settings import PositiveSettings
 from recsys_tasks.data.tables import TENTHS, RatingTable, RatingTally
 from recsys_tasks.errors import DataCheckFailed
+from recsys_tasks.matrices.fading import faded
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import build_interactions
 from recsys_tasks.matrices.parts import PartFacts
@@ -42,10 +43,14 @@ class InteractionsBuilder:
         items: every movie of the catalogue.
         positives: which ratings count as positive, and how much.
         writer: of the parts.
+        newest: Unix seconds from which the age of a rating is measured, where old ones fade.
     """
 
-    def __init__(self, items: IdMap, positives: PositiveSettings, writer: PartsWriter) -> None:
+    def __init__(
+        self, items: IdMap, positives: PositiveSettings, writer: PartsWriter, newest: int = 0
+    ) -> None:
         self._items, self._positives, self._writer = items, positives, writer
+        self._fade_from = newest
         self._ids, self._counts = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         self._per_tenth = np.zeros(TENTHS, np.int64)
         self._rated = np.zeros(len(items), np.bool_)
@@ -89,7 +94,11 @@ class InteractionsBuilder:
         found = build_interactions(block, IdMap(ids), self._items, self._positives)
         first = np.int32(self._n_users - goes_on)
         users = np.repeat(np.arange(len(ids), dtype=np.int32), counts) + first
-        self._writer.add(Chunk(users, items, replace(found, row=found.row + first)))
+        weight = faded(
+            found.weight, self._fade_from - found.rated_at, self._positives.half_life_days
+        )
+        found = replace(found, row=found.row + first, weight=weight.astype(np.float32, copy=False))
+        self._writer.add(Chunk(users, items, found))
         if goes_on:
             self._counts[-1][-1] += counts[0]
         if len(ids) > goes_on:

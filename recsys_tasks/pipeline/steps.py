@@ -223,7 +223,7 @@ class Steps:
             found = read_dataset(self.database, dataset, wanted, Path(home))
             movies, gathered = found.movies, found.gathered
             if not gathered.tally.ratings:
-                reason = f"the tables of {dataset} hold no ratings: load files with recsys ingest"
+                reason = f"the tables of {dataset} hold no ratings and no events: load files with recsys ingest"
                 raise DataCheckFailed((reason,))
             features = build_item_features(
                 movies, wanted.train.genres, wanted.train.genre_weight_used
@@ -499,13 +499,18 @@ class Steps:
         for result in results:
             log.info("%s: %s", result.reason, "passed" if result.passed else "not passed")
         if not facts["positives"]:
-            raise DataCheckFailed(
-                (
-                    f"there are no positive interactions: none of {facts['ratings']} ratings "
-                    f"reaches {self.settings.positives.threshold:g} stars",
-                )
-            )
+            raise DataCheckFailed((self._without_positives(facts),))
         refuse_broken(results)
+
+    def _without_positives(self, facts: dict[str, Any]) -> str:
+        """Why nothing can be held out, in the words of the kind of data."""
+        kinds = sorted(self.settings.events.held_out_types)
+        if "events" in facts and kinds:
+            return f"there are no positive interactions: no event is of type {', '.join(kinds)}"
+        return (
+            f"there are no positive interactions: none of {facts['ratings']} ratings "
+            f"reaches {self.settings.positives.threshold:g} stars"
+        )
 
     def _refuse_without_memory(self, parts: Split, n_features: int, n_ratings: int) -> None:
         """Refuses a training that the machine cannot carry, before it takes anything down."""

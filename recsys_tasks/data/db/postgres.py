@@ -283,6 +283,21 @@ class Database:
             as_of: what was rated and loaded up to this moment; None: whenever loaded.
             rated_until: what was rated up to this moment; None: whenever rated.
         """
+        with self.snapshot(dataset, as_of, HOLD_TABLES) as cursor:
+            yield TableReader(cursor, sql.Identifier(dataset), as_of, rated_until)
+
+    @contextmanager
+    def snapshot(self, dataset: str, as_of: datetime | None, hold: str) -> Iterator[Cursor]:
+        """A cursor that sees the tables as they are at one moment, once what was loaded until ``as_of`` shows.
+
+        Args:
+            dataset: name of the dataset.
+            as_of: a moment with a time zone; None: now.
+            hold: statement that keeps the tables from being exchanged, with ``{schema}`` in it.
+
+        Raises:
+            SettingsError: ``as_of`` lies in the future, or has no time zone.
+        """
         schema = sql.Identifier(validated(dataset))
         if as_of is not None and as_of.tzinfo is None:
             raise SettingsError(f"as_of needs a time zone, such as {as_of.isoformat()}+00:00")
@@ -291,8 +306,8 @@ class Database:
                 _await_commits(cursor, dataset, as_of)
             connection.commit()
             connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-            cursor.execute(sql.SQL(HOLD_TABLES).format(schema=schema))
-            yield TableReader(cursor, schema, as_of, rated_until)
+            cursor.execute(sql.SQL(hold).format(schema=schema))
+            yield cursor
 
 
 class TableReader:
@@ -329,6 +344,13 @@ class TableReader:
         """``as_of``, or the moment of the first load where that came later."""
         [(beginning,)] = self._select(sql.SQL(BEGINNING).format(schema=self._schema))
         return max(as_of, beginning or as_of)
+
+    def newest(self) -> int:
+        """Unix seconds of the newest rating; 0 without ratings."""
+        query = (
+            "SELECT coalesce(extract(epoch FROM max(rated_at)), 0)::bigint FROM ({rows}) AS rows"
+        )
+        return int(self._select(sql.SQL(query).format(rows=self._ratings))[0][0])
 
     def ratings(self, at_least: float = 0) -> RatingTable:
         """The ratings of so many stars or more, ordered by (user_id, movie_id)."""

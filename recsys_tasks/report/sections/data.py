@@ -33,9 +33,9 @@ def data(facts: Facts) -> Section | None:
     if not found:
         return None
     stars = found.get("histogram") or {}
-    figures = (
-        (Figure(plots.histogram(stars, "stars", "ratings"), "Ratings by stars"),) if stars else ()
-    )
+    unit, what = ("type", "events") if "events" in found else ("stars", "ratings")
+    title = f"{what.capitalize()} by {unit}"
+    figures = (Figure(plots.histogram(stars, unit, what), title),) if stars else ()
     rows = tuple(
         (formatting.sentence(name), formatting.fact(name, value))
         for name, value in sorted(found.items(), key=lambda fact: _place(fact[0]))

@@ -11,7 +11,7 @@ from typing import Any
 
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.checks import table_facts
-from recsys_tasks.data.tables import SYNTHETIC_TITLE, FileAccount, RatingTally
+from recsys_tasks.data.tables import SYNTHETIC_TITLE, EventTally, FileAccount, RatingTally
 from recsys_tasks.matrices.interactions import ItemFeatures
 from recsys_tasks.matrices.parts import PartFacts
 from recsys_tasks.matrices.split import split_facts
@@ -35,6 +35,7 @@ def data_facts(
     weaker = sum(part.interactions - part.positives for part in parts)
     return {
         **table_facts(tally, settings.positives.threshold),
+        **({"events": sum(tally.types.values())} if isinstance(tally, EventTally) else {}),
         "weaker_positives": weaker,
         "users_with_positives": sum(part.users_with_positives for part in parts),
         "oldest_rating": tally.oldest,

@@ -7,7 +7,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks import compare, flow_command, generate_command, quality
+from benchmarks import compare, finalise, flow_command, generate_command, quality
 from recsys_tasks.cli.main import run
 
 
@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m benchmarks", description="What it costs and what it reaches."
     )
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
-    for theme in (compare, flow_command, generate_command, quality):
+    for theme in (compare, finalise, flow_command, generate_command, quality):
         theme.add_commands(commands)
     return run(whole, argv)
 

@@ -50,7 +50,7 @@ def quality(arguments: Namespace) -> Answer:
     log = logging.getLogger(__name__)
     if arguments.seeds < 1:
         raise SettingsError(f"--seeds {arguments.seeds}: at least 1")
-    _refuse_without_files(arguments.folders)
+    refuse_without_files(arguments.folders)
     seeds = range(1, arguments.seeds + 1)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="recsys-") as home:
@@ -68,7 +68,7 @@ def quality(arguments: Namespace) -> Answer:
     return Answer({"seeds": list(seeds), "folders": whole}, text)
 
 
-def _refuse_without_files(folders: list[Path]) -> None:
+def refuse_without_files(folders: list[Path]) -> None:
     """Refuses before anything is fitted, not after an hour."""
     for folder in folders:
         for name in ("movies.csv", "ratings.csv"):

@@ -61,18 +61,38 @@ def check_csr(name: str, arrays: Mapping[str, NDArray[Any]], shape: tuple[int, i
         raise ArtifactRefused(name, f"not a CSR of {users} users by {items} items")
 
 
-def _read_liked(path: Path, shape: tuple[int, int]) -> Liked:
-    arrays = read_npz(path, LIKED, LIKED_ARRAYS)
-    check_csr(LIKED, arrays, shape)
+def liked_of(arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, int]) -> Liked:
+    """What users like, of the arrays of ``LIKED_ARRAYS``.
+
+    Args:
+        arrays: as they were read.
+        name: of the file, for a refusal.
+        shape: users and items.
+
+    Raises:
+        ArtifactRefused: no CSR of this shape with weights above 0.
+    """
+    check_csr(name, arrays, shape)
     weights = arrays["weights"]
     sound = weights.shape == arrays["indices"].shape and np.isfinite(weights).all()
     if not (sound and (weights > 0).all()):
-        raise ArtifactRefused(LIKED, "not a weight above 0 for each item liked")
+        raise ArtifactRefused(name, "not a weight above 0 for each item liked")
     return Liked(arrays["indptr"], arrays["indices"], weights)
 
 
-def _read_fold_in(path: Path, n_items: int, components: int) -> HistoryMap:
-    arrays = read_npz(path, FOLD_IN, FOLD_IN_ARRAYS)
+def fold_in_of(
+    arrays: Mapping[str, NDArray[Any]], name: str, n_items: int, components: int
+) -> HistoryMap:
+    """What makes a vector of a history, of the arrays of ``FOLD_IN_ARRAYS``.
+
+    Args:
+        arrays: as they were read.
+        name: of the file, for a refusal.
+        n_items, components: what they must fit; components without the bias.
+
+    Raises:
+        ArtifactRefused: an array of another shape, NaN or infinity.
+    """
     n_means = components - arrays["base"].size
     shapes = {
         "item_scale": (n_items,),
@@ -81,9 +101,17 @@ def _read_fold_in(path: Path, n_items: int, components: int) -> HistoryMap:
         "matrix": (n_means + 1, n_means),
         "prior": (),
     }
-    for name, shape in shapes.items():
-        if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
-            raise ArtifactRefused(FOLD_IN, f"{name} is not {shape} finite numbers")
+    for array, shape in shapes.items():
+        if arrays[array].shape != shape or not np.isfinite(arrays[array]).all():
+            raise ArtifactRefused(name, f"{array} is not {shape} finite numbers")
     if not arrays["prior"] > 0:
-        raise ArtifactRefused(FOLD_IN, "prior is not above 0")
+        raise ArtifactRefused(name, "prior is not above 0")
     return HistoryMap.from_arrays(arrays)
+
+
+def _read_liked(path: Path, shape: tuple[int, int]) -> Liked:
+    return liked_of(read_npz(path, LIKED, LIKED_ARRAYS), LIKED, shape)
+
+
+def _read_fold_in(path: Path, n_items: int, components: int) -> HistoryMap:
+    return fold_in_of(read_npz(path, FOLD_IN, FOLD_IN_ARRAYS), FOLD_IN, n_items, components)

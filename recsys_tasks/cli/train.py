@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 
 EXAMPLES = """
 Runs the steps of the DAG one after the other: migrate, ingest, fit_dataset, split, train, evaluate,
-gate, export_embeddings, build_index, publish, verify, promote, report. Without a source it trains
-on what the dataset's tables hold. A rejected model exits with 3 and leaves the champion alone.
+gate, finalise, export_embeddings, build_index, publish, verify, promote, report. Without a source it
+trains on what the dataset's tables hold. A rejected model exits with 3 and leaves the champion alone.
 
   recsys train --dataset mls
   recsys train --preset quick --set source.movies=movies.csv --set source.ratings=ratings.csv

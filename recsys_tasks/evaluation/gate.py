@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 
 from recsys_tasks.config.settings import GateRule, GateSettings
+from recsys_tasks.evaluation.finalised import FinalisedFound
 
 INDEX_RULES = ("min_index_recall", "max_index_latency")
 """Judged once there is an index."""
+
+FINALISED_RULES = ("finite_finalised", "min_finalised_rank", "min_finalised_overlap")
+"""Judged once there is a finalised model."""
 
 POPULAR = ("popular", "recent")
 """Baselines that are one list for everyone; the better one is the floor."""
@@ -96,10 +100,35 @@ def with_index(verdict: Verdict, found: IndexFound, settings: GateSettings) -> V
         found: what was measured of the index.
         settings: the bounds.
     """
-    judged = tuple(_of_index(found, settings))
-    kept = (other for other in verdict.rules if other.name not in INDEX_RULES)
+    return _with_rules(verdict, INDEX_RULES, _of_index(found, settings))
+
+
+def with_finalised(verdict: Verdict, found: FinalisedFound, settings: GateSettings) -> Verdict:
+    """The verdict with the finalised model's rules in it.
+
+    Args:
+        verdict: of the judged model; the finalised model's rules in it, from an earlier try, are replaced.
+        found: what was measured of the finalised model.
+        settings: the bounds.
+    """
+    return _with_rules(verdict, FINALISED_RULES, _of_finalised(found, settings))
+
+
+def _with_rules(verdict: Verdict, names: tuple[str, ...], judged: Iterator[RuleResult]) -> Verdict:
+    """The verdict with these rules in the place of any earlier ones of these names."""
+    kept = (other for other in verdict.rules if other.name not in names)
     rules = (*kept, *judged)
     return Verdict(all(each.passed for each in rules), rules)
+
+
+def _of_finalised(found: FinalisedFound, settings: GateSettings) -> Iterator[RuleResult]:
+    """A model that is not the judged one with more known, but another one."""
+    what = "share of finite embeddings of the finalised model"
+    yield _at_least("finite_finalised", found.finite, 1.0, what)
+    bound, what = settings.min_finalised_rank, "its effective rank over the judged model's"
+    yield _at_least("min_finalised_rank", found.rank_ratio, bound, what)
+    what = f"share of {found.users} users' judged top tens that it keeps"
+    yield _at_least("min_finalised_overlap", found.overlap, settings.min_finalised_overlap, what)
 
 
 def _of_index(found: IndexFound, settings: GateSettings) -> Iterator[RuleResult]:

@@ -11,6 +11,7 @@ from recsys_tasks.pipeline.run_files import (
     CHECKS,
     DATA,
     EXAMPLES,
+    FINALISED_FACTS,
     GATE,
     INDEX,
     INDEX_FOUND,
@@ -54,6 +55,7 @@ MADE: dict[str, RunFile[Any]] = {
     "checks": CHECKS,
     "metrics": METRICS,
     "gate": GATE,
+    "finalised": FINALISED_FACTS,
     "index": INDEX,
 }
 """Sections of the report that a step leaves whole, in a file of their own."""

@@ -10,9 +10,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts import judged as judged_file
 from recsys_tasks.artifacts.arrays import read_npy, read_npz
 from recsys_tasks.artifacts.histories import HISTORIES, SEEN_ARRAYS, read_histories
 from recsys_tasks.artifacts.history_map import HistoryMap
+from recsys_tasks.artifacts.judged import Judged, read_judged
 from recsys_tasks.artifacts.liked import Liked
 from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore
@@ -40,12 +42,15 @@ ROWS = {
 }
 COUNTS = {"user_counts.npy": "<i4"}
 IDS = {"user_ids.npy": "<i8"}
+ROW_IDS = IDS | {"item_ids.npy": "<i8"}
 FEATURES = {"names": "U", "embeddings": "<f4", "biases": "<f4"}
 
 
 @dataclass(frozen=True)
 class PublishedVersion:
     """A published version, and what its run left behind as long as that has not expired.
+
+    Of a finalised version it reads the judged model: the published one was trained on what the next run tests.
 
     Args:
         store: the bucket.
@@ -71,11 +76,13 @@ class PublishedVersion:
         return int(self.manifest.model.model_dump().get("warm_starts", 0))
 
     def contender(self) -> ScoredVersion:
-        """The version as something that scores.
+        """The version, as it was judged, as something that scores.
 
         Raises:
             ArtifactRefused: a file is missing or not what the manifest says.
         """
+        if (judged := self._judged()) is not None:
+            return self._scored(judged)
         rows = self._published(ROWS | COUNTS)
         users, items = rows["user_embeddings.npy"], rows["item_embeddings.npy"]
         liked, history_map = self._histories((len(users), len(items)), users.shape[1] - 2)
@@ -88,14 +95,19 @@ class PublishedVersion:
         return ScoredVersion(IdMap(rows["user_ids.npy"]), IdMap(rows["item_ids.npy"]), served)
 
     def trained(self) -> Csr:
-        """What the version may have been trained on, in its rows.
+        """What the version, as it was judged, may have been trained on, in its rows.
 
-        Exactly, while its run's files are there; everything that its users had rated, after that.
+        Exactly, while its run's files are there or where the version keeps it; everything that its users
+        had rated, else.
         """
         files = self._run_files()
         if SPLIT.is_there(files):
             with open_split(files) as parts:
                 return parts.whole().train_and_validation().csr()
+        judged = self._judged()
+        if judged is not None and self.manifest.model.model_dump().get("refit"):
+            kept = np.ones_like(judged.liked.weights), judged.liked.indices, judged.liked.indptr
+            return sp.csr_matrix(kept, shape=(len(judged.users), len(judged.items)))
         seen = self._archive("seen.npz", SEEN_ARRAYS)
         n_users, n_items = (
             len(self._published(ROWS)[name]) for name in ("user_ids.npy", "item_ids.npy")
@@ -117,7 +129,7 @@ class PublishedVersion:
             model = PARAMETERS.read(files)
         else:
             log.info("the champion's run has expired: going on without its Adagrad state")
-            model = _without_state(rows["user_embeddings.npy"], features)
+            model = self._without_state(rows["user_embeddings.npy"], features)
         return NamedModel(model, IdMap(rows["user_ids.npy"]), tuple(features["names"].tolist()))
 
     def model_before_refit(self) -> NamedModel:
@@ -146,6 +158,34 @@ class PublishedVersion:
         engine = self.manifest.model.model_dump().get("engine")
         if engine in ("spark-als", "ridge-svd"):
             raise ArtifactRefused("model.npz", f"made by {engine}, no start for another engine")
+
+    def _judged(self) -> Judged | None:
+        """The judged model of a finalised version; None of others: what they published was judged.
+
+        Raises:
+            ArtifactRefused: it is not what the manifest says, or the manifest names none although it should.
+        """
+        if self.manifest.model.model_dump().get("metrics_of") != "judged":
+            return None
+        if judged_file.NAME not in self.manifest.files:
+            raise ArtifactRefused(judged_file.NAME, "missing in a finalised version")
+        with tempfile.TemporaryDirectory(prefix="recsys-") as home:
+            paths = fetch(self.store, self.manifest, Path(home), (judged_file.NAME,))
+            return read_judged(paths[judged_file.NAME])
+
+    def _scored(self, judged: Judged) -> ScoredVersion:
+        ids = self._published(ROW_IDS)
+        popular = in_order(judged.popular, len(judged.items))
+        audience = Audience(judged.counts, judged.liked, popular)
+        served = audience.served(Embeddings(judged.users, judged.items), judged.history_map)
+        return ScoredVersion(IdMap(ids["user_ids.npy"]), IdMap(ids["item_ids.npy"]), served)
+
+    def _without_state(self, users: NDArray[np.float32], features: Arrays) -> Model:
+        """The judged model's vectors, Adagrad's sums as at the beginning."""
+        judged = self._judged()
+        if judged is None:
+            return _without_state(users, features["embeddings"], features["biases"])
+        return _without_state(judged.users, judged.feature_embeddings, judged.feature_biases)
 
     def _run_files(self) -> RunFiles:
         run = self.manifest.run
@@ -181,16 +221,18 @@ class PublishedVersion:
             return {key: np.array(array) for key, array in read_npz(path, name, dtypes).items()}
 
 
-def _without_state(users: NDArray[np.float32], features: Arrays) -> Model:
-    """A model from published vectors, Adagrad's sums as at the beginning."""
+def _without_state(
+    users: NDArray[np.float32], features: NDArray[np.float32], feature_biases: NDArray[np.float32]
+) -> Model:
+    """A model from vectors alone, Adagrad's sums as at the beginning."""
     vectors, biases = users[:, :-2].copy(), users[:, -2].copy()
     return Model(
         user_embeddings=vectors,
         user_biases=biases,
-        feature_embeddings=features["embeddings"],
-        feature_biases=features["biases"],
+        feature_embeddings=np.array(features),
+        feature_biases=np.array(feature_biases),
         user_embedding_gradients=np.ones_like(vectors),
         user_bias_gradients=np.ones_like(biases),
-        feature_embedding_gradients=np.ones_like(features["embeddings"]),
-        feature_bias_gradients=np.ones_like(features["biases"]),
+        feature_embedding_gradients=np.ones_like(features),
+        feature_bias_gradients=np.ones_like(feature_biases),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 from recsys_tasks.artifacts.history_map import HistoryMap
 from recsys_tasks.artifacts.user_metrics import METRICS, UserMetrics
@@ -23,6 +24,8 @@ from recsys_tasks.model.representations import Embeddings
 from recsys_tasks.pipeline.run import RunFiles
 from recsys_tasks.pipeline.run_files import (
     FEATURES,
+    FINALISED,
+    FINALISED_FOLD_IN,
     FOLD_IN,
     IDS,
     MOVIES,
@@ -34,17 +37,27 @@ from recsys_tasks.report.examples import Titles
 COUNTED = tuple(field.name for field in fields(Counts))
 
 
+class FittedOn(NamedTuple):
+    """A model with what it was fitted on and what makes a vector of a history in it."""
+
+    model: Model
+    history_map: HistoryMap
+    interactions: Interactions
+
+
 @dataclass(frozen=True)
 class RunData:
-    """The run's matrices and model, each read anew when it is asked for.
+    """The run's matrices and models, each read anew when it is asked for.
 
     Args:
         files: of the run.
-        refit: whether the model was fitted on train and validation together.
+        refit: whether the judged model was fitted on train and validation together.
+        finalise: whether another one is published, fitted on everything.
     """
 
     files: RunFiles
     refit: bool
+    finalise: bool = False
 
     def ids(self) -> IdMaps:
         """Both id maps."""
@@ -82,6 +95,11 @@ class RunData:
         genres = tuple(tuple(tags) for tags in titles.genres)
         return MovieTable(self.items().ids, tuple(titles.titles), genres)
 
+    def interactions(self) -> Interactions:
+        """Everything that is trained on or held back, of all users."""
+        with open_parts(self.files) as parts:
+            return parts.interactions()
+
     def seen(self) -> Csr:
         """Everything that a user has rated, whatever the rating, of all users."""
         with open_parts(self.files) as parts:
@@ -100,16 +118,27 @@ class RunData:
         return UserMetrics(ids, found["training_positives"], values)
 
     def model(self) -> Model:
-        """The fitted parameters."""
+        """The judged model's parameters."""
         return PARAMETERS.read(self.files)
 
     def history_map(self) -> HistoryMap:
-        """What makes a user's vector of a history, in the fitted model."""
+        """What makes a user's vector of a history, in the judged model."""
         return FOLD_IN.read(self.files)
 
     def trained_on(self) -> Interactions:
-        """What the model was fitted on."""
+        """What the judged model was fitted on."""
         return self.split().trained_on(self.refit)
+
+    def judged(self) -> FittedOn:
+        """The model that was measured."""
+        return FittedOn(self.model(), self.history_map(), self.trained_on())
+
+    def published(self) -> FittedOn:
+        """The model that is published: the finalised one where there is one, else the judged one."""
+        if not self.finalise:
+            return self.judged()
+        model, history_map = FINALISED.read(self.files), FINALISED_FOLD_IN.read(self.files)
+        return FittedOn(model, history_map, self.interactions())
 
     def contender(self, embeddings: Embeddings) -> ScoredVersion:
         """The candidate as something that scores, by id."""

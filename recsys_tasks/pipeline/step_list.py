@@ -46,6 +46,7 @@ STEPS = (
         makes=("metrics", "examples", "neighbours", "activity", "champion", "changes"),
     ),
     StepSpec("gate", makes=("gate",), judges=True),
+    StepSpec("finalise", makes=("finalised",), judges=True),
     StepSpec("export_embeddings"),
     StepSpec("build_index", makes=("index", "index_seconds", "index_found"), judges=True),
     StepSpec("publish"),

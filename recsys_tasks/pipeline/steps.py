@@ -17,7 +17,7 @@ from typing import Any, Concatenate, ParamSpec, cast
 
 import numpy as np
 
-from recsys_tasks.artifacts import canonical_json, keys
+from recsys_tasks.artifacts import canonical_json, judged, keys
 from recsys_tasks.artifacts.ann_index import evenly_spaced
 from recsys_tasks.artifacts.histories import HISTORIES
 from recsys_tasks.artifacts.manifest import REQUIRED, IndexFacts
@@ -37,7 +37,7 @@ from recsys_tasks.errors import (
 )
 from recsys_tasks.evaluation.baselines import popular_order
 from recsys_tasks.evaluation.evaluate import MODEL, count_shard, evaluate_all, validator
-from recsys_tasks.evaluation.gate import IndexFound, Verdict, judge, with_index
+from recsys_tasks.evaluation.gate import IndexFound, Verdict, judge, with_finalised, with_index
 from recsys_tasks.evaluation.ranking import Shard
 from recsys_tasks.evaluation.served import Audience, liked_of, training_positives
 from recsys_tasks.matrices.ids import IdMaps
@@ -49,6 +49,7 @@ from recsys_tasks.model.memory import estimate_memory
 from recsys_tasks.model.representations import embedding_facts, fold
 from recsys_tasks.pipeline.dataset import read_dataset
 from recsys_tasks.pipeline.divide import divide_parts
+from recsys_tasks.pipeline.finalising import finalise, judged_version
 from recsys_tasks.pipeline.machine import available_memory
 from recsys_tasks.pipeline.outcome import (
     FailureLookup,
@@ -87,12 +88,18 @@ from recsys_tasks.pipeline.step_list import ORDER as ORDER
 from recsys_tasks.pipeline.step_list import SHARDS
 from recsys_tasks.pipeline.step_log import StepLog, peak_mb, shard_task
 from recsys_tasks.pipeline.trend import versions_before
-from recsys_tasks.pipeline.version_facts import data_facts, lineage, manifest_sections
+from recsys_tasks.pipeline.version_facts import (
+    data_facts,
+    fit_facts,
+    lineage,
+    manifest_sections,
+    whose_metrics,
+)
 from recsys_tasks.publish import channels, golden, publisher
 from recsys_tasks.publish.index import ASKED, build_index
 from recsys_tasks.publish.pointer_move import lock_name
 from recsys_tasks.publish.postgres_export import tables_follow
-from recsys_tasks.publish.version_files import Features, Items, Users, write_version
+from recsys_tasks.publish.version_files import Features, Items, Users, write_judged, write_version
 from recsys_tasks.report.page import render_report
 
 log = logging.getLogger(__name__)
@@ -172,7 +179,7 @@ class Steps:
     @property
     def data(self) -> RunData:
         """What earlier steps left."""
-        return RunData(self.files, self.settings.train.refit)
+        return RunData(self.files, self.settings.train.refit, self.settings.train.finalise)
 
     @property
     def notes(self) -> StepLog:
@@ -276,8 +283,8 @@ class Steps:
                 fitted = engine.fit(fitted_on, features, checkpoints=kept, start=start.refit)
         self._keep_model(fitted, fitted_on, features)
         facts = {"epochs": fitted.epochs, "history": history, "warm_starts": start.warm_starts}
-        made = {**choices, **fitted.facts, **_made(fitted)}
-        TRAINING.write(self.files, facts | {"model": made})
+        facts["chosen"] = fitted.chosen.model_dump(mode="json")
+        TRAINING.write(self.files, facts | {"model": choices | fit_facts(fitted)})
         return {"model": self.files.key("model.npz"), "epochs": fitted.epochs}
 
     @recorded
@@ -344,19 +351,26 @@ class Steps:
         return {"accepted": True, "rules": self._held(verdict)}
 
     @recorded
+    def finalise(self) -> Reference:
+        """Fits what is published on all parts, with what validation chose, where the settings ask for it.
+
+        Raises:
+            GateRejected: it is not the judged model with more known, but another one.
+        """
+        if self.settings.train.finalise:
+            start = self.run_champion.start()
+            with self.fold("epochs of the finalised model"):
+                found = finalise(self.data, self.settings, start)
+            verdict = Verdict.of(GATE.read(self.files))
+            self._held(with_finalised(verdict, found, self.settings.gate))
+        return dict(whose_metrics(self.settings))
+
+    @recorded
     def export_embeddings(self) -> Reference:
         """Writes the version's files but the index: vectors, id maps, items, seen, popular list."""
-        ids, model, features = (
-            IDS.read(self.files),
-            self.data.model(),
-            self.data.features(),
-        )
-        embeddings, seen, train = (
-            fold(model, features.matrix),
-            self.data.seen(),
-            self.data.trained_on(),
-        )
-        movies = MOVIES.read(self.files)
+        ids, features, seen = IDS.read(self.files), self.data.features(), self.data.seen()
+        model, history_map, train = self.data.published()
+        embeddings, movies = fold(model, features.matrix), MOVIES.read(self.files)
         users = Users(
             ids=ids.users.ids,
             embeddings=embeddings.users,
@@ -377,8 +391,9 @@ class Steps:
         )
         parts = Features(features.names, model.feature_embeddings, model.feature_biases)
         with self._exchange() as folder:
-            write_version(folder, users, items, parts)
-            (folder / FOLD_IN.name).write_bytes(self.files.get_bytes(FOLD_IN.name))
+            write_version(folder, users, items, parts, history_map)
+            if self.settings.train.finalise:
+                write_judged(folder, judged_version(self.data))
         return {"users": list(embeddings.users.shape), "items": list(embeddings.items.shape)}
 
     @recorded
@@ -405,14 +420,15 @@ class Steps:
         INDEX_SECONDS.write(self.files, list(built.seconds_per_query))
         found = IndexFound(len(items), built.facts.served_recall, built.times_scan)
         INDEX_FOUND.write(self.files, asdict(found))
-        judged = Verdict.of(GATE.read(self.files))
-        self._held(with_index(judged, found, self.settings.gate))
+        verdict = Verdict.of(GATE.read(self.files))
+        self._held(with_index(verdict, found, self.settings.gate))
         return {"search": built.facts.search, "recall_at_10": built.facts.served_recall}
 
     @recorded
     def publish(self) -> Reference:
         """Seals the files with a manifest and brings the version into being."""
-        with self._exchange(*EXPORTED) as folder:
+        kept = [judged.NAME] if self.settings.train.finalise else []
+        with self._exchange(*EXPORTED, *kept) as folder:
             index = INDEX.read(self.files)
             golden.write_golden(folder, IndexFacts.model_validate(index))
             metrics = METRICS.read(self.files)
@@ -541,17 +557,6 @@ class Steps:
             for path in sorted(folder.iterdir()):
                 if path.name not in names:
                     self.store.upload_file(path, self.files.key(f"files/{path.name}"))
-
-
-def _made(fitted: Fitted) -> dict[str, Any]:
-    """What was fitted in the end, where the settings left it to a choice."""
-    chosen = fitted.chosen
-    return {
-        "components": fitted.model.user_embeddings.shape[1],
-        "engine": chosen.engine_used,
-        "ridge_svd": chosen.ridge_svd.model_dump(mode="json"),
-        "blend": chosen.blend.model_dump(mode="json"),
-    }
 
 
 def _history(fitted: Fitted) -> list[dict[str, Any]]:

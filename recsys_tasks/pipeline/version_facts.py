@@ -15,8 +15,9 @@ from recsys_tasks.data.tables import SYNTHETIC_TITLE, EventTally, FileAccount, R
 from recsys_tasks.matrices.interactions import ItemFeatures
 from recsys_tasks.matrices.parts import PartFacts
 from recsys_tasks.matrices.split import split_facts
+from recsys_tasks.model.engines.protocol import Fitted
 from recsys_tasks.pipeline.run import RunFiles
-from recsys_tasks.pipeline.run_files import DATA, GATE, IDS, TRAINING
+from recsys_tasks.pipeline.run_files import DATA, FINALISED_FACTS, GATE, IDS, TRAINING
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,8 @@ def manifest_sections(
             "warm_starts": training["warm_starts"],
             "reproducible": settings.train.threads == 1,
             **training["model"],
+            **(FINALISED_FACTS.read(files)["model"] if settings.train.finalise else {}),
+            **whose_metrics(settings),
         },
         "index": index,
         "split": split_facts(settings.split, IDS.read(files).have_keys),
@@ -89,6 +92,32 @@ def manifest_sections(
         "gate": GATE.read(files),
         "data": DATA.read(files)
         | {"positives_settings": settings.positives.model_dump(mode="json")},
+    }
+
+
+def fit_facts(fitted: Fitted) -> dict[str, Any]:
+    """The manifest's ``model`` as far as a fit decides it: what the settings left to a choice, too."""
+    chosen = fitted.chosen
+    return {
+        **fitted.facts,
+        "components": fitted.model.user_embeddings.shape[1],
+        "engine": chosen.engine_used,
+        "ridge_svd": chosen.ridge_svd.model_dump(mode="json"),
+        "blend": chosen.blend.model_dump(mode="json"),
+    }
+
+
+def whose_metrics(settings: Settings) -> dict[str, str]:
+    """``trained_on``, the parts that the published model was fitted on; ``metrics_of``, ``judged`` or ``published``.
+
+    ``judged``: the metrics are of a model that was not trained on the test part, unlike the published one.
+    """
+    wanted, validated = settings.train, settings.split.validation_fraction > 0
+    validation = ["validation"] if validated and (wanted.refit or wanted.finalise) else []
+    test = ["test"] if wanted.finalise else []
+    return {
+        "trained_on": "+".join(["train", *validation, *test]),
+        "metrics_of": "judged" if wanted.finalise else "published",
     }
 
 

@@ -12,7 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_tasks.artifacts import canonical_json
+from recsys_tasks.artifacts import judged as judged_file
+from recsys_tasks.artifacts.histories import FOLD_IN
+from recsys_tasks.artifacts.history_map import HistoryMap
 from recsys_tasks.artifacts.ids import Ids
+from recsys_tasks.artifacts.judged import Judged
 from recsys_tasks.artifacts.liked import Liked
 from recsys_tasks.artifacts.manifest import FileFacts
 from recsys_tasks.artifacts.object_store import file_sha256
@@ -79,7 +83,13 @@ class Features:
     biases: NDArray[np.float32]
 
 
-def write_version(folder: Path, users: Users, items: Items, features: Features) -> None:
+def write_version(
+    folder: Path,
+    users: Users,
+    items: Items,
+    features: Features,
+    history_map: HistoryMap | None = None,
+) -> None:
     """Writes all files of a version but the index, the golden queries and the manifest.
 
     Args:
@@ -88,6 +98,7 @@ def write_version(folder: Path, users: Users, items: Items, features: Features) 
             ``liked.npz``.
         items: rows of ``item_embeddings.npy``, ``item_ids.npy``, ``items.jsonl``, ``popular.json``.
         features: ``features.npz``.
+        history_map: ``fold_in.npz``; None: there is none.
 
     Raises:
         ArtifactRefused: NaN or infinity in an embedding, ids out of order, lengths that differ.
@@ -117,9 +128,16 @@ def write_version(folder: Path, users: Users, items: Items, features: Features) 
         embeddings=features.embeddings.astype(np.float32),
         biases=features.biases.astype(np.float32),
     )
+    if history_map is not None:
+        _save_many(folder / FOLD_IN, **history_map.to_arrays())
     lines = [canonical_json.to_bytes(line) for line in item_lines(items)]
     (folder / "items.jsonl").write_bytes(b"".join(lines))
     (folder / "popular.json").write_bytes(canonical_json.to_bytes(popular_list(items)))
+
+
+def write_judged(folder: Path, judged: Judged) -> None:
+    """Writes ``judged.npz``, which finalised versions have beside what they answer with."""
+    _save_many(folder / judged_file.NAME, **judged.to_arrays())
 
 
 def item_lines(items: Items) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ NEXT = {
     "ingest": "Correct the file and start the run again; the tables are as before",
     "fit_dataset": "Look at the data section of the report; load the missing files or move the bound in checks",
     "gate": "The champion stays. Compare both in the report; change the settings, or the bound in gate",
+    "finalise": "The champion stays. Turn train.finalise off to publish the judged model, or move its bounds in gate",
     "build_index": "The champion stays. Change the settings of index, or its bounds in gate",
     "promote": "Compare the version with the new champion; promote it by hand if it is better",
     "approve": "The champion stays. The version is published and can be promoted by hand",

@@ -37,7 +37,7 @@ AFTER = (
 )
 """Sections below them."""
 
-JUDGES = ("gate", "build_index")
+JUDGES = ("gate", "finalise", "build_index")
 """Steps whose failure the rules tell better, where a rule is not met."""
 
 

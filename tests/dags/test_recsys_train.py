@@ -23,6 +23,7 @@ ORDER = [
     "train",
     "evaluate",
     "gate",
+    "finalise",
     "export_embeddings",
     "build_index",
     "publish",

@@ -42,8 +42,8 @@ def test_a_demo_publishes_a_version_and_promotes_it(home, first):
     assert (published["version"], published["champion"]) == (first["version"], True)
 
 
-def test_the_thirteen_tasks_ran(first):
-    assert len(first["tasks"]) == 13
+def test_the_fourteen_tasks_ran(first):
+    assert len(first["tasks"]) == 14
 
 
 def test_two_users_are_shown_ten_films_that_they_have_not_rated(first):

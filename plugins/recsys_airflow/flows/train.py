@@ -43,7 +43,7 @@ def make(scope: Scope) -> DAG:
 
 
 def _tasks(champion: Asset) -> None:
-    """The thirteen tasks, in order; with several workers, the evaluation's users in shards."""
+    """The fourteen tasks, in order; with several workers, the evaluation's users in shards."""
     shards = evaluation_shards()
 
     @step(minutes=10)
@@ -85,6 +85,11 @@ def _tasks(champion: Asset) -> None:
     def gate() -> Any:
         """Hold the metrics against the gate's rules. A rejection fails at once: no retry helps."""
         return steps().gate()
+
+    @step(minutes=720)
+    def finalise() -> Any:
+        """Fit what is published on all parts, where `train.finalise` asks for it. A retry resumes."""
+        return steps().finalise()
 
     @step(minutes=30)
     def export_embeddings() -> Any:
@@ -133,7 +138,7 @@ def _tasks(champion: Asset) -> None:
             fitted.append(evaluate_users.expand(number=list(range(shards))))
         fitted += [evaluate(), gate()]
     with TaskGroup("version", prefix_group_id=False, tooltip="A judged model to a version"):
-        published = [export_embeddings(), build_index(), publish(), verify()]
+        published = [finalise(), export_embeddings(), build_index(), publish(), verify()]
     with TaskGroup("champion", prefix_group_id=False, tooltip="A version to what consumers get"):
         moved = [*approval(), promote()]
     chain(*prepared, *fitted, *published, *moved, report().as_teardown())

@@ -95,6 +95,12 @@ class GateSettings(Frozen):
     max_churn: float = Field(default=1.0, ge=0, le=1)
     """Ceiling of the share of users whose top 10 changed by more than half against the champion."""
 
+    min_finalised_rank: float = Field(default=0.8, ge=0, le=1)
+    """Floor of the effective rank of the finalised model's item vectors, as a share of the judged model's."""
+
+    min_finalised_overlap: float = Field(default=0.5, ge=0, le=1)
+    """Floor of the share of a user's judged top ten that the finalised model keeps, mean over users."""
+
     rules: tuple[GateRule, ...] = ()
     """Further rules, judged beside those above."""
 

@@ -103,6 +103,10 @@ class TrainSettings(Frozen):
     refit: bool = True
     """After stopping early, fit once more on train and validation together for the best number of epochs."""
 
+    finalise: bool = False
+    """Once the gate has accepted the model, fit what is published on train, validation and test with what
+    was chosen; the metrics stay those of the judged model, which the next run is compared with."""
+
     tuned: bool = False
     """Take the winner of the dataset's last recsys_tune for the fields that it searched; one that is
     given another value than its default here keeps that."""

@@ -39,10 +39,21 @@ def quality(facts: Facts) -> Section | None:
     return Section(
         "Quality",
         f"What a user is shown who never sees again what they have rated; "
-        f"means over {formatting.count(users)} users of the test part, ± 95 % interval.{beside}",
+        f"means over {formatting.count(users)} users of the test part, ± 95 % interval.{beside}"
+        f"{_whose(facts)}",
         points=tuple(str(finding) for finding in facts["metrics"].get("findings") or ()),
         figures=(Figure(plots.comparison(values), caption),) if values else (),
         tables=(served,),
+    )
+
+
+def _whose(facts: Facts) -> str:
+    """Which model was measured, where another one is published."""
+    if not facts.get("finalised"):
+        return ""
+    return (
+        " Measured is the judged model, which was not trained on the test part; the version answers with the "
+        "finalised one, fitted on train, validation and test with the same choices."
     )
 
 

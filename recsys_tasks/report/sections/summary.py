@@ -17,6 +17,7 @@ TERMS = {
     "95 % interval": "Where the true value lies in 95 of 100 such measurements over other users.",
     "gate": "The rules that a version must meet before anyone can get it.",
     "champion": "The version that consumers get now.",
+    "judged, finalised": "The model that was measured, and the one that answers: fitted on the test part too.",
     "popular list": "The same most liked titles for everyone: the least that a model must beat.",
     "EASE, iALS": "Two known models of another kind, to compare with.",
     "epoch": "One pass of the training over all liked titles.",

@@ -26,6 +26,7 @@ THEMES = (
     "data",
     "train",
     "tune",
+    "backtest",
     "versions",
     "champion",
     "retention",

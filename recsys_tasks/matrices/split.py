@@ -167,6 +167,31 @@ def divide(
     return Division(train, validation, held[interactions.is_positive[held]])
 
 
+def hold_out(
+    interactions: Interactions, settings: SplitSettings, users: IdMap, items: IdMap
+) -> tuple[Interactions, Interactions | None]:
+    """Train and validation alone, for a model whose test is what comes later.
+
+    Args:
+        interactions, users, items: as for ``split``.
+        settings: ``validation_fraction`` is the share of the validation part, by the method; 0: none.
+
+    Returns:
+        the second is None where no positive would be in it.
+    """
+    if settings.validation_fraction == 0:
+        return interactions, None
+    wanted = {"test_fraction": settings.validation_fraction, "validation_fraction": 0.0}
+    alone = settings.model_copy(update=wanted)
+    if settings.method == "random":
+        train, _, held = _by_pair(interactions, alone, users, items)
+    else:
+        train, _, held = _by_order(interactions, alone)
+    if not interactions.is_positive[held].any():
+        return interactions, None
+    return interactions.take(train), interactions.take(held)
+
+
 def split_facts(settings: SplitSettings, by_keys: bool = False) -> dict[str, Any]:
     """The manifest's ``split``: two versions with equal facts put each pair into the same part.
 

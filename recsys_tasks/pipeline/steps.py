@@ -99,6 +99,7 @@ from recsys_tasks.publish import channels, golden, publisher
 from recsys_tasks.publish.index import ASKED, build_index
 from recsys_tasks.publish.pointer_move import lock_name
 from recsys_tasks.publish.postgres_export import tables_follow
+from recsys_tasks.publish.postgres_lists import make_lists
 from recsys_tasks.publish.version_files import Features, Items, Users, write_judged, write_version
 from recsys_tasks.report.page import render_report
 
@@ -466,7 +467,11 @@ class Steps:
         dataset, version = self.run.dataset, self.run.version
         by = f"{self.run.dag_id}/{self.run.run_id}"
         lock = self.database.advisory_lock(lock_name(dataset))
-        tables = tables_follow(self.database, self.store, self.settings.publish.write_postgres)
+        wanted = self.settings.publish
+        length = wanted.list_length if wanted.write_lists else 0
+        if length:  # before the lock is taken
+            make_lists(self.store, read_manifest(self.store, dataset, version), length)
+        tables = tables_follow(self.database, self.store, wanted.write_postgres, length)
         channels.promote_run(self.store, lock, dataset, version, by, follow=tables)
         return channels.announcement(read_manifest(self.store, dataset, version))
 

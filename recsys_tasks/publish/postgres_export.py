@@ -25,6 +25,7 @@ from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.data.db.roles import grant_reading
+from recsys_tasks.publish.postgres_lists import follow_with_lists
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +45,15 @@ _CREATE = """
 
 
 def tables_follow(
-    database: Database, store: ObjectStore, create: bool = False
+    database: Database, store: ObjectStore, create: bool = False, list_length: int = 0
 ) -> Callable[[Manifest], AbstractContextManager[None]]:
     """What writes a version's rows before the champion's pointer moves to it and commits them after.
 
     Args:
         database: where the tables are.
         store: the bucket with the version.
-        create: also where there are no tables yet.
+        create: also where there are no tables of embeddings yet.
+        list_length: places of the lists of ``postgres_lists``; 0: only where there is a table of them.
 
     The context that it makes raises:
         DatabaseUnavailable: Postgres is away; the pointer stays where it is.
@@ -66,6 +68,7 @@ def tables_follow(
                 with tempfile.TemporaryDirectory(prefix="recsys-") as home:
                     _download(store, manifest, Path(home))
                     write_embeddings(connection, manifest.dataset, manifest.version, Path(home))
+            follow_with_lists(connection, store, manifest, list_length)
             yield
 
     return follow

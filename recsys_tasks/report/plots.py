@@ -224,6 +224,29 @@ def over_time(
     return canvas.svg
 
 
+def replayed(series: Mapping[str, Sequence[tuple[datetime, float]]], label: str) -> str:
+    """A metric of each scorer, moment by moment.
+
+    Args:
+        series: by name (``SERIES``), pairs of a moment and the value there, in order of time.
+        label: of the metric.
+    """
+    from matplotlib.dates import AutoDateLocator
+
+    with _canvas("replayed", height=3.0) as canvas:
+        axes = canvas.axes
+        for name, points in series.items():
+            colour, marker = SERIES[name]
+            moments, values = _days([moment for moment, _ in points]), [of for _, of in points]
+            axes.plot(moments, values, "-", marker=marker, color=colour, label=name, markersize=5)
+        axes.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=5))  # type: ignore[no-untyped-call]
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel(label)
+        axes.set_xlabel("moment of training")
+        axes.figure.legend(loc="outside upper left", ncols=4, frameon=False, handletextpad=0.4)
+    return canvas.svg
+
+
 def recall_curve(
     points: Sequence[tuple[float, float]], chosen: int, wanted: float | None, unit: str
 ) -> str:

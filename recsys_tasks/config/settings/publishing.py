@@ -34,6 +34,13 @@ class PublishSettings(Frozen):
     write_postgres: bool = False
     """Also write the champion's embeddings to user_embeddings and movie_embeddings in Postgres."""
 
+    write_lists: bool = False
+    """Also write every user's list of the champion to recommendations in Postgres; about a millisecond
+    a user to make them."""
+
+    list_length: int = Field(default=10, ge=1, le=1000)
+    """Places of those lists."""
+
     backfill_promotes: bool = False
     """A backfill's runs are compared with the champion and promote, as other runs do; off: they publish
     only, know nothing of the champion, and wake nobody."""

@@ -101,6 +101,7 @@ LACKING: dict[str, tuple[tuple[str, ...], int, str]] = {
     "ingest": (("--movies", "movies.csv", "--ratings", "ratings.csv"), 2, "the extra train"),
     "train": ((), 2, "the extra train"),
     "tune": ((), 2, "the extra train"),
+    "backtest": (("--from", "2016-01-01"), 2, "the extra train"),
     "versions": ((), 4, "is not set"),
     "show": (("champion",), 4, "is not set"),
     "history": ((), 4, "is not set"),

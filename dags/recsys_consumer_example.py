@@ -29,15 +29,16 @@ def recsys_consumer_example() -> None:
 
     @step(minutes=30)
     def recommend() -> Any:
-        """Load the promoted version as a consumer does and log the ten best movies of three users."""
+        """Load the promoted version as a consumer does and log the ten best items of three users."""
+        from recsys_tasks.artifacts.ids import id_list
         from recsys_tasks.recommend.recommender import Recommender
 
         event = get_current_context()["triggering_asset_events"][CHAMPION][-1]
         dataset, version = event.extra["dataset"], event.extra["version"]
         recommender = Recommender.load(bucket(), dataset, version=version)
-        for user in recommender.artifacts.user_ids[:3].tolist():
+        for user in id_list(recommender.artifacts.user_ids[:3]):
             answer = recommender.recommend(user)
-            log.info("user %d (%s):", user, answer.tier)
+            log.info("user %s (%s):", user, answer.tier)
             for place in answer.items:
                 log.info("  %.3f  %s", place.score, place.title)
         return {"dataset": dataset, "version": version}

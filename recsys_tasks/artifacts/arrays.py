@@ -13,7 +13,11 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts.ids import LONGEST
 from recsys_tasks.errors import ArtifactRefused
+
+IDS = "ids"
+"""The dtype of external ids: int64, or bytes of fixed width up to the longest id."""
 
 
 def read_npy(path: Path, name: str, dtype: str) -> NDArray[Any]:
@@ -22,7 +26,7 @@ def read_npy(path: Path, name: str, dtype: str) -> NDArray[Any]:
     Args:
         path: the file.
         name: what to call it in a refusal.
-        dtype: what it must hold, ``<f4`` for instance.
+        dtype: what it must hold, ``<f4`` for instance; ``IDS`` for external ids.
 
     Raises:
         ArtifactRefused: not a ``.npy``, another dtype, Fortran order, or a size that is not the shape's.
@@ -37,7 +41,8 @@ def read_npz(path: Path, name: str, dtypes: Mapping[str, str]) -> dict[str, NDAr
     Args:
         path: the file.
         name: what to call it in a refusal.
-        dtypes: exactly the arrays it must hold and their dtypes; ``U`` for text of any width.
+        dtypes: exactly the arrays it must hold and their dtypes; ``U`` for text of any width, ``IDS``
+            for external ids.
 
     Raises:
         ArtifactRefused: as ``read_npy``, or not the arrays named, or compressed.
@@ -69,6 +74,12 @@ def _member(
         return _mapped(path, name, file, start, info.file_size, dtype)
 
 
+def _is_of(found: np.dtype[Any], dtype: str) -> bool:
+    if dtype == IDS:
+        return found.str == "<i8" or (found.kind == "S" and 1 <= found.itemsize <= LONGEST)
+    return found.kind == "U" if dtype == "U" else found.str == dtype
+
+
 def _mapped(
     path: Path, name: str, file: IO[bytes], start: int, size: int, dtype: str
 ) -> NDArray[Any]:
@@ -78,7 +89,7 @@ def _mapped(
         shape, fortran, found = read_header(file)
     except (ValueError, EOFError) as error:
         raise ArtifactRefused(name, f"not a readable array: {error}") from None
-    if found.hasobject or (found.kind != "U" if dtype == "U" else found.str != dtype):
+    if found.hasobject or not _is_of(found, dtype):
         raise ArtifactRefused(name, f"holds {found.str}, expected {dtype}")
     if fortran and len(shape) > 1:
         raise ArtifactRefused(name, "is in Fortran order")

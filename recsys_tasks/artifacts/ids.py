@@ -39,13 +39,14 @@ def whole_number(text: str) -> int | None:
     return number if number < 2**63 else None
 
 
-def is_utf8(ids: NDArray[np.bytes_]) -> bool:
-    """Whether each id is UTF-8."""
+def is_text(ids: Ids) -> bool:
+    """Whether each id, as bytes, is UTF-8 and not empty."""
+    every: list[bytes] = np.asarray(ids, np.bytes_).tolist()
     try:
-        b"\0".join(ids.tolist()).decode()
+        b"\0".join(every).decode()
     except UnicodeDecodeError:
         return False
-    return True
+    return all(every)
 
 
 class IdLookup:
@@ -95,6 +96,13 @@ class IdLookup:
             return -1
         row = place if self.order is None else int(self.order[place])
         return row if self.ids[row] == key else -1
+
+    def written(self, given: Id) -> Id:
+        """An id as these ids are written: a number, or text; digits may stand for a number."""
+        if self.ids.dtype.kind == "S":
+            return str(given)
+        number = whole_number(given) if isinstance(given, str) else given
+        return given if number is None else number
 
     def _key(self, wanted: Id) -> Any:
         """The id as the ids are stored; None: none of them can be it."""

@@ -19,9 +19,14 @@ from pydantic import (
 )
 
 from recsys_tasks.artifacts import canonical_json, keys
+from recsys_tasks.artifacts.items import Noun
 from recsys_tasks.errors import ArtifactRefused
 
-SCHEMA_VERSION: Final = 1
+NOUN_OF: Final[dict[int, Noun]] = {1: "movie", 2: "item"}
+"""The schema versions that this reader knows, and what each calls an item: ids of movies are ascending
+numbers, ids of items numbers or text in any order."""
+
+SCHEMA_OF: Final[dict[Noun, Literal[1, 2]]] = {"movie": 1, "item": 2}
 
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 """A file of a version: no folder, no leading dot, so that it can only land where it belongs."""
@@ -189,7 +194,7 @@ class DataFacts(Open):
 class Manifest(Closed):
     """A version, whole. ``files`` names everything beside the manifest itself."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1, 2] = 1
     dataset: DatasetName
     version: VersionName
     run: RunFacts
@@ -229,10 +234,9 @@ class Manifest(Closed):
         """
         tree = canonical_json.from_bytes(document, name)
         found = tree.get("schema_version") if isinstance(tree, dict) else None
-        if type(found) is not int or found != SCHEMA_VERSION:
-            raise ArtifactRefused(
-                name, f"schema version {found!r}; this reader knows {SCHEMA_VERSION}"
-            )
+        if type(found) is not int or found not in NOUN_OF:
+            known = " and ".join(map(str, NOUN_OF))
+            raise ArtifactRefused(name, f"schema version {found!r}; this reader knows {known}")
         try:
             return cls.model_validate_json(document)
         except ValidationError as error:

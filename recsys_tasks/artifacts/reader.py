@@ -21,15 +21,17 @@ import numpy as np
 from annoy import AnnoyIndex
 from numpy.typing import NDArray
 
-from recsys_tasks.artifacts import canonical_json, keys
+from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.ann_index import annoy_format, evenly_spaced, index_queries, index_rows
 from recsys_tasks.artifacts.annoy_file import check_annoy_file
-from recsys_tasks.artifacts.arrays import read_npy, read_npz
+from recsys_tasks.artifacts.arrays import IDS, read_npy, read_npz
 from recsys_tasks.artifacts.exact_search import ExactSearch
 from recsys_tasks.artifacts.histories import HISTORIES, check_csr, read_histories
 from recsys_tasks.artifacts.history_map import HistoryMap
+from recsys_tasks.artifacts.ids import IdLookup, Ids, is_text
+from recsys_tasks.artifacts.items import Item, Noun, check_listed, read_items, read_popular
 from recsys_tasks.artifacts.liked import Liked
-from recsys_tasks.artifacts.manifest import FileFacts, IndexFacts, Manifest
+from recsys_tasks.artifacts.manifest import NOUN_OF, FileFacts, IndexFacts, Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore, file_sha256
 from recsys_tasks.errors import ArtifactRefused, NotFound
 
@@ -50,6 +52,9 @@ READ = (
 )
 """The files that answers need; reports and plots are left in the bucket."""
 
+Movie = Item
+"""An item under the name that movies have it by."""
+
 SAMPLE = 1000
 """Trained users who tell exact search how users weigh the columns."""
 
@@ -59,19 +64,6 @@ UNUSED = timedelta(days=14)
 CACHED = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{64}\..+")
 """Names of files that are this cache's, whole or half downloaded."""
 
-MAX_LISTING = 1 << 30
-"""Bytes of ``items.jsonl`` beyond which it is refused: it is read into memory."""
-
-
-@dataclass(frozen=True)
-class Movie:
-    """One item as a person knows it, with its number of training positives."""
-
-    movie_id: int
-    title: str
-    genres: tuple[str, ...]
-    positives: int
-
 
 @dataclass(frozen=True)
 class Artifacts:
@@ -80,10 +72,10 @@ class Artifacts:
     dataset: str
     version: str
     index_facts: IndexFacts
-    user_ids: NDArray[np.int64]
+    user_ids: Ids
     user_embeddings: NDArray[np.float32]
     user_counts: NDArray[np.int32]
-    item_ids: NDArray[np.int64]
+    item_ids: Ids
     item_embeddings: NDArray[np.float32]
     seen_indptr: NDArray[np.int64]
     seen_indices: NDArray[np.int32]
@@ -92,13 +84,31 @@ class Artifacts:
 
     feature_names: NDArray[np.str_]
     feature_embeddings: NDArray[np.float32]
-    movies: tuple[Movie, ...]
+    items: tuple[Item, ...]
     popular: NDArray[np.int64]
     """Rows of the popular list, most popular first."""
 
     index: AnnoyIndex
     fold_in: HistoryMap | None = None
     """Of ``fold_in.npz``, where the version has it."""
+
+    noun: Noun = "movie"
+    """What the dataset calls its items."""
+
+    @property
+    def movies(self) -> tuple[Item, ...]:
+        """The items, under the name that movies have them by."""
+        return self.items
+
+    @cached_property
+    def users_by_id(self) -> IdLookup:
+        """Finds the row of a user."""
+        return IdLookup(self.user_ids)
+
+    @cached_property
+    def items_by_id(self) -> IdLookup:
+        """Finds the row of an item."""
+        return IdLookup(self.item_ids)
 
     @cached_property
     def is_trained(self) -> NDArray[np.bool_]:
@@ -162,24 +172,31 @@ def open_version(manifest: Manifest, paths: Mapping[str, Path]) -> Artifacts:
     for name, facts in manifest.files.items():
         if name in paths and facts.shape is not None:
             _compare(name, facts, paths[name])
-    return open_files(manifest.dataset, manifest.version, manifest.index, paths)
+    opened = open_files(manifest.dataset, manifest.version, manifest.index, paths)
+    if opened.noun != NOUN_OF[manifest.schema_version]:
+        raise ArtifactRefused(
+            "items.jsonl", f"lists {opened.noun}s, not as schema {manifest.schema_version} says"
+        )
+    return opened
 
 
 def open_files(
     dataset: str, version: str, facts: IndexFacts, paths: Mapping[str, Path]
 ) -> Artifacts:
     """As ``open_version``, for files that no manifest names yet."""
-    user_ids = read_npy(paths["user_ids.npy"], "user_ids.npy", "<i8")
+    user_ids = read_npy(paths["user_ids.npy"], "user_ids.npy", IDS)
     users = read_npy(paths["user_embeddings.npy"], "user_embeddings.npy", "<f4")
     counts = read_npy(paths["user_counts.npy"], "user_counts.npy", "<i4")
-    item_ids = read_npy(paths["item_ids.npy"], "item_ids.npy", "<i8")
+    item_ids = read_npy(paths["item_ids.npy"], "item_ids.npy", IDS)
     items = read_npy(paths["item_embeddings.npy"], "item_embeddings.npy", "<f4")
     seen = read_npz(paths["seen.npz"], "seen.npz", {"indptr": "<i8", "indices": "<i4"})
     features = read_npz(
         paths["features.npz"], "features.npz", {"names": "U", "embeddings": "<f4", "biases": "<f4"}
     )
-    _check_ids("user_ids.npy", user_ids)
-    _check_ids("item_ids.npy", item_ids)
+    noun, listed = read_items(paths["items.jsonl"])
+    check_ids("user_ids.npy", user_ids, noun)
+    check_ids("item_ids.npy", item_ids, noun)
+    check_listed(listed, item_ids)
     _check_embeddings("user_embeddings.npy", users, len(user_ids), one=-1)
     _check_embeddings("item_embeddings.npy", items, len(item_ids), one=-2)
     _check_width("item_embeddings.npy", items.shape[1], users.shape[1])
@@ -188,7 +205,6 @@ def open_files(
     check_csr("seen.npz", seen, shape)
     liked, fold_in = read_histories(paths, shape, users.shape[1] - 2)
     _check_features(features, users.shape[1] - 2)
-    movies = _read_movies(paths["items.jsonl"], item_ids)
     opened = Artifacts(
         dataset=dataset,
         version=version,
@@ -203,27 +219,15 @@ def open_files(
         liked=liked,
         feature_names=features["names"],
         feature_embeddings=features["embeddings"],
-        movies=movies,
-        popular=read_popular(paths["popular.json"], item_ids),
+        items=listed,
+        popular=read_popular(paths["popular.json"], IdLookup(item_ids)),
         index=_open_index(paths["items.ann"], facts, items),
         fold_in=fold_in,
+        noun=noun,
     )
     if facts.search == "exact":
         opened.exact_search  # noqa: B018 (made now: the first question need not wait for it)
     return opened
-
-
-def rows_of(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The row of each wanted id among ascending ids; -1 for one that is not there."""
-    rows = np.searchsorted(ids, wanted)
-    found = np.minimum(rows, len(ids) - 1)
-    return np.where((rows < len(ids)) & (ids[found] == wanted), found, -1)
-
-
-def row_of(ids: NDArray[np.int64], wanted: int) -> int:
-    """As ``rows_of``, for one id."""
-    row = int(ids.searchsorted(wanted))
-    return row if row < len(ids) and int(ids[row]) == wanted else -1
 
 
 def _cached(store: ObjectStore, prefix: str, name: str, facts: FileFacts, cache: Path) -> Path:
@@ -258,9 +262,26 @@ def _compare(name: str, facts: FileFacts, path: Path) -> None:
         raise ArtifactRefused(name, f"shape {list(array.shape)}, the manifest says {facts.shape}")
 
 
-def _check_ids(name: str, ids: NDArray[Any]) -> None:
-    if ids.ndim != 1 or len(ids) == 0 or not (np.diff(ids) > 0).all():
-        raise ArtifactRefused(name, "not a list of ascending, unique ids")
+def check_ids(name: str, ids: Ids, noun: Noun) -> None:
+    """Refuses ids that are not one a row: of movies ascending numbers, of other items numbers or text.
+
+    Raises:
+        ArtifactRefused: ids that repeat, are out of order, are negative, empty, or not UTF-8.
+    """
+    if noun == "movie":
+        if ids.dtype.kind == "S" or ids.ndim != 1 or not len(ids) or not _ascend(ids):
+            raise ArtifactRefused(name, "not a list of ascending, unique ids")
+        return
+    if ids.ndim != 1 or not len(ids) or not IdLookup(ids).are_unique:
+        raise ArtifactRefused(name, "not a list of unique ids")
+    numbers: NDArray[Any] = ids
+    sound = is_text(ids) if ids.dtype.kind == "S" else bool((numbers >= 0).all())
+    if not sound:
+        raise ArtifactRefused(name, "an id is negative, empty or not UTF-8")
+
+
+def _ascend(ids: NDArray[Any]) -> bool:
+    return bool((np.diff(ids) > 0).all())
 
 
 def _check_embeddings(name: str, rows: NDArray[Any], length: int, one: int) -> None:
@@ -289,46 +310,6 @@ def _check_features(features: Mapping[str, NDArray[Any]], components: int) -> No
         raise ArtifactRefused("features.npz", f"not {components} components for each name")
     if not (np.isfinite(rows).all() and np.isfinite(biases).all()):
         raise ArtifactRefused("features.npz", "holds NaN or infinity")
-
-
-def _read_movies(path: Path, item_ids: NDArray[np.int64]) -> tuple[Movie, ...]:
-    if path.stat().st_size > MAX_LISTING:
-        raise ArtifactRefused("items.jsonl", f"larger than {MAX_LISTING} bytes")
-    movies = tuple(_movie(line) for line in path.read_bytes().splitlines())
-    if [movie.movie_id for movie in movies] != item_ids.tolist():
-        raise ArtifactRefused("items.jsonl", "does not list the ids of item_ids.npy in their order")
-    return movies
-
-
-def _movie(line: bytes) -> Movie:
-    match canonical_json.from_bytes(line, "items.jsonl"):
-        case {
-            "movie_id": int(movie_id),
-            "title": str(title),
-            "genres": list(genres),
-            "positives": int(positives),
-        } if all(isinstance(genre, str) for genre in genres):
-            return Movie(movie_id, title, tuple(genres), positives)
-        case other:
-            raise ArtifactRefused("items.jsonl", f"a line is not a movie: {str(other)[:80]}")
-
-
-def read_popular(path: Path, item_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The rows of the popular list, most popular first.
-
-    Raises:
-        ArtifactRefused: the file is no such list, or names an item without a row.
-    """
-    if path.stat().st_size > canonical_json.MAX_BYTES:
-        raise ArtifactRefused("popular.json", f"larger than {canonical_json.MAX_BYTES} bytes")
-    try:
-        ids = [line["movie_id"] for line in canonical_json.from_bytes(path.read_bytes(), path.name)]
-        rows = rows_of(item_ids, np.array(ids, np.int64))
-    except (KeyError, TypeError, ValueError, OverflowError):
-        raise ArtifactRefused("popular.json", "not a list of movies") from None
-    if not (rows >= 0).all():
-        raise ArtifactRefused("popular.json", "names a movie that is not in item_ids.npy")
-    return rows
 
 
 def _open_index(path: Path, facts: IndexFacts, items: NDArray[np.float32]) -> AnnoyIndex:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys_tasks.artifacts.arrays import read_npz
+from recsys_tasks.artifacts.arrays import IDS, read_npz
 from recsys_tasks.artifacts.ids import Ids
 
 NAME = "user_metrics.npz"
@@ -20,7 +20,7 @@ NAME = "user_metrics.npz"
 METRICS = ("precision_at_5", "recall_at_10", "ndcg_at_10", "mrr", "auc")
 """Metrics that are kept, as served."""
 
-DTYPES = {"users": "<i8", "training_positives": "<i4"} | dict.fromkeys(METRICS, "<f4")
+DTYPES = {"training_positives": "<i4"} | dict.fromkeys(METRICS, "<f4")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class UserMetrics:
     """The users of a version's test part.
 
     Args:
-        ids: int64 ``(n,)``, external ids, ascending.
+        ids: ``(n,)``, external ids in the order of rows.
         training_positives: int32 ``(n,)``, what each had liked in the part that was trained on.
         values: float32 ``(n,)`` by the metric's name, as served.
     """
@@ -40,12 +40,9 @@ class UserMetrics:
     def save(self, folder: Path) -> None:
         """Writes the file; the same values give the same bytes."""
         arrays: dict[str, Any] = {name: self.values[name] for name in METRICS}
-        arrays |= {"users": self.ids, "training_positives": self.training_positives}
-        np.savez(
-            folder / NAME,
-            allow_pickle=False,
-            **{name: np.ascontiguousarray(arrays[name], dtype) for name, dtype in DTYPES.items()},
-        )
+        arrays["training_positives"] = self.training_positives
+        kept = {name: np.ascontiguousarray(arrays[name], dtype) for name, dtype in DTYPES.items()}
+        np.savez(folder / NAME, allow_pickle=False, users=np.asarray(self.ids), **kept)
 
     @classmethod
     def load(cls, path: Path) -> "UserMetrics":
@@ -54,6 +51,6 @@ class UserMetrics:
         Raises:
             ArtifactRefused: other arrays, or arrays of another kind.
         """
-        arrays = read_npz(path, NAME, DTYPES)
+        arrays = read_npz(path, NAME, DTYPES | {"users": IDS})
         values = {name: arrays[name] for name in METRICS}
         return cls(arrays["users"], arrays["training_positives"], values)

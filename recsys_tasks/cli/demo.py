@@ -66,18 +66,16 @@ def show(arguments: Namespace) -> Answer:
 
 def _user_document(user: "UserShown") -> dict[str, Any]:
     """A shown user for a program; ``items`` as ``recsys recommend --json`` gives them."""
+    from recsys_tasks.artifacts.items import in_answer
+
     return {
         "user_id": user.user_id,
         "ratings": user.n_ratings,
         "liked": [{"title": title, "rating": stars} for title, stars in user.liked],
         "tier": user.recommended.tier,
         "items": [
-            {
-                "movie_id": movie.movie_id,
-                "title": movie.title,
-                "genres": list(movie.genres),
-                "score": movie.score,
-            }
+            in_answer("movie", movie.item_id, movie.title, movie.categories)
+            | {"score": movie.score}
             for movie in user.recommended.items
         ],
     }

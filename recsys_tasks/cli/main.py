@@ -32,6 +32,7 @@ THEMES = (
     "retention",
     "report",
     "ask",
+    "batch",
     "doctor",
 )
 """Modules of ``recsys_tasks.cli``, in the order in which ``--help`` lists their commands."""

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_tasks.artifacts.ids import Ids
+from recsys_tasks.artifacts.items import Period
 
 SYNTHETIC_TITLE = "Synthetic: "
 """How the title of every generated movie begins, so that a manifest can count them."""
@@ -52,6 +53,9 @@ class MovieTable:
 
     genres: tuple[tuple[str, ...], ...]
     """Genres of each movie, in the file's order, without repeats; never empty."""
+
+    available: tuple[Period, ...] = ()
+    """From when and until when each may be shown, where the files said so; empty: always."""
 
     def __len__(self) -> int:
         return len(self.movie_id)

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts.ids import Id, Ids, id_list
 from recsys_tasks.evaluation import metrics
 from recsys_tasks.evaluation.ranking import NOBODY, WHOLE, Counts, Parts, Ranking, Shard, count
 from recsys_tasks.evaluation.served import Served
@@ -60,7 +61,7 @@ class Comparison:
     """candidate minus champion, as served, over the users asked"""
     churn: float
     """share of the users whose top 10 changed by more than half"""
-    movers: tuple[int, ...]
+    movers: tuple[Id, ...]
     """external ids of the users whose top 10 changed most, most changed first"""
 
     def document(self) -> dict[str, Any]:
@@ -77,12 +78,12 @@ class PairedEvaluation:
     """Two versions asked the same, in rows that both know.
 
     Args:
-        users: int64, the external ids of the rows.
+        users: the external ids of the rows, in the candidate's order.
         candidate, champion: what these users are served of the items that both know.
         parts: what is asked.
     """
 
-    users: NDArray[np.int64]
+    users: Ids
     candidate: Served
     champion: Served
     parts: Parts
@@ -107,8 +108,8 @@ class PairedEvaluation:
         Returns:
             None where no test positive is left that both can be asked for.
         """
-        users = np.intersect1d(candidate.users.ids, champion.users.ids, assume_unique=True)
-        items = np.intersect1d(candidate.items.ids, champion.items.ids, assume_unique=True)
+        users = candidate.users.shared_with(champion.users)
+        items = candidate.items.shared_with(champion.items)
         ours, theirs = (
             (version.users.rows_of(users), version.items.rows_of(items))
             for version in (candidate, champion)
@@ -149,7 +150,7 @@ class PairedEvaluation:
         return Comparison(
             paired(_precision(new), _precision(old), seed),
             float((kept < LENGTH / 2).mean()),
-            tuple(asked_users[most_moved[kept[most_moved] < LENGTH / 2]].tolist()),
+            tuple(id_list(asked_users[most_moved[kept[most_moved] < LENGTH / 2]])),
         )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_tasks.artifacts.ids import IdLookup, Ids, id_at
+from recsys_tasks.artifacts.items import Noun
 from recsys_tasks.errors import DataCheckFailed, NotFound
 
 TABLE_SPAN = 16
@@ -63,6 +64,10 @@ class IdMap:
         """Which of ``ids``, of any shape and order, have a row."""
         return self._find(np.asarray(ids)) >= 0
 
+    def shared_with(self, other: "IdMap") -> Ids:
+        """The ids that both have, in the order of this one's rows."""
+        return self.ids[other.known(self.ids)]
+
     def rows_of(self, ids: Ids) -> NDArray[np.int32]:
         """The row of each id, int32, in the shape of ``ids``.
 
@@ -115,6 +120,11 @@ class IdMaps:
     def have_keys(self) -> bool:
         """Whether rows stand in a dictionary, as those of events do."""
         return self.users.keys is not None and self.items.keys is not None
+
+    @property
+    def noun(self) -> Noun:
+        """What the dataset calls its items: those of events have rows in a dictionary."""
+        return "item" if self.have_keys else "movie"
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Plain arrays for an .npz: users, items and, where there are any, user_keys, item_keys."""

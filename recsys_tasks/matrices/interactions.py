@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_tasks.artifacts.ids import Ids, id_list
+from recsys_tasks.artifacts.items import Noun
 from recsys_tasks.config.settings import PositiveSettings
 from recsys_tasks.data.tables import MovieTable, RatingTable
 from recsys_tasks.matrices.ids import IdMap
@@ -104,11 +105,13 @@ class ItemFeatures:
             first, genre columns after them in the order of their names.
         movie_id: shape ``(n_items,)``; external id of each item, int64 or bytes of fixed width.
         genres: ascending; a name for each genre column.
+        noun: what the dataset calls an item; names of columns begin with it.
     """
 
     matrix: Csr
     movie_id: Ids
     genres: tuple[str, ...]
+    noun: Noun = "movie"
 
     @property
     def categories(self) -> Csr:
@@ -117,21 +120,25 @@ class ItemFeatures:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """A name for each column: ``movie:<id>`` or ``genre:<name>``."""
+        """A name for each column: ``movie:<id>`` or ``genre:<name>``; else ``item:`` or ``category:``."""
+        category = "genre" if self.noun == "movie" else "category"
         return (
-            *map("movie:{}".format, id_list(self.movie_id)),
-            *map("genre:{}".format, self.genres),
+            *(f"{self.noun}:{one}" for one in id_list(self.movie_id)),
+            *(f"{category}:{name}" for name in self.genres),
         )
 
     def to_arrays(self) -> Arrays:
         """Plain arrays for an .npz; ``from_arrays`` gives the same features back."""
         genres = np.array(self.genres, dtype=np.str_)
-        return {**csr_to_arrays(self.matrix), "movie_id": self.movie_id, "genres": genres}
+        ids = {f"{self.noun}_id": self.movie_id}
+        return {**csr_to_arrays(self.matrix), **ids, "genres": genres}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> "ItemFeatures":
         """The features that ``to_arrays`` described."""
-        return cls(csr_from_arrays(arrays), arrays["movie_id"], tuple(arrays["genres"].tolist()))
+        noun: Noun = "item" if "item_id" in arrays else "movie"
+        ids, genres = arrays[f"{noun}_id"], tuple(arrays["genres"].tolist())
+        return cls(csr_from_arrays(arrays), ids, genres, noun)
 
 
 def build_id_maps(ratings: RatingTable, movies: MovieTable) -> tuple[IdMap, IdMap]:
@@ -183,7 +190,7 @@ def seen_csr(indptr: NDArray[np.int64], indices: NDArray[np.int32], n_items: int
 
 
 def build_item_features(
-    movies: MovieTable, genres: bool = True, genre_weight: float = 1.0
+    movies: MovieTable, genres: bool = True, genre_weight: float = 1.0, noun: Noun = "movie"
 ) -> ItemFeatures:
     """Identity and genres of each movie, rows normalised to sum to 1.
 
@@ -192,6 +199,7 @@ def build_item_features(
         genres: False leaves the identity alone, ``(n_items, n_items)``.
         genre_weight: of each genre, where the item itself has 1, before rows are normalised;
             0 keeps which item is of which genre, as elements of no weight.
+        noun: what the dataset calls an item.
 
     Source:
         with weight 1, ``lightfm.data.Dataset.build_item_features`` with its defaults, the genres
@@ -216,7 +224,7 @@ def build_item_features(
     data[own] = share
     matrix = sp.csr_matrix((data, indices, indptr), shape=(n_items, n_items + len(labels)))
     matrix.has_sorted_indices = True  # the item itself, then its genres in the order of their names
-    return ItemFeatures(matrix, movies.movie_id, tuple(labels))
+    return ItemFeatures(matrix, movies.movie_id, tuple(labels), noun)
 
 
 def _numbered(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from recsys_tasks.artifacts.ids import Id, id_list
 from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.artifacts.reader import default_cache, fetch, open_version
@@ -120,14 +121,14 @@ def _unpaired(old: _Version, new: _Version) -> str:
     if differing := list(_differing(*splits)):
         named = ", ".join(one.name for one in differing)
         return f"The test parts were chosen differently ({named}): no interval can be given."
-    if not len(np.intersect1d(_ids(old), _ids(new))):
+    if not len(_ids(new).shared_with(_ids(old))):
         return "No user was measured by both versions: no interval can be given."
     return ""
 
 
-def _ids(version: _Version) -> Any:
+def _ids(version: _Version) -> IdMap:
     assert version.users is not None
-    return version.users.ids
+    return IdMap(version.users.ids)
 
 
 def _measured(old: _Version, new: _Version, can_pair: bool) -> Iterator[Measured]:
@@ -150,9 +151,8 @@ def _intervals(old: _Version, new: _Version) -> Iterator[tuple[tuple[str, str], 
     """Paired intervals by group and metric; a user's group is the one that the later version knows."""
     assert old.users is not None
     assert new.users is not None
-    _, theirs, ours = np.intersect1d(
-        old.users.ids, new.users.ids, assume_unique=True, return_indices=True
-    )
+    shared = _ids(new).shared_with(_ids(old))
+    ours, theirs = _ids(new).rows_of(shared), _ids(old).rows_of(shared)
     for metric in METRICS:
         pair = new.users.values[metric][ours], old.users.values[metric][theirs]
         yield ("all", metric), paired(*pair, SEED)
@@ -217,8 +217,8 @@ def _histogram(old: Manifest, new: Manifest) -> Iterator[Differing]:
 
 
 def _lists(old: Recommender, new: Recommender) -> Lists:
-    known = np.intersect1d(old.artifacts.user_ids, new.artifacts.user_ids, assume_unique=True)
-    asked = known[:: max(1, -(-len(known) // ASKED))].tolist()
+    known = IdMap(new.artifacts.user_ids).shared_with(IdMap(old.artifacts.user_ids))
+    asked = id_list(known[:: max(1, -(-len(known) // ASKED))])
     moved = [_moved(user, old, new) for user in asked]
     kept = np.array([user.kept / max(1, len(user.before)) for user in moved])
     order = np.argsort(kept, kind="stable")[:SHOWN]
@@ -230,17 +230,17 @@ def _lists(old: Recommender, new: Recommender) -> Lists:
     )
 
 
-def _moved(user: int, old: Recommender, new: Recommender) -> MovedUser:
+def _moved(user: Id, old: Recommender, new: Recommender) -> MovedUser:
     before, now = (of.recommend(user, LENGTH).items for of in (old, new))
-    kept = {movie.movie_id for movie in before} & {movie.movie_id for movie in now}
-    titles = (tuple(movie.title for movie in movies) for movies in (before, now))
+    kept = {str(item.item_id) for item in before} & {str(item.item_id) for item in now}
+    titles = (tuple(item.title for item in items) for items in (before, now))
     return MovedUser(user, len(kept), *titles)
 
 
 def _films(old: Recommender, new: Recommender) -> Iterator[MovedFilm]:
-    movies = new.artifacts.movies
-    titles = Titles([movie.title for movie in movies], [movie.genres for movie in movies])
-    counts = np.array([movie.positives for movie in movies])
+    items = new.artifacts.items
+    titles = Titles([item.title for item in items], [item.categories for item in items])
+    counts = np.array([item.positives for item in items])
     ours, theirs = (
         Vectors(IdMap(of.artifacts.item_ids), of.artifacts.item_embeddings) for of in (new, old)
     )

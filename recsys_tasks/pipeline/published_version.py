@@ -11,14 +11,17 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from recsys_tasks.artifacts import judged as judged_file
+from recsys_tasks.artifacts.arrays import IDS as ID_TYPE
 from recsys_tasks.artifacts.arrays import read_npy, read_npz
 from recsys_tasks.artifacts.histories import HISTORIES, SEEN_ARRAYS, read_histories
 from recsys_tasks.artifacts.history_map import HistoryMap
+from recsys_tasks.artifacts.ids import IdLookup, Ids
+from recsys_tasks.artifacts.items import read_popular
 from recsys_tasks.artifacts.judged import Judged, read_judged
 from recsys_tasks.artifacts.liked import Liked
 from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore
-from recsys_tasks.artifacts.reader import fetch, read_popular
+from recsys_tasks.artifacts.reader import fetch
 from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.errors import ArtifactRefused
 from recsys_tasks.evaluation.paired import ScoredVersion
@@ -35,14 +38,14 @@ from recsys_tasks.pipeline.run_parts import open_split
 log = logging.getLogger(__name__)
 
 ROWS = {
-    "user_ids.npy": "<i8",
-    "item_ids.npy": "<i8",
+    "user_ids.npy": ID_TYPE,
+    "item_ids.npy": ID_TYPE,
     "user_embeddings.npy": "<f4",
     "item_embeddings.npy": "<f4",
 }
 COUNTS = {"user_counts.npy": "<i4"}
-IDS = {"user_ids.npy": "<i8"}
-ROW_IDS = IDS | {"item_ids.npy": "<i8"}
+IDS = {"user_ids.npy": ID_TYPE}
+ROW_IDS = IDS | {"item_ids.npy": ID_TYPE}
 FEATURES = {"names": "U", "embeddings": "<f4", "biases": "<f4"}
 
 
@@ -197,11 +200,11 @@ class PublishedVersion:
             paths = fetch(self.store, self.manifest, Path(home), tuple(dtypes))
             return {name: np.array(read_npy(paths[name], name, dtypes[name])) for name in dtypes}
 
-    def _popular(self, item_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _popular(self, item_ids: Ids) -> NDArray[np.int64]:
         """Rows of the popular list, most popular first."""
         with tempfile.TemporaryDirectory(prefix="recsys-") as home:
             path = fetch(self.store, self.manifest, Path(home), ("popular.json",))["popular.json"]
-            return read_popular(path, item_ids)
+            return read_popular(path, IdLookup(item_ids))
 
     def _histories(
         self, shape: tuple[int, int], components: int

@@ -30,6 +30,7 @@ from recsys_tasks.pipeline.run_files import (
     IDS,
     MOVIES,
     PARAMETERS,
+    Document,
 )
 from recsys_tasks.pipeline.run_parts import open_parts, open_split
 from recsys_tasks.report.examples import Titles
@@ -83,7 +84,7 @@ class RunData:
     def features_for(self, settings: TrainSettings) -> Csr:
         """The item features that a run with these settings trains on, CSR ``(n_items, n_features)``."""
         return build_item_features(
-            self._movies(), settings.genres, settings.genre_weight_used
+            self._movies(), settings.genres, settings.genre_weight_used, self.ids().noun
         ).matrix
 
     def categories(self) -> Csr:
@@ -173,6 +174,12 @@ class RunData:
             )
             for scorer in sorted(scorers)
         }
+
+
+def catalogue_document(movies: MovieTable) -> Document:
+    """What ``movies.json`` says: titles and categories by row, and availability where there is any."""
+    document: Document = {"titles": movies.title, "genres": movies.genres}
+    return document | ({"available": movies.available} if movies.available else {})
 
 
 def _counts_name(shard: Shard) -> str:

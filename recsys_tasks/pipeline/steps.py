@@ -62,7 +62,7 @@ from recsys_tasks.pipeline.outcome import (
 )
 from recsys_tasks.pipeline.run import Checkpoint, Run, RunFiles
 from recsys_tasks.pipeline.run_champion import RunChampion
-from recsys_tasks.pipeline.run_data import RunData
+from recsys_tasks.pipeline.run_data import RunData, catalogue_document
 from recsys_tasks.pipeline.run_files import (
     CHECKS,
     DATA,
@@ -233,16 +233,17 @@ class Steps:
             if not gathered.tally.ratings:
                 reason = f"the tables of {dataset} hold no ratings and no events: load files with recsys ingest"
                 raise DataCheckFailed((reason,))
+            ids = IdMaps(gathered.users, found.items)
             features = build_item_features(
-                movies, wanted.train.genres, wanted.train.genre_weight_used
+                movies, wanted.train.genres, wanted.train.genre_weight_used, ids.noun
             )
             facts = data_facts(gathered.tally, gathered.parts, features, movies.title, wanted)
             facts["files"] = lineage(found.files)
             self._check(facts)
-            IDS.write(self.files, IdMaps(gathered.users, found.items))
+            IDS.write(self.files, ids)
             put_parts(self.files, found.folder, gathered.parts)
             FEATURES.write(self.files, features)
-            MOVIES.write(self.files, {"titles": movies.title, "genres": movies.genres})
+            MOVIES.write(self.files, catalogue_document(movies))
         return {name: facts[name] for name in ("users", "items", "ratings", "positives")}
 
     @recorded
@@ -389,6 +390,8 @@ class Steps:
             popular=popular_order(train),
             titles=movies["titles"],
             genres=movies["genres"],
+            noun=ids.noun,
+            available=movies.get("available"),
         )
         parts = Features(features.names, model.feature_embeddings, model.feature_biases)
         with self._exchange() as folder:

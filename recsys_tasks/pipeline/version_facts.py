@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from recsys_tasks.artifacts.manifest import SCHEMA_OF
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.checks import table_facts
 from recsys_tasks.data.tables import SYNTHETIC_TITLE, EventTally, FileAccount, RatingTally
@@ -69,8 +70,9 @@ def manifest_sections(
     files: RunFiles, settings: Settings, index: dict[str, Any], metrics: dict[str, Any]
 ) -> dict[str, Any]:
     """All sections of a manifest but ``files``, as JSON values; the same run gives the same."""
-    training = TRAINING.read(files)
+    training, ids = TRAINING.read(files), IDS.read(files)
     return {
+        "schema_version": SCHEMA_OF[ids.noun],
         "dataset": files.run.dataset,
         "version": files.run.version,
         "run": files.run.document(),
@@ -87,7 +89,7 @@ def manifest_sections(
             **whose_metrics(settings),
         },
         "index": index,
-        "split": split_facts(settings.split, IDS.read(files).have_keys),
+        "split": split_facts(settings.split, ids.have_keys),
         "metrics": metrics,
         "gate": GATE.read(files),
         "data": DATA.read(files)

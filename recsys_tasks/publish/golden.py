@@ -8,6 +8,7 @@ be found again.
 """
 
 from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import numpy as np
 
 from recsys_tasks.artifacts import canonical_json
 from recsys_tasks.artifacts.histories import HISTORIES
+from recsys_tasks.artifacts.ids import Id, id_at
+from recsys_tasks.artifacts.items import Noun
 from recsys_tasks.artifacts.manifest import IndexFacts
 from recsys_tasks.artifacts.reader import READ, Artifacts, open_files
-from recsys_tasks.errors import ArtifactRefused
+from recsys_tasks.errors import ArtifactRefused, SettingsError
 from recsys_tasks.recommend.recommender import Recommendations, Recommender
 
 NAME = "golden.json"
@@ -43,7 +46,7 @@ def write_golden(folder: Path, facts: IndexFacts) -> None:
     paths = {name: folder / name for name in names if name in READ or (folder / name).exists()}
     recommender = Recommender(open_files("", "", facts, paths))
     answers = [
-        {"ask": question, **_plain(_ask(recommender, question))}
+        {"ask": question, **_plain(_ask(recommender, question), recommender.artifacts.noun)}
         for question in _questions(recommender.artifacts)
     ]
     (folder / NAME).write_bytes(canonical_json.to_bytes(answers))
@@ -61,12 +64,14 @@ def replay(recommender: Recommender, path: Path) -> int:
     expected = canonical_json.from_bytes(path.read_bytes(), NAME)
     if not isinstance(expected, list) or not expected:
         raise ArtifactRefused(NAME, "holds no queries")
+    noun = recommender.artifacts.noun
     served_exactly = recommender.artifacts.index_facts.search == "exact"
     for answer in expected:
         try:
-            found = _plain(_ask(recommender, answer["ask"]))
-            same = _same(found, answer, exact=answer["ask"]["exact"] or served_exactly)
-        except (KeyError, TypeError, ValueError):
+            found = _plain(_ask(recommender, answer["ask"]), noun)
+            exact = answer["ask"]["exact"] or served_exactly
+            same = _same(found, answer, f"{noun}_ids", exact)
+        except (KeyError, TypeError, ValueError, SettingsError):
             raise ArtifactRefused(NAME, f"not a query: {str(answer)[:80]}") from None
         if not same:
             raise ArtifactRefused(NAME, f"{answer['ask']} is answered otherwise: {found}")
@@ -74,18 +79,25 @@ def replay(recommender: Recommender, path: Path) -> int:
 
 
 def _questions(artifacts: Artifacts) -> list[dict[str, Any]]:
-    """Trained users, exactly and as they are served; a stranger; some movies."""
+    """Trained users, exactly and as they are served; a stranger; some items."""
     trained = np.flatnonzero(artifacts.user_counts > 0)
-    asked = [int(artifacts.user_ids[user]) for user in _spread(trained, 5)]
-    stranger = int(artifacts.user_ids[-1]) + 1
+    asked = [id_at(artifacts.user_ids, user) for user in _spread(trained, 5)]
     popular = artifacts.popular[artifacts.is_trained[artifacts.popular]]
-    movies = [int(artifacts.item_ids[row]) for row in _spread(popular, 3)]
+    items = [id_at(artifacts.item_ids, row) for row in _spread(popular, 3)]
     return [
         *({"about": "user", "id": user, "exact": True} for user in asked),
         *({"about": "user", "id": user, "exact": False} for user in asked),
-        {"about": "user", "id": stranger, "exact": True},
-        *({"about": "movie", "id": movie, "exact": True} for movie in movies),
+        {"about": "user", "id": _stranger(artifacts), "exact": True},
+        *({"about": artifacts.noun, "id": item, "exact": True} for item in items),
     ]
+
+
+def _stranger(artifacts: Artifacts) -> Id:
+    """An id that no user has."""
+    if artifacts.noun == "movie":
+        return int(artifacts.user_ids[-1]) + 1
+    names = (f"nobody-{number}" for number in count())
+    return next(name for name in names if artifacts.users_by_id.row(name) < 0)
 
 
 def _spread(rows: Any, n: int) -> list[int]:
@@ -95,30 +107,28 @@ def _spread(rows: Any, n: int) -> list[int]:
 
 
 def _ask(recommender: Recommender, question: Mapping[str, Any]) -> Recommendations:
-    number, exact = int(question["id"]), bool(question["exact"])
+    asked, exact = question["id"], bool(question["exact"])
     ask: dict[str, Callable[[], Recommendations]] = {
-        "user": lambda: recommender.recommend(number, K, exact=exact),
-        "movie": lambda: recommender.similar(number, K),
+        "user": lambda: recommender.recommend(asked, K, exact=exact),
+        recommender.artifacts.noun: lambda: recommender.similar(asked, K),
     }
     return ask[question["about"]]()
 
 
-def _plain(answer: Recommendations) -> dict[str, Any]:
+def _plain(answer: Recommendations, noun: Noun) -> dict[str, Any]:
     return {
         "tier": answer.tier,
-        "movie_ids": [item.movie_id for item in answer.items],
+        f"{noun}_ids": [item.item_id for item in answer.items],
         "scores": [round(item.score, 6) for item in answer.items],
     }
 
 
-def _same(found: Mapping[str, Any], expected: Mapping[str, Any], exact: bool) -> bool:
-    if found["tier"] != expected["tier"]:
+def _same(found: Mapping[str, Any], expected: Mapping[str, Any], ids: str, exact: bool) -> bool:
+    if found["tier"] != expected["tier"] or len(found[ids]) != len(expected[ids]):
         return False
-    if len(found["movie_ids"]) != len(expected["movie_ids"]):
-        return False
-    again = len({*found["movie_ids"]} & {*expected["movie_ids"]})
+    again = len({*found[ids]} & {*expected[ids]})
     if not exact:
-        return again >= FOUND_AGAIN * len(expected["movie_ids"])
-    return again >= len(expected["movie_ids"]) - 1 and np.allclose(
+        return again >= FOUND_AGAIN * len(expected[ids])
+    return again >= len(expected[ids]) - 1 and np.allclose(
         found["scores"], expected["scores"], rtol=TOLERANCE, atol=TOLERANCE
     )

@@ -40,7 +40,8 @@ def seal(folder: Path, sections: Mapping[str, Any]) -> Manifest:
 
     Args:
         folder: every file of the version, and nothing else.
-        sections: all of the manifest but ``files``, as JSON values.
+        sections: all of the manifest but ``files``, as JSON values; ``schema_version`` is 1 where
+            they do not say it.
 
     Raises:
         ArtifactRefused: a section or a file that a manifest cannot carry.

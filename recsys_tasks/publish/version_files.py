@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from recsys_tasks.artifacts import canonical_json
 from recsys_tasks.artifacts import judged as judged_file
 from recsys_tasks.artifacts.histories import FOLD_IN
 from recsys_tasks.artifacts.history_map import HistoryMap
-from recsys_tasks.artifacts.ids import Ids
+from recsys_tasks.artifacts.ids import Id, Ids, id_at, id_list
+from recsys_tasks.artifacts.items import ALWAYS, Item, Noun, Period, item_line
 from recsys_tasks.artifacts.judged import Judged
 from recsys_tasks.artifacts.liked import Liked
 from recsys_tasks.artifacts.manifest import FileFacts
 from recsys_tasks.artifacts.object_store import file_sha256
+from recsys_tasks.artifacts.reader import check_ids
 from recsys_tasks.errors import ArtifactRefused
 
 POPULAR_LENGTH = 1000
@@ -31,7 +33,7 @@ class Users:
     """Every user of a version.
 
     Args:
-        ids: int64 ``(n_users,)``, ascending and unique.
+        ids: ``(n_users,)``, unique: ascending numbers, or whatever ``items`` of the noun item allow.
         embeddings: float32 ``(n_users, components + 2)``, rows [vector, bias, 1].
         counts: int32 ``(n_users,)``, training positives; 0 means that the vector is untrained.
         seen_indptr: int64 ``(n_users + 1,)`` and
@@ -52,12 +54,14 @@ class Items:
     """Every item of a version.
 
     Args:
-        ids: int64 ``(n_items,)``, ascending and unique.
+        ids: ``(n_items,)``, unique: of movies int64, ascending; of items int64 or bytes, in any order.
         embeddings: float32 ``(n_items, components + 2)``, rows [vector, 1, bias].
         counts: int32 ``(n_items,)``, training positives.
         popular: rows, most popular first: ``baselines.popular_order``.
         titles: one for each item.
-        genres: the genres of each item.
+        genres: the categories of each item.
+        noun: what the dataset calls its items.
+        available: from when and until when each may be shown; None: always.
     """
 
     ids: Ids
@@ -66,6 +70,8 @@ class Items:
     popular: NDArray[np.int32]
     titles: Sequence[str]
     genres: Sequence[Sequence[str]]
+    noun: Noun = "movie"
+    available: Sequence[Period] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class Features:
     """What an item is made of in the model, for items that it has never met.
 
     Args:
-        names: ``movie:<id>`` and ``genre:<name>``, in the model's order.
+        names: ``movie:<id>`` and ``genre:<name>``, or ``item:`` and ``category:``, in the model's order.
         embeddings: float32 ``(n_features, components)``.
         biases: float32 ``(n_features,)``.
     """
@@ -105,10 +111,10 @@ def write_version(
     """
     _check(users, items, features)
     _save(folder / "user_embeddings.npy", users.embeddings, np.float32)
-    _save(folder / "user_ids.npy", users.ids, np.int64)
+    _save(folder / "user_ids.npy", users.ids, users.ids.dtype)
     _save(folder / "user_counts.npy", users.counts, np.int32)
     _save(folder / "item_embeddings.npy", items.embeddings, np.float32)
-    _save(folder / "item_ids.npy", items.ids, np.int64)
+    _save(folder / "item_ids.npy", items.ids, items.ids.dtype)
     _save_many(
         folder / "seen.npz",
         indptr=users.seen_indptr.astype(np.int64),
@@ -142,18 +148,19 @@ def write_judged(folder: Path, judged: Judged) -> None:
 
 def item_lines(items: Items) -> list[dict[str, Any]]:
     """What ``items.jsonl`` says of each item, in row order."""
+    available = items.available or [ALWAYS] * len(items.ids)
+    columns = id_list(items.ids), items.titles, items.genres, items.counts.tolist(), available
     return [
-        {"movie_id": int(movie), "title": title, "genres": list(genres), "positives": int(count)}
-        for movie, title, genres, count in zip(
-            items.ids, items.titles, items.genres, items.counts, strict=True
-        )
+        item_line(items.noun, Item(item, title, tuple(categories), count, period))
+        for item, title, categories, count, period in zip(*columns, strict=True)
     ]
 
 
-def popular_list(items: Items) -> list[dict[str, int]]:
+def popular_list(items: Items) -> list[dict[str, Id]]:
     """The most popular items, most first, with their training positives."""
     order = items.popular[:POPULAR_LENGTH]
-    return [{"movie_id": int(items.ids[i]), "positives": int(items.counts[i])} for i in order]
+    name = f"{items.noun}_id"
+    return [{name: id_at(items.ids, i), "positives": int(items.counts[i])} for i in order]
 
 
 def describe(path: Path) -> FileFacts:
@@ -187,8 +194,7 @@ def _check(users: Users, items: Items, features: Features) -> None:
         if not np.isfinite(array).all():
             raise ArtifactRefused(name, "holds NaN or infinity")
     for name, ids in (("user_ids.npy", users.ids), ("item_ids.npy", items.ids)):
-        if not (np.diff(ids) > 0).all():
-            raise ArtifactRefused(name, "ids are not ascending and unique")
+        check_ids(name, ids, items.noun)
 
 
 def _same_length(name: str, rows: NDArray[Any], expected: int) -> None:
@@ -196,7 +202,7 @@ def _same_length(name: str, rows: NDArray[Any], expected: int) -> None:
         raise ArtifactRefused(name, f"{len(rows)} rows, expected {expected}")
 
 
-def _save(path: Path, array: NDArray[Any], dtype: type) -> None:
+def _save(path: Path, array: NDArray[Any], dtype: DTypeLike) -> None:
     np.save(path, np.ascontiguousarray(array, dtype=dtype), allow_pickle=False)
 
 

@@ -1,7 +1,7 @@
 """Every user's recommendations in files, streamed as they are made: JSON lines or Parquet, whole or in shards.
 
-One row a user, in the order of ``user_ids.npy``: user_id, tier, movie_ids and scores, best first,
-seen items left out. Parquet needs pyarrow, the extra ``parquet``.
+One row a user, in the order of ``user_ids.npy``: user_id, tier, movie_ids (item_ids where the dataset's
+items are no movies) and scores, best first, seen items left out. Parquet needs pyarrow, the extra ``parquet``.
 """
 
 import json
@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from recsys_tasks.artifacts.ids import id_at
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.recommend.recommender import Recommender
 
@@ -63,11 +64,12 @@ def write_part(
         SettingsError: Parquet is asked for and pyarrow is not installed.
     """
     partial, places = path.with_name(f".{path.name}.partial"), 0
-    with SINKS[format](partial) as write:
+    name = f"{recommender.artifacts.noun}_ids"
+    with SINKS[format](partial, recommender) as write:
         for start in range(0, len(users), BLOCK):
             block = [_line(recommender, user, k) for user in users[start : start + BLOCK]]
             write(block)
-            places += sum(len(line["movie_ids"]) for line in block)
+            places += sum(len(line[name]) for line in block)
             if progress:
                 progress(start + len(block), len(users))
     partial.replace(path)
@@ -75,18 +77,19 @@ def write_part(
 
 
 def _line(recommender: Recommender, user: int, k: int) -> Line:
-    user_id = int(recommender.artifacts.user_ids[user])
+    artifacts = recommender.artifacts
+    user_id = id_at(artifacts.user_ids, user)
     answer = recommender.recommend(user_id, k)
     return {
         "user_id": user_id,
         "tier": answer.tier,
-        "movie_ids": [item.movie_id for item in answer.items],
+        f"{artifacts.noun}_ids": [item.item_id for item in answer.items],
         "scores": [round(item.score, 6) for item in answer.items],
     }
 
 
 @contextmanager
-def _jsonl(path: Path) -> Iterator[Write]:
+def _jsonl(path: Path, _: Recommender) -> Iterator[Write]:
     with path.open("w", encoding="utf-8") as file:
         yield lambda block: file.writelines(
             json.dumps(line, allow_nan=False) + "\n" for line in block
@@ -94,7 +97,7 @@ def _jsonl(path: Path) -> Iterator[Write]:
 
 
 @contextmanager
-def _parquet(path: Path) -> Iterator[Write]:
+def _parquet(path: Path, recommender: Recommender) -> Iterator[Write]:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -102,11 +105,16 @@ def _parquet(path: Path) -> Iterator[Write]:
         raise SettingsError(
             "Parquet needs pyarrow: pip install 'recsys-tasks[parquet]', or write jsonl"
         ) from None
+    artifacts = recommender.artifacts
+    user, item = (
+        pa.string() if ids.dtype.kind == "S" else pa.int64()
+        for ids in (artifacts.user_ids, artifacts.item_ids)
+    )
     schema = pa.schema(
         [
-            pa.field("user_id", pa.int64(), nullable=False),
+            pa.field("user_id", user, nullable=False),
             pa.field("tier", pa.string(), nullable=False),
-            pa.field("movie_ids", pa.list_(pa.int64()), nullable=False),
+            pa.field(f"{artifacts.noun}_ids", pa.list_(item), nullable=False),
             pa.field("scores", pa.list_(pa.float64()), nullable=False),
         ]
     )
@@ -114,7 +122,7 @@ def _parquet(path: Path) -> Iterator[Write]:
         yield lambda block: writer.write_table(pa.Table.from_pylist(block, schema))
 
 
-SINKS: dict[Format, Callable[[Path], AbstractContextManager[Write]]] = {
+SINKS: dict[Format, Callable[[Path, Recommender], AbstractContextManager[Write]]] = {
     "jsonl": _jsonl,
     "parquet": _parquet,
 }

@@ -13,8 +13,8 @@ from recsys_tasks.artifacts.reader import Artifacts
 Floats = NDArray[np.float32]
 Rows = NDArray[np.integer]
 
-GENRE_MOVIES = 10.0
-"""Movies that someone who names genres is taken to have liked."""
+GENRE_ITEMS = 10.0
+"""Items that someone who names genres is taken to have liked."""
 
 
 class FoldIn:
@@ -38,28 +38,28 @@ class FoldIn:
         return self._map.vector(self._artifacts.item_embeddings, liked, counted)
 
     def from_genres(self, genres: Iterable[str]) -> Floats | None:
-        """A user vector from genres, or nothing when the version has no movie of any of them.
+        """A user vector from genres, or nothing when the version has no item of any of them.
 
-        It is that of someone who likes the movies of these genres as much as all users do.
+        It is that of someone who likes the items of these genres as much as all users do.
         """
         wanted = set(genres)
-        movies = self._artifacts.movies
-        rows = np.array([i for i, movie in enumerate(movies) if wanted & set(movie.genres)], int)
+        items = self._artifacts.items
+        rows = np.array([i for i, item in enumerate(items) if wanted & set(item.categories)], int)
         if not len(rows):
             return None
-        weights = np.array([movies[row].positives for row in rows], float) + 1e-3
-        return self.from_rows(rows, weights * (GENRE_MOVIES / weights.sum()))
+        weights = np.array([items[row].positives for row in rows], float) + 1e-3
+        return self.from_rows(rows, weights * (GENRE_ITEMS / weights.sum()))
 
     def of_user(self, user: int, since: Rows) -> Floats:
         """The vector of a user without a trained one: from what they like, and have liked since."""
         return self.from_rows(*self._with(user, since))
 
     def moved(self, user: int, since: Rows) -> Floats:
-        """A trained user's vector, and what the movies liked since add to a vector from history.
+        """A trained user's vector, and what the items liked since add to a vector from history.
 
         Args:
             user: row.
-            since: rows of movies, none of them among what the user is known to like.
+            since: rows of items, none of them among what the user is known to like.
         """
         now, then = self.of_user(user, since), self.from_rows(*self._artifacts.liked.of(user))
         return np.asarray(self._artifacts.user_embeddings[user] + (now - then), np.float32)

@@ -18,16 +18,10 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts.ids import Id
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.artifacts.pointer import read_pointer
-from recsys_tasks.artifacts.reader import (
-    Artifacts,
-    default_cache,
-    fetch,
-    open_version,
-    row_of,
-    rows_of,
-)
+from recsys_tasks.artifacts.reader import Artifacts, default_cache, fetch, open_version
 from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.errors import NotFound, SettingsError
 from recsys_tasks.recommend.fold_in import FoldIn
@@ -44,11 +38,21 @@ Rows = NDArray[np.int64]
 class Recommended(NamedTuple):
     """One place of a list. ``score`` compares within one answer; ``strength`` is in [0, 1]."""
 
-    movie_id: int
+    item_id: Id
     title: str
-    genres: tuple[str, ...]
+    categories: tuple[str, ...]
     score: float
     strength: float
+
+    @property
+    def movie_id(self) -> Id:
+        """The id, under the name that movies have it by."""
+        return self.item_id
+
+    @property
+    def genres(self) -> tuple[str, ...]:
+        """The categories, under the name that movies have them by."""
+        return self.categories
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Recommendations:
     version: str
     tier: Tier
     items: tuple[Recommended, ...]
-    user_id: int | None = None
+    user_id: Id | None = None
 
 
 class Recommender:
@@ -157,17 +161,17 @@ class Recommender:
 
     def __repr__(self) -> str:
         found = self._artifacts
-        sizes = f"{len(found.user_ids)} users, {len(found.item_ids)} movies"
+        sizes = f"{len(found.user_ids)} users, {len(found.item_ids)} {found.noun}s"
         return f"Recommender({found.dataset} {found.version}, {sizes})"
 
     def recommend(
         self,
-        user_id: int,
+        user_id: Id,
         k: int = 10,
         exclude_seen: bool = True,
         filter: Filter | None = None,
         exact: bool = False,
-        since: Iterable[int] = (),
+        since: Iterable[Id] = (),
     ) -> Recommendations:
         """The best items for a user.
 
@@ -175,16 +179,17 @@ class Recommender:
             user_id: external id; an unknown one gets the popular list.
             k: length of the list; fewer come back when no more are left.
             exclude_seen: leave out what the user has rated, whatever the rating.
-            filter: only movies for which it is true.
+            filter: only items for which it is true.
             exact: as if every item were scored, also where the version is searched by annoy.
             since: external ids of what the user has liked since the version was trained, left out of
                 the list as what the user has rated; unknown ones are passed over.
         """
-        if self._rest and not is_in_share(self._salt, _as_id(user_id), self._share):
-            return self._rest.recommend(user_id, k, exclude_seen, filter, exact, since)
         artifacts, fold_in = self._artifacts, self._fold_in
+        user_id = artifacts.users_by_id.written(_as_id(artifacts, user_id))
+        if self._rest and not is_in_share(self._salt, user_id, self._share):
+            return self._rest.recommend(user_id, k, exclude_seen, filter, exact, since)
         _check_k(k)
-        user = row_of(artifacts.user_ids, _as_id(user_id))
+        user = artifacts.users_by_id.row(user_id)
         rated = _seen(artifacts, user) if user >= 0 else []
         newer = _liked(artifacts, since)
         excluded = [*rated, *newer.tolist()] if exclude_seen else []
@@ -201,19 +206,19 @@ class Recommender:
 
     def recommend_for(
         self,
-        items: Iterable[int],
+        items: Iterable[Id],
         k: int = 10,
         exclude_seen: bool = True,
         filter: Filter | None = None,
         exact: bool = False,
     ) -> Recommendations:
-        """The best items for someone of whom only some liked movies are known.
+        """The best items for someone of whom only some liked items are known.
 
         Args:
             items: external ids; unknown ones are passed over, and if none is known the answer is popular.
             k: length of the list.
-            exclude_seen: leave these movies out.
-            filter: only movies for which it is true.
+            exclude_seen: leave these items out.
+            filter: only items for which it is true.
             exact: as if every item were scored.
         """
         if self._rest:
@@ -234,12 +239,12 @@ class Recommender:
         filter: Filter | None = None,
         exact: bool = False,
     ) -> Recommendations:
-        """The best items for someone of whom only some genres are known.
+        """The best items for someone of whom only some categories are known.
 
         Args:
             genres: names as in the catalogue; unknown ones are passed over.
             k: length of the list.
-            filter: only movies for which it is true.
+            filter: only items for which it is true.
             exact: as if every item were scored.
         """
         if self._rest:
@@ -251,22 +256,22 @@ class Recommender:
             return _popular(artifacts, k, [], filter)
         return _ranked(artifacts, vector, k, [], filter, exact, fold_in.tier)
 
-    def similar(self, movie_id: int, k: int = 10, filter: Filter | None = None) -> Recommendations:
-        """The movies whose vectors point most nearly the same way; the score is the cosine.
+    def similar(self, item_id: Id, k: int = 10, filter: Filter | None = None) -> Recommendations:
+        """The items whose vectors point most nearly the same way; the score is the cosine.
 
         Raises:
-            NotFound: no such movie in this version.
+            NotFound: no such item in this version, or one that nobody liked.
         """
         if self._rest:
-            return self._rest.similar(movie_id, k, filter)
+            return self._rest.similar(item_id, k, filter)
         artifacts = self._artifacts
         _check_k(k)
-        row = row_of(artifacts.item_ids, _as_id(movie_id))
+        row, noun = artifacts.items_by_id.row(_as_id(artifacts, item_id)), artifacts.noun
         if row < 0:
-            raise NotFound(f"there is no movie {movie_id} in {artifacts.version}")
+            raise NotFound(f"there is no {noun} {item_id} in {artifacts.version}")
         if not artifacts.is_trained[row]:
             raise NotFound(
-                f"movie {movie_id} has no vector in {artifacts.version}: nobody liked it"
+                f"{noun} {item_id} has no vector in {artifacts.version}: nobody liked it"
             )
         vectors = artifacts.item_embeddings[:, :-2]
         squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
@@ -305,7 +310,7 @@ def _ranked(
     filter: Filter | None,
     exact: bool,
     tier: Tier,
-    user_id: int | None = None,
+    user_id: Id | None = None,
 ) -> Recommendations:
     """The best ``k`` that are not barred, with their scores: by the index, or exactly."""
     rows, scores = best_rows(artifacts, vector, k, excluded, filter, exact)
@@ -321,22 +326,22 @@ def _popular(
     k: int,
     excluded: list[int],
     filter: Filter | None,
-    user_id: int | None = None,
+    user_id: Id | None = None,
 ) -> Recommendations:
     """The popular list; its score is the number of training positives, as a share of the first's."""
-    most = max(1, artifacts.movies[int(artifacts.popular[0])].positives)
+    most = max(1, artifacts.items[int(artifacts.popular[0])].positives)
     chosen = take(artifacts, artifacts.popular.tolist(), k, set(excluded), filter)
     items = tuple(
         _place(artifacts, row, share, share)
         for row in chosen
-        for share in [artifacts.movies[row].positives / most]
+        for share in [artifacts.items[row].positives / most]
     )
     return Recommendations(artifacts.dataset, artifacts.version, "popular", items, user_id)
 
 
 def _place(artifacts: Artifacts, row: int, score: float, strength: float) -> Recommended:
-    movie = artifacts.movies[row]
-    return Recommended(movie.movie_id, movie.title, movie.genres, score, strength)
+    item = artifacts.items[row]
+    return Recommended(item.item_id, item.title, item.categories, score, strength)
 
 
 def _descending(scores: NDArray[Any]) -> Rows:
@@ -349,10 +354,10 @@ def _strength(score: float) -> float:
     return (1 + math.tanh(score / 2)) / 2
 
 
-def _liked(artifacts: Artifacts, items: Iterable[int]) -> Rows:
+def _liked(artifacts: Artifacts, items: Iterable[Id]) -> Rows:
     """The rows of external ids, ascending and each once; unknown ones are passed over."""
-    rows = rows_of(artifacts.item_ids, _as_ids(items))
-    return np.unique(rows[rows >= 0])
+    found = (artifacts.items_by_id.row(_as_id(artifacts, item)) for item in items)
+    return np.array(sorted({row for row in found if row >= 0}), np.int64)
 
 
 def _seen(artifacts: Artifacts, user: int) -> list[int]:
@@ -361,17 +366,20 @@ def _seen(artifacts: Artifacts, user: int) -> list[int]:
     return rows
 
 
-def _as_id(number: int) -> int:
-    if not isinstance(number, int | np.integer) or isinstance(number, bool):
-        kind = type(number).__name__
-        raise SettingsError(f"an id is a whole number, not {str(number)[:60]!r}, a {kind}")
-    if not -(2**63) <= number < 2**63:
+def _as_id(artifacts: Artifacts, given: Id) -> Id:
+    """An id as the version writes it: a whole number, or of items that are no movies also text.
+
+    Raises:
+        SettingsError: it is neither.
+    """
+    if isinstance(given, str) and artifacts.noun == "item":
+        return given
+    if not isinstance(given, int | np.integer) or isinstance(given, bool):
+        kind = type(given).__name__
+        raise SettingsError(f"an id is a whole number, not {str(given)[:60]!r}, a {kind}")
+    if not -(2**63) <= given < 2**63:
         raise SettingsError("an id is a whole number of at most 64 bits")
-    return number
-
-
-def _as_ids(ids: Iterable[int]) -> NDArray[np.int64]:
-    return np.array([_as_id(number) for number in ids], np.int64)
+    return int(given)
 
 
 def _check_k(k: int) -> None:

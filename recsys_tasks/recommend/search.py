@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from recsys_tasks.artifacts.ann_index import index_query
 from recsys_tasks.artifacts.exact_search import exact_scores
-from recsys_tasks.artifacts.reader import Artifacts, Movie
+from recsys_tasks.artifacts.items import Item
+from recsys_tasks.artifacts.reader import Artifacts
 
-Filter = Callable[[Movie], bool]
+Filter = Callable[[Item], bool]
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 Ranked = tuple[Rows, NDArray[np.float64]]
@@ -41,7 +42,7 @@ def best_rows(
         vector: float32 ``(components + 2,)``: [vector, bias, 1].
         k: length of the list.
         barred: rows that are left out.
-        filter: only movies for which it is true.
+        filter: only items for which it is true.
         exact: whatever the manifest says.
     """
     if not exact and artifacts.index_facts.search == "annoy":
@@ -62,7 +63,7 @@ def take(
     allowed = (
         row
         for row in candidates
-        if row not in excluded and (filter is None or filter(artifacts.movies[row]))
+        if row not in excluded and (filter is None or filter(artifacts.items[row]))
     )
     return list(islice(allowed, most))
 
@@ -74,7 +75,7 @@ def _exactly(
 
     def allowed(rows: Rows) -> NDArray[np.bool_]:
         assert filter is not None
-        return np.array([filter(artifacts.movies[row]) for row in rows.tolist()], np.bool_)
+        return np.array([filter(artifacts.items[row]) for row in rows.tolist()], np.bool_)
 
     out = np.array(excluded, np.int64)
     best = artifacts.exact_search.best(np.delete(vector, -2), k, out, allowed if filter else None)

@@ -2,8 +2,10 @@
 
 import hashlib
 
+from recsys_tasks.artifacts.ids import Id
 
-def is_in_share(salt: str, user_id: int, share: float) -> bool:
+
+def is_in_share(salt: str, user_id: Id, share: float) -> bool:
     """Whether a user is among the share, by a hash of the user and nothing that changes.
 
     Args:

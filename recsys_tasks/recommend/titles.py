@@ -1,35 +1,35 @@
-"""Movies by words of their title, for a person who knows no ids."""
+"""Items by words of their title, for a person who knows no ids."""
 
 import unicodedata
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from recsys_tasks.artifacts.reader import Movie
+from recsys_tasks.artifacts.items import Item
 
 
-def find_titles(movies: Sequence[Movie], wanted: str, k: int) -> tuple[bool, list[Movie]]:
-    """Up to ``k`` movies whose title holds all words, the most liked first; else the nearest titles.
+def find_titles(items: Sequence[Item], wanted: str, k: int) -> tuple[bool, list[Item]]:
+    """Up to ``k`` items whose title holds all words, the most liked first; else the nearest titles.
 
     Args:
-        movies: the catalogue.
+        items: the catalogue.
         wanted: words in any order; case and accents do not count.
-        k: most movies that are returned.
+        k: most items that are returned.
 
     Returns:
-        whether the titles hold the words, and the movies.
+        whether the titles hold the words, and the items.
     """
     words = _plain(wanted).split()
-    plain = [_plain(movie.title) for movie in movies]
+    plain = [_plain(item.title) for item in items]
     holding = [
-        movie
-        for movie, title in zip(movies, plain, strict=True)
+        item
+        for item, title in zip(items, plain, strict=True)
         if words and all(word in title for word in words)
     ]
     if holding:
-        return True, sorted(holding, key=lambda movie: -movie.positives)[:k]
-    by_name: dict[str, Movie] = {}
-    for movie, title in zip(movies, plain, strict=True):
-        by_name.setdefault(title.partition(" (")[0], movie)
+        return True, sorted(holding, key=lambda item: -item.positives)[:k]
+    by_name: dict[str, Item] = {}
+    for item, title in zip(items, plain, strict=True):
+        by_name.setdefault(title.partition(" (")[0], item)
     near = get_close_matches(" ".join(words), by_name, n=min(k, 10), cutoff=0.6)
     return False, [by_name[title] for title in near]
 

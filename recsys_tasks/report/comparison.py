@@ -44,7 +44,7 @@ class Differing:
 class MovedUser:
     """A user whose top ten changed: how many titles it kept, and both lists, best first."""
 
-    user_id: int
+    user_id: int | str
     kept: int
     before: tuple[str, ...]
     now: tuple[str, ...]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_tasks.artifacts.ids import Ids, id_at
 from recsys_tasks.evaluation.paired import ScoredVersion
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import Csr, Interactions
@@ -105,14 +106,14 @@ def _example(
     seen: Csr,
     titles: Titles,
 ) -> dict[str, Any]:
-    user = int(candidate.users.ids[row])
+    user = candidate.users.ids[row : row + 1]
     excluded = seen.indices[seen.indptr[row] : seen.indptr[row + 1]]
     found = {
-        "user_id": user,
+        "user_id": id_at(user, 0),
         "liked": [titles.movie(item) for item in _best_liked(liked, row)],
         "recommended": [titles.movie(item) for item in _best(candidate, row, excluded)],
     }
-    if champion is not None and champion.users.known(np.array([user]))[0]:
+    if champion is not None and champion.users.known(user)[0]:
         found["champion"] = [
             titles.movie(item) for item in _champions_best(user, candidate, champion, excluded)
         ]
@@ -135,12 +136,12 @@ def _best(version: ScoredVersion, user: int, excluded: NDArray[Any]) -> list[int
 
 
 def _champions_best(
-    user: int, candidate: ScoredVersion, champion: ScoredVersion, excluded: NDArray[Any]
+    user: Ids, candidate: ScoredVersion, champion: ScoredVersion, excluded: NDArray[Any]
 ) -> list[int]:
     """The champion's best items for a user, as the candidate's rows; what it alone has is left out."""
     shared = candidate.items.ids[excluded]
     known = shared[champion.items.known(shared)]
-    row = int(champion.users.rows_of(np.array([user]))[0])
+    row = int(champion.users.rows_of(user)[0])
     best = champion.items.ids[_best(champion, row, champion.items.rows_of(known))]
     return [int(item) for item in candidate.items.rows_of(best[candidate.items.known(best)])]
 
@@ -158,7 +159,7 @@ def moved_neighbours(
     Returns:
         dicts with title, and the titles of the nearest movies before and now.
     """
-    shared = np.intersect1d(candidate.ids.ids, champion.ids.ids, assume_unique=True)
+    shared = candidate.ids.shared_with(champion.ids)
     ours, theirs = candidate.ids.rows_of(shared), champion.ids.rows_of(shared)
     watched = np.argsort(-counts[ours], kind="stable")[:WATCHED]
     now = _nearest(candidate.rows[ours], watched)

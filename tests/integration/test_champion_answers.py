@@ -77,8 +77,8 @@ def test_a_champion_of_another_dimension_or_other_features_is_compared_all_the_s
     [
         (
             "manifest.json",
-            lambda body: json.dumps(json.loads(body) | {"schema_version": 2}).encode(),
-            "schema version 2; this reader knows 1",
+            lambda body: json.dumps(json.loads(body) | {"schema_version": 3}).encode(),
+            "schema version 3; this reader knows 1 and 2",
         ),
         ("user_embeddings.npy", lambda body: body[:-1] + b"!", "user_embeddings.npy"),
     ],

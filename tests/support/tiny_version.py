@@ -1,15 +1,17 @@
-"""A small but complete version: some users, some movies, an index, golden queries, a manifest.
+"""A small but complete version: some users, some movies (or items with text ids), an index, golden queries, a manifest.
 
 Its embeddings are random, with a few users untrained and one without any rating, so that every tier
 of an answer has someone to answer. The same seed gives the same version.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from recsys_tasks.artifacts import keys
-from recsys_tasks.artifacts.manifest import Manifest
+from recsys_tasks.artifacts.items import Noun
+from recsys_tasks.artifacts.manifest import SCHEMA_OF, Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.publish.golden import write_golden
@@ -62,11 +64,22 @@ def make_features(rng: np.random.Generator, items: Items, components: int) -> Fe
     )
 
 
-def write_files(folder: Path, seed: int = 7, n_users: int = 40, n_items: int = 300) -> None:
+def text_ids(ids: np.ndarray, prefix: str) -> np.ndarray:
+    """The same ids as text that no order of numbers has: the number backwards, behind a word."""
+    return np.array([f"{prefix} é-{str(one)[::-1]}.{one}".encode() for one in ids.tolist()])
+
+
+def write_files(
+    folder: Path, seed: int = 7, n_users: int = 40, n_items: int = 300, noun: Noun = "movie"
+) -> None:
     """Every file of a version but the index, the golden queries and the manifest."""
     rng = np.random.default_rng(seed)
     items = make_items(rng, n_items, 8)
-    write_version(folder, make_users(rng, n_users, n_items, 8), items, make_features(rng, items, 8))
+    users, features = make_users(rng, n_users, n_items, 8), make_features(rng, items, 8)
+    if noun == "item":
+        users = replace(users, ids=text_ids(users.ids, "user"))
+        items = replace(items, ids=text_ids(items.ids, "SKU"), noun=noun)
+    write_version(folder, users, items, features)
 
 
 def make_version(
@@ -76,15 +89,17 @@ def make_version(
     accepted: bool = True,
     n_users: int = 40,
     n_items: int = 300,
+    noun: Noun = "movie",
 ) -> Manifest:
     """A whole version in a folder, ready to publish."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_files(folder, seed, n_users, n_items)
+    write_files(folder, seed, n_users, n_items, noun)
     items = np.load(folder / "item_embeddings.npy")
     users = np.load(folder / "user_embeddings.npy")
     facts = build_index(folder / "items.ann", items, users, trees=10, seed=3).facts
     write_golden(folder, facts)
-    return seal(folder, sections(version, facts.model_dump(), accepted, n_users, n_items))
+    said = sections(version, facts.model_dump(), accepted, n_users, n_items)
+    return seal(folder, said | {"schema_version": SCHEMA_OF[noun]})
 
 
 def put_shell(store: ObjectStore, sealed: Manifest, version: str, rival: str | None = None) -> None:

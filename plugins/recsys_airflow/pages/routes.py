@@ -24,6 +24,7 @@ from recsys_airflow.promotions import deliver_in_background
 from recsys_airflow.run_context import database
 from recsys_airflow.scope import is_training, training_dag, training_dags
 from recsys_tasks.artifacts import keys
+from recsys_tasks.artifacts.manifest import NOUN_OF
 from recsys_tasks.artifacts.pointer import Pointer
 from recsys_tasks.errors import (
     ArtifactRefused,
@@ -137,9 +138,16 @@ def show_comparison(request: Request, dataset: str, a: str = "", b: str = "") ->
 
 @router.get("/datasets/{dataset}/versions/{version}")
 def show_version(
-    request: Request, dataset: str, version: str, user: str = "", movie: str = "", title: str = ""
+    request: Request,
+    dataset: str,
+    version: str,
+    user: str = "",
+    movie: str = "",
+    item: str = "",
+    title: str = "",
 ) -> Response:
-    """One version: its verdict, its files, and what it answers."""
+    """One version: its verdict, its files, and what it answers; ``movie`` is another name of ``item``."""
+    item = item or movie
     published = catalogue()
     manifest = published.manifest(dataset, version)
     champion = published.champion(dataset)
@@ -153,8 +161,9 @@ def show_version(
         is_champion=champion is not None and champion.version == version,
         rules=sorted(map(views.rule, manifest.gate.rules), key=lambda rule: rule.passed),
         files=views.files(manifest),
-        answer=_ask(dataset, version, user, movie, title),
-        asked={"user": user, "movie": movie, "title": title},
+        noun=NOUN_OF[manifest.schema_version],
+        answer=_ask(dataset, version, user, item, title),
+        asked={"user": user, "item": item, "title": title},
         may_move=access.may_move(access.reader(request), dataset),
     )
 
@@ -326,20 +335,21 @@ def _may_read_runs(request: Request, dataset: str) -> bool:
     return access.may_read_run(access.reader(request), training_dag(dataset))
 
 
-def _ask(dataset: str, version: str, user: str, movie: str, title: str) -> dict[str, Any] | None:
+def _ask(dataset: str, version: str, user: str, item: str, title: str) -> dict[str, Any] | None:
     """What a version answers to the one of its three questions that was asked."""
-    if not (user or movie or title):
+    if not (user or item or title):
         return None
     version_asked = recommender(dataset, version)
+    noun = version_asked.artifacts.noun
     if title:
-        found = titles_with(title, version_asked.artifacts.movies)
-        return {"heading": f"Titles with “{title}”", "movies": found}
-    if movie:
-        near = version_asked.similar(views.identifier(movie, "movie"), 10)
-        return {"heading": f"Movies like {movie}", "movies": near.items}
-    best = version_asked.recommend(views.identifier(user, "user"), 10)
+        found = titles_with(title, version_asked.artifacts.items)
+        return {"heading": f"Titles with “{title}”", "items": found}
+    if item:
+        near = version_asked.similar(views.identifier(item, noun, noun), 10)
+        return {"heading": f"{noun.capitalize()}s like {item}", "items": near.items}
+    best = version_asked.recommend(views.identifier(user, "user", noun), 10)
     tier = best.tier.replace("_", "-")
-    return {"heading": f"For user {user} (tier: {tier})", "movies": best.items}
+    return {"heading": f"For user {user} (tier: {tier})", "items": best.items}
 
 
 def _meant(request: Request, dataset: str, action: str, token: str, reason: str) -> tuple[Any, int]:

@@ -11,6 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from recsys_airflow.pages.catalogue import Row, RunOutcome
 from recsys_tasks import report
+from recsys_tasks.artifacts.ids import Id
+from recsys_tasks.artifacts.items import Noun
 from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.artifacts.pointer import Pointer
 from recsys_tasks.errors import SettingsError
@@ -76,12 +78,14 @@ def files(manifest: Manifest) -> list[dict[str, str]]:
     ]
 
 
-def identifier(text: str, what: str) -> int:
-    """A number that somebody typed.
+def identifier(text: str, what: str, noun: Noun) -> Id:
+    """An id that somebody typed: of movies and their users a number, of others any text.
 
     Raises:
-        SettingsError: it is none.
+        SettingsError: a number is needed, and it is none.
     """
+    if noun == "item":
+        return text
     try:
         return int(text)
     except ValueError:

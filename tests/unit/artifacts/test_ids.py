@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_tasks.artifacts.ids import IdLookup, id_at, id_list, is_utf8, whole_number
+from recsys_tasks.artifacts.ids import IdLookup, id_at, id_list, is_text, whole_number
 
 numbers = st.integers(0, 2**63 - 1)
 texts = st.text(
@@ -49,6 +49,11 @@ def test_a_number_and_its_digits_are_one_id(ids):
     assert [as_numbers.row(str(one)) for one in ids] == [as_text.row(one) for one in ids]
 
 
+def test_rows_of_numbers_in_order() -> None:
+    asked = np.array([9, 1, 5, 10, 2, -(2**63), 2**63 - 1])
+    assert IdLookup(np.array([2, 5, 9])).rows(asked).tolist() == [2, -1, 1, -1, 0, -1, -1]
+
+
 def test_an_id_that_only_looks_like_another_has_no_row():
     as_text = IdLookup(np.array([b"a", b"7"]))
     assert [as_text.row(one) for one in ("a\0", "A", "a ", "aa", "", "07", -7)] == [-1] * 7
@@ -61,8 +66,8 @@ def test_text_is_written_as_it_was_read():
     ids = ["Ünï", "بغداد", "🛒", "two words", "x" * 255]
     lookup = IdLookup(stored(ids))
     assert id_list(lookup.ids) == ids
-    assert is_utf8(lookup.ids)
-    assert not is_utf8(np.array([b"ok", b"\xc3"]))
+    assert is_text(lookup.ids)
+    assert not is_text(np.array([b"ok", b"\xc3"]))
 
 
 @pytest.mark.parametrize(("ids", "unique"), [([3, 1, 2], True), ([3, 1, 3], False)])

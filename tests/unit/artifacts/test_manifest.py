@@ -63,7 +63,7 @@ def test_open_sections_carry_more_keys(manifest: Manifest) -> None:
 @pytest.mark.parametrize(
     ("place", "value", "reason"),
     [
-        ("schema_version", 2, "schema version 2; this reader knows 1"),
+        ("schema_version", 3, "schema version 3; this reader knows 1 and 2"),
         ("schema_version", None, "schema version None"),
         ("schema_version", True, "schema version True"),
         ("surprise", 1, "surprise"),

@@ -11,7 +11,7 @@ import pytest
 
 from recsys_tasks.artifacts import reader as artifacts_module
 from recsys_tasks.artifacts.manifest import FileFacts, Manifest
-from recsys_tasks.artifacts.reader import open_version, rows_of
+from recsys_tasks.artifacts.reader import open_version
 from recsys_tasks.errors import ArtifactRefused
 
 
@@ -64,9 +64,13 @@ BENT: list[tuple[str, Callable[[Path], None], str]] = [
     ("items.jsonl", rewrite(b'"movie_id":2,', b'"movie_id":3,'), "ids of item_ids.npy"),
     ("items.jsonl", rewrite(b'"positives"', b'"positives":1,"positives"'), "twice"),
     ("items.jsonl", rewrite(b'["Comedy"]', b'["Comedy",7]'), "not a movie"),
-    ("popular.json", rewrite(b"[", b"[[],"), "not a list of movies"),
+    ("popular.json", rewrite(b"[", b"[[],"), "not a list of items"),
     ("popular.json", rewrite(b'"movie_id":', b'"movie_id":1'), "not in item_ids.npy"),
-    ("popular.json", rewrite(b'"movie_id":', b'"movie_id":99999999999999999999'), "not a list"),
+    (
+        "popular.json",
+        rewrite(b'"movie_id":', b'"movie_id":99999999999999999999'),
+        "not in item_ids.npy",
+    ),
     ("items.ann", lambda path: path.write_bytes(path.read_bytes()[:-8]) and None, "bytes"),
     ("items.ann", lambda path: path.write_bytes(b"\0" * path.stat().st_size) and None, "hold"),
 ]
@@ -137,12 +141,6 @@ def test_an_index_over_other_items_is_refused(
     words.flush()
     with pytest.raises(ArtifactRefused, match="row 0 is not that of"):
         open_version(manifest, {**paths, "items.ann": copied})
-
-
-def test_rows_of_gives_a_row_or_minus_one() -> None:
-    ids = np.array([2, 5, 9])
-    asked = np.array([9, 1, 5, 10, 2, -(2**63), 2**63 - 1])
-    assert rows_of(ids, asked).tolist() == [2, -1, 1, -1, 0, -1, -1]
 
 
 def test_titles_keep_every_character(manifest: Manifest, paths: dict[str, Path]) -> None:

@@ -62,7 +62,7 @@ def test_genres_are_the_mean_of_their_movies_by_popularity(artifacts: Artifacts)
     movies = tuple(
         replace(movie, positives=10**9 if i == 4 else 0) for i, movie in enumerate(artifacts.movies)
     )
-    alone = FoldIn(replace(artifacts, movies=movies)).from_genres(["Drama"])
+    alone = FoldIn(replace(artifacts, items=movies)).from_genres(["Drama"])
     assert alone is not None
     expected = fold_in.from_rows(np.full(100, 4))
     assert np.allclose(alone, expected, atol=1e-4)

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from recsys_tasks.cli import Answer, dataset_of
 from recsys_tasks.cli.colour import coloured
+from recsys_tasks.cli.completion import add_completion
 from recsys_tasks.config.redaction import redacted
 from recsys_tasks.errors import RecsysError, SettingsError
 from recsys_tasks.printable import PrintableFormatter, printable
@@ -148,6 +149,7 @@ def parser() -> argparse.ArgumentParser:
         description="From a table of ratings to a published recommender, every night.",
         epilog="Exit codes: 0 done; 2 usage; 3 input or model refused; 4 a service is away.",
     )
+    add_completion(whole)
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
     for theme in THEMES:
         import_module(f"recsys_tasks.cli.{theme}").add_commands(commands)

@@ -43,13 +43,20 @@ class Cloud:
 
     def make_role(self, name: str, bucket: str, actions: str = "s3:*") -> str:
         """A role that anyone may assume and that may do this in a bucket; its ARN."""
+        places = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+        return self._role(name, {"Action": actions.split(), "Resource": places})
+
+    def make_machine(self, name: str) -> str:
+        """A machine's own role, which may assume other roles and nothing else; its ARN."""
+        return self._role(name, {"Action": "sts:AssumeRole", "Resource": "*"})
+
+    def _role(self, name: str, allowed: dict[str, Any]) -> str:
         iam = self.client("iam")
         trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
         role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]
-        places = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
-        allowed = {"Effect": "Allow", "Action": actions.split(), "Resource": places}
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        statement = {"Effect": "Allow", **allowed}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=policy)
         return str(role["Arn"])
 

@@ -45,3 +45,4 @@ ARG RECSYS_REVISION=""
 ENV RECSYS_REVISION=${RECSYS_REVISION}
 COPY --chown=airflow:0 dags /opt/airflow/dags
 COPY --chown=airflow:0 plugins /opt/airflow/plugins
+COPY --chown=airflow:0 plugins/recsys_airflow/airflow_local_settings.py /opt/airflow/config/

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DeadlineAlert, SyncCallback, conf, get_current_context
+from airflow.sdk import DeadlineAlert, SyncCallback, get_current_context
 
 from recsys_airflow.deadline import RunIsMade
+from recsys_airflow.links import log_link, run_link, task_of
 from recsys_airflow.mail import mail
 from recsys_tasks.config.redaction import redacted
 from recsys_tasks.errors import SettingsError
@@ -44,11 +45,14 @@ def alert_of(written: Mapping[str, Any]) -> bool:
     if not written["reason"]:
         return False
     dag_run = get_current_context()["dag_run"]
-    link = run_link(dag_run.dag_id, dag_run.run_id)
+    names = (dag_run.dag_id, dag_run.run_id)
+    task = task_of(written.get("failed_task") or written["reason"].partition(": ")[0])
     tell(
-        f"{dag_run.dag_id} {dag_run.run_id} {written['verdict']}: {written['reason']}\n"
-        f"{headline(written)}\n"
-        f"run: {link}\nreport: {link}/plugin/recommender-report\n"
+        f"{dag_run.dag_id} {dag_run.run_id}: {headline(written)}\n"
+        f"{written['reason']}\n"
+        f"report: {run_link(*names)}/plugin/recommender-report\n"
+        f"log of {task}: {log_link(*names, task)}\n"
+        f"run: {run_link(*names)}\n"
         f"version: {written['version']} of {written['dataset']}"
     )
     return True
@@ -88,12 +92,6 @@ def deadline() -> DeadlineAlert:
         interval=timedelta(hours=hours),
         callback=SyncCallback("recsys_airflow.alerts.late", kwargs={"hours": hours}),
     )
-
-
-def run_link(dag_id: str, run_id: str) -> str:
-    """Address of a run's page."""
-    base = conf.get("api", "base_url", fallback="").rstrip("/")
-    return f"{base}/dags/{dag_id}/runs/{run_id}"
 
 
 def tell(text: str) -> None:

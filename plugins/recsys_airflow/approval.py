@@ -29,16 +29,14 @@ def approval() -> list[Any]:
     hours = float(os.environ.get("RECSYS_APPROVAL_HOURS", "0"))
     if hours <= 0:
         return []
-    from airflow.configuration import conf
-
     from recsys_airflow.approval_operator import TellingApproval
+    from recsys_airflow.links import pages
     from recsys_tasks.pipeline.step_list import APPROVAL
 
-    base = conf.get("api", "base_url", fallback="").rstrip("/")
     waiting = TellingApproval(
         task_id=APPROVAL,
         subject=SUBJECT,
-        body=BODY.replace("PAGES", f"{base}/recsys"),
+        body=BODY.replace("PAGES/", pages("")),
         fail_on_reject=True,
         response_timeout=timedelta(hours=hours),
         retries=0,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Connection, get_current_context
 
 from recsys_airflow.bridge import FAILURE
+from recsys_airflow.links import report_links
 from recsys_airflow.nights import is_backfill, known_to, leave_champion_alone
 from recsys_airflow.scope import dataset_of_dag, dataset_of_run, of_another, scope_of_dag
 from recsys_airflow.settings_form import settings_of
@@ -87,8 +88,8 @@ def write_report() -> dict[str, Any]:
     except SettingsError as error:
         run, conf = current_run(), get_current_context()["dag_run"].conf or {}
         facts = outcome.report_of_refusal(run, conf, str(error))
-        return outcome.write_report(RunFiles(bucket(), run), facts)
-    return made.report(failure_left_by)
+        return outcome.write_report(RunFiles(bucket(), run), facts, report_links)
+    return made.report(failure_left_by, report_links)
 
 
 def failure_left_by(task_id: str) -> str | None:

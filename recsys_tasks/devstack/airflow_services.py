@@ -5,6 +5,7 @@ Airflow is only ever a separate process here; nothing imports it.
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,9 @@ API_SERVER, SCHEDULER, DAG_PROCESSOR = (
     "Airflow scheduler",
     "Airflow DAG processor",
 )
+LOCAL_SETTINGS = "airflow_local_settings.py"
+"""What Airflow imports from its folder ``config``."""
+
 LONGEST_TASK_SECONDS = 24 * 3600
 KEPT = "AIRFLOW__METRICS__"
 """Airflow's settings that the caller may make: where its metrics go."""
@@ -120,10 +124,14 @@ def _source_folders(plan: AirflowPlan) -> str:
 
 
 def prepare(plan: AirflowPlan) -> None:
-    """Writes what Airflow reads from its folder: the logins of its two users."""
+    """Writes what Airflow reads from its folder: its two users' logins, and the note of its home page."""
     plan.folder.mkdir(mode=0o700, exist_ok=True)
     passwords = {ADMIN: plan.credentials.airflow_admin, VIEWER: plan.credentials.airflow_viewer}
     write_private(plan.folder / "passwords.json", json.dumps(passwords))
+    note = plan.plugins / "recsys_airflow" / LOCAL_SETTINGS
+    if note.exists():
+        (plan.folder / "config").mkdir(exist_ok=True)
+        shutil.copy(note, plan.folder / "config" / LOCAL_SETTINGS)
 
 
 def start_migration(plan: AirflowPlan) -> Child | None:

@@ -12,10 +12,13 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from mail_server import mail_server
 from stack_processes import run_recsys
 
 from recsys_tasks.devstack.ports import free_port
@@ -47,7 +50,16 @@ QUIET += ["--disable-component-update", "--disable-sync", "--no-first-run"]
 
 
 @pytest.fixture(scope="module")
-def stack(service_home: Path) -> Iterator[dict[str, str]]:
+def mails() -> Iterator[list[bytes]]:
+    """What the stack's alerts say by mail."""
+    with mail_server() as (server, kept), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECSYS_SMTP_URL", server)
+        patch.setenv("RECSYS_ALERT_EMAIL", "anna@example.org")
+        yield kept
+
+
+@pytest.fixture(scope="module")
+def stack(service_home: Path, mails: list[bytes]) -> Iterator[dict[str, str]]:
     """The connections of a stack with two versions, the second of them the champion."""
     home = service_home / "browser"
     try:
@@ -157,6 +169,32 @@ def test_a_rejection_is_three_clicks_from_the_form_to_its_reason(
     playwright.expect(report.locator("header")).to_contain_text("must be at least 0.99")
     playwright.expect(report.get_by_role("heading", name="Example users")).to_be_attached()
     shoot(page, "rejected")
+
+
+def test_from_the_mail_on_a_rejection_three_clicks_show_reason_comparison_and_log(
+    page: "Page", mails: list[bytes]
+) -> None:
+    """Of the run that the test before started."""
+    message = message_from_bytes(mails[0], policy=default)
+    reason = message["subject"].partition("Rejected: ")[2]
+    assert "must be at least 0.99" in reason
+    report = re.search(r"^report: (\S+)", message.get_content(), re.MULTILINE)
+    assert report
+    page.goto(report[1])
+    inner = page.frame_locator("iframe")
+    playwright.expect(inner.locator("header")).to_contain_text(reason)
+    inner.get_by_role("link", name="Against the champion").click()
+    playwright.expect(inner.get_by_role("heading", name="Differences")).to_be_in_viewport()
+    inner.get_by_role("link", name="Log of gate").click()
+    page.wait_for_url("**/runs/*/tasks/gate")
+    playwright.expect(page.get_by_text("the gate rejected the candidate").first).to_be_visible()
+    shoot(page, "log", KEPT)
+
+
+def test_the_home_page_says_why_its_triggerer_is_red(page: "Page", stack: dict[str, str]) -> None:
+    page.goto(address(stack))
+    playwright.expect(page.get_by_text("The triggerer is red because none runs.")).to_be_visible()
+    shoot(page, "home", KEPT)
 
 
 def test_a_red_run_is_two_clicks_from_the_navigation_to_its_reason_and_numbers(

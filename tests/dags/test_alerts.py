@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-import socketserver
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 
 import pytest
+from mail_server import mail_server
 
 from recsys_tasks.report.headline import headline
 
@@ -59,8 +60,8 @@ def alerts(monkeypatch):
 def test_a_rejected_run_is_told_with_reason_run_and_report(alerts, webhook):
     assert alerts.alert_of(REJECTED)
     (text,) = webhook
-    assert "rejected: gate: too low" in text
-    assert headline(REJECTED) in text.splitlines()
+    assert f"recsys_train manual__1: {headline(REJECTED)}" in text.splitlines()
+    assert re.search(r"^log of gate: \S*/dags/recsys_train/runs/manual__1/tasks/gate$", text, re.M)
     assert "/dags/recsys_train/runs/manual__1\n" in text
     assert "/dags/recsys_train/runs/manual__1/plugin/recommender-report\n" in text
     assert REJECTED["version"] in text
@@ -110,24 +111,11 @@ def test_a_webhook_that_is_away_is_a_warning_without_its_address(
 
 @pytest.fixture
 def mailbox(monkeypatch):
-    """A mail server that says yes to everything and keeps the messages."""
-    kept = []
-
-    class Session(socketserver.StreamRequestHandler):
-        def handle(self):
-            self.wfile.write(b"220 here\r\n")
-            while command := self.rfile.readline().strip().upper():
-                if command == b"DATA":
-                    self.wfile.write(b"354 go on\r\n")
-                    kept.append(b"".join(iter(self.rfile.readline, b".\r\n")))
-                self.wfile.write(b"221 bye\r\n" if command == b"QUIT" else b"250 yes\r\n")
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    """The messages that a mail server got."""
+    with mail_server() as (address, kept):
         monkeypatch.setenv("RECSYS_ALERT_EMAIL", "anna@example.org, ben@example.org")
-        monkeypatch.setenv("RECSYS_SMTP_URL", f"smtp://127.0.0.1:{server.server_address[1]}")
+        monkeypatch.setenv("RECSYS_SMTP_URL", address)
         yield kept
-        server.shutdown()
 
 
 def test_a_rejected_run_is_mailed_with_reason_run_and_report(alerts, mailbox):
@@ -135,7 +123,7 @@ def test_a_rejected_run_is_mailed_with_reason_run_and_report(alerts, mailbox):
     (raw,) = mailbox
     message = message_from_bytes(raw, policy=default)
     assert message["to"] == "anna@example.org, ben@example.org"
-    assert message["subject"] == "recsys_train manual__1 rejected: gate: too low"
+    assert message["subject"] == f"recsys_train manual__1: {headline(REJECTED)}"
     assert "/runs/manual__1/plugin/recommender-report" in message.get_content()
 
 
@@ -213,6 +201,25 @@ class Pushed:
 
     def xcom_push(self, key, value):
         self.left[key] = value
+
+
+def test_an_approver_reads_first_what_the_move_does_to_whom(monkeypatch):
+    from recsys_airflow import approval_operator
+    from recsys_airflow.approval import approval
+
+    monkeypatch.setenv("RECSYS_APPROVAL_HOURS", "12")
+    (waiting,) = approval()
+    asked = []
+    monkeypatch.setattr(
+        approval_operator.ApprovalOperator, "execute", lambda self, _: asked.append(self.body)
+    )
+    monkeypatch.setattr(approval_operator, "settings_of_run", lambda _: None)
+    monkeypatch.setattr(approval_operator, "leave_champion_alone", lambda *_: None)
+    monkeypatch.setattr(approval_operator, "current_run", lambda: "this run")
+    monkeypatch.setattr(approval_operator, "what_changes", lambda run: f"What {run} changes.")
+    waiting.execute({"dag_run": RUN})
+    assert asked[0].startswith("What this run changes.\n\n")
+    assert "/recsys/datasets/" in asked[0]
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ PATHS = (
     f"/datasets/{DATASET}/rollback",
     f"/datasets/{DATASET}/runs/{FAILED}/report",
     "/run?dag_id=recsys_train&run_id=x",
+    "/leave?dag_id=recsys_train&run_id=x",
     "/static/pages.css",
     "/no/such/page",
     "/docs",
@@ -208,7 +209,9 @@ def test_a_rejected_run_is_listed_with_its_reason_and_its_report(
     viewer = ask("viewer")
     page = viewer.get(f"/recsys/datasets/{DATASET}").text
     assert "1 of the last 2 runs." in page
-    assert "gate: precision 0.01 &lt;script&gt;" in page
+    assert "Rejected: precision 0.01 &lt;script&gt;" in page
+    assert "The champion stays." in page
+    assert "/dags/recsys_train/runs/manual__4/tasks/gate" in page
     assert "/dags/recsys_train/runs/manual__4" in page
     assert "manual__2" not in page
     link = f"/recsys/datasets/{DATASET}/runs/{FAILED}/report"
@@ -276,6 +279,26 @@ def test_a_report_may_run_nothing(ask: Get, published: ObjectStore) -> None:
     answer = ask("viewer").get(f"/recsys/datasets/{DATASET}/versions/{FIRST}/report")
     assert answer.text == "<h1>a report</h1>"
     assert answer.headers["content-security-policy"].endswith("sandbox")
+
+
+def test_a_published_report_leads_on_to_its_version_and_the_champion(
+    ask: Get, published: ObjectStore
+) -> None:
+    path = keys.version(DATASET, FIRST) + "report.html"
+    published.put(path, b"<header><h1>a report</h1></header>")
+    shown = ask("viewer").get(f"/recsys/datasets/{DATASET}/versions/{FIRST}/report").text
+    published.put(path, b"<h1>a report</h1>")
+    for link in (f"versions/{FIRST}", f"compare?a={SECOND}&amp;b={FIRST}", f"{SECOND}/report"):
+        assert f'/recsys/datasets/{DATASET}/{link}"' in shown or f'{link}"' in shown
+    assert shown.startswith("<header><h1>a report</h1><nav")
+
+
+def test_a_link_out_of_a_report_names_a_page_of_airflows_only(
+    ask: Get, published: ObjectStore
+) -> None:
+    asked = {"dag_id": "//evil.example/", "run_id": "x y", "task_id": '"><script>'}
+    page = ask("viewer").get("/recsys/leave", params=asked).text
+    assert 'href="/dags/%2F%2Fevil.example%2F/runs/x%20y/tasks/%22%3E%3Cscript%3E"' in page
 
 
 def test_what_is_not_there_is_404(ask: Get, published: ObjectStore) -> None:
@@ -484,6 +507,22 @@ def test_a_move_on_the_page_sends_the_event_that_the_task_sends(
     assert [extra["version"] for extra in told] == [FIRST, SECOND]
     manifest = read_manifest(published, DATASET, SECOND)
     assert told[1] == channels.announcement(manifest)
+
+
+def test_an_approver_is_told_what_the_move_does_to_whom(published: ObjectStore) -> None:
+    from types import SimpleNamespace
+
+    from recsys_airflow.approval_operator import what_changes
+
+    run: Any = SimpleNamespace(dataset=DATASET, version=FIRST)
+    assert what_changes(run).startswith(f"Consumers who move from {SECOND} to {FIRST} show")
+
+
+def test_the_home_page_says_why_the_triggerer_is_red(airflow_app: Any) -> None:
+    from recsys_airflow.airflow_local_settings import DASHBOARD_UIALERTS
+
+    (note,) = DASHBOARD_UIALERTS
+    assert "none runs" in note.text
 
 
 def test_any_two_versions_are_compared_with_the_numbers_of_the_command_line(

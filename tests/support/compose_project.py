@@ -104,12 +104,16 @@ class ComposeProject:
 
     def ended(self, run: TriggeredRun) -> str:
         """The run's state once it has ended; what failed is printed with the end of its log."""
-        wait_until(lambda: self.api.run_state(run) in ("success", "failed"), minutes=10)
-        state = self.api.run_state(run)
+        try:
+            wait_until(lambda: self.api.run_state(run) in ("success", "failed"), minutes=20)
+        finally:
+            self._show_unfinished(run)
+        return self.api.run_state(run)
+
+    def _show_unfinished(self, run: TriggeredRun) -> None:
         for task in self.api.tasks(run):
-            if task.state == "failed":
+            if task.state in ("failed", "running", "up_for_retry"):
                 print(task, *self.api.log_lines(run, task)[-30:], sep="\n")
-        return state
 
     def task(self, run: TriggeredRun, name: str) -> TaskState:
         """A task of a run."""

@@ -18,6 +18,7 @@ from recsys_tasks.config.connections import StoreAccess
 from recsys_tasks.errors import ArtifactRefused, NotFound, SettingsError
 from recsys_tasks.publish.publisher import refusals
 from recsys_tasks.recommend.recommender import Recommender
+from recsys_tasks.report.headline import headline
 
 BRIEF = Patience(tries=2, deadline=4.0, connect_timeout=2.0, read_timeout=10.0)
 """A person waits for the page: better to say soon that the store is away."""
@@ -58,7 +59,9 @@ class RunOutcome:
     run_id: str
     moment: datetime | None
     verdict: str
-    reason: str
+    headline: str
+    """the sentence of alert, note and report"""
+    failed_task: str
     precision: float | None
 
     @property
@@ -213,7 +216,8 @@ def _ending_of(outcome: dict[str, Any]) -> RunOutcome:
         run_id=outcome["run_id"],
         moment=_moment(outcome["run_after"]),
         verdict=outcome["verdict"],
-        reason=outcome["reason"],
+        headline=headline(outcome),
+        failed_task=outcome["reason"].partition(": ")[0],
         precision=outcome["metrics"].get("precision_at_5"),
     )
 

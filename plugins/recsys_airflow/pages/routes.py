@@ -8,6 +8,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote, urlencode
 
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.sdk.exceptions import AirflowNotFoundException
@@ -169,10 +170,11 @@ def show_version(
 
 
 @router.get("/datasets/{dataset}/versions/{version}/report")
-def show_report(dataset: str, version: str) -> Response:
-    """The report that was published with a version."""
-    document = catalogue().store.get(keys.version(dataset, version) + "report.html")
-    return HTMLResponse(document, headers=REPORT_HEADERS)
+def show_report(request: Request, dataset: str, version: str) -> Response:
+    """The report that was published with a version, and where one can go on from it."""
+    document = catalogue().store.get(keys.version(dataset, version) + "report.html").decode()
+    links = _links(request, dataset, version)
+    return HTMLResponse(views.with_links(document, links), headers=REPORT_HEADERS)
 
 
 @router.get("/datasets/{dataset}/versions/{version}/files/{name}")
@@ -220,6 +222,15 @@ def show_run(request: Request, session: SessionDep, dag_id: str, run_id: str) ->
             return _message(request, 404, text, "No report yet", REFRESH_SECONDS)
         return _message(request, 404, f"{text} The run ended without.", "No report")
     return HTMLResponse(document, headers=REPORT_HEADERS)
+
+
+@router.get("/leave")
+def leave(request: Request, dag_id: str, run_id: str, task_id: str = "") -> Response:
+    """Leads to a run in Airflow, or to a task's log, out of the frame in which a report is shown."""
+    dag, run, task = (quote(name, safe="") for name in (dag_id, run_id, task_id))
+    airflow = _root(request).removesuffix("/recsys")
+    address = f"{airflow}/dags/{dag}/runs/{run}" + (f"/tasks/{task}" if task else "")
+    return _page(request, "leave.html", address=address)
 
 
 @router.get("/datasets/{dataset}/versions/{version}/promote")
@@ -329,6 +340,20 @@ def static(name: str) -> Response:
 def nothing() -> Response:
     """Whatever else is asked for."""
     raise HTTPException(404, "There is no such page.")
+
+
+def _links(request: Request, dataset: str, version: str) -> dict[str, str]:
+    """Where one goes on from a version's report, by what is there."""
+    root, run = _root(request), catalogue().manifest(dataset, version).run
+    here, champion = f"{root}/datasets/{dataset}", catalogue().champion(dataset)
+    links = {"This version": f"{here}/versions/{version}", "All versions": here}
+    if is_training(run.dag_id):
+        links["Run"] = f"{root}/leave?{urlencode({'dag_id': run.dag_id, 'run_id': run.run_id})}"
+    if champion and champion.version != version:
+        query = urlencode({"a": champion.version, "b": version})
+        links["What differs from the champion"] = f"{here}/compare?{query}"
+        links["The champion's report"] = f"{here}/versions/{champion.version}/report"
+    return links
 
 
 def _may_read_runs(request: Request, dataset: str) -> bool:

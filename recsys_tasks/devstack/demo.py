@@ -13,6 +13,7 @@ from recsys_tasks.config.connections import Connections
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.devstack.demo_summary import Showcase, collect
 from recsys_tasks.devstack.sample import make_sample
+from recsys_tasks.devstack.shop import SETTINGS, make_shop
 from recsys_tasks.devstack.stack import AlreadyRuns, Report, start_stack, stop_stack
 from recsys_tasks.devstack.status import read_env
 from recsys_tasks.devstack.supervisor import Options
@@ -53,24 +54,64 @@ class Demo:
     left_running: bool
 
 
-def run_demo(options: Options, dataset: str, conf: Mapping[str, Any], voice: DemoReporter) -> Demo:
+@dataclass(frozen=True)
+class DemoData:
+    """What a demo trains on.
+
+    Args:
+        said: what it is and where it lies, in words.
+        files: by the setting that names them.
+        settings: of the run, which it needs.
+    """
+
+    said: str
+    files: Mapping[str, Path]
+    settings: Mapping[str, Any]
+
+
+def movielens(home: Path) -> DemoData:
+    """Real ratings, from a package."""
+    movies, ratings = make_sample(home / "sample")
+    said = f"Sample: MovieLens ml-latest-small (2016) in {movies.parent}"
+    return DemoData(said, {"source.movies": movies, "source.ratings": ratings}, {})
+
+
+def generated_shop(home: Path) -> DemoData:
+    """Synthetic events of a shop."""
+    shop = make_shop(home / "shop")
+    said = (
+        f"Sample: {shop.events:,} synthetic events of a shop that does not exist, in"
+        f" {shop.items_file.parent}"
+    )
+    files = {"source.items": shop.items_file, "source.events": shop.events_file}
+    return DemoData(said, files, SETTINGS)
+
+
+def run_demo(
+    options: Options,
+    dataset: str,
+    conf: Mapping[str, Any],
+    voice: DemoReporter,
+    make_data: Callable[[Path], DemoData] = movielens,
+) -> Demo:
     """Runs the nightly DAG once on the sample and looks at what it published.
 
     Args:
         options: of the stack, if it must be started.
         dataset: where the sample goes.
         conf: settings of the run beside the dataset and its source.
+        voice: says what happens.
+        make_data: makes the sample below the stack's home.
 
     Raises:
         PermanentError: a task failed; the message names it and ends with its log's last lines.
         AirflowUnavailable, DatabaseUnavailable, StoreUnavailable: a service is away.
         KeyboardInterrupt: interrupted; what the demo started has been stopped.
     """
-    home = Path(options.home)
-    movies, ratings = make_sample(home / "sample")
-    voice.say(f"Sample: MovieLens ml-latest-small (2016) in {movies.parent}")
+    data = make_data(Path(options.home))
+    voice.say(data.said)
     with _running_stack(options, voice) as (env, was_up):
-        source = _source(env, dataset, movies, ratings)
+        source = {**_source(env, dataset, data.files), **data.settings}
         api = AirflowApi(env["AIRFLOW_API_URL"], env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"])
         run, seconds = _run_dag(api, {"dataset": dataset, **source, **conf}, voice)
         connections = Connections({**env})
@@ -84,9 +125,8 @@ def run_demo(options: Options, dataset: str, conf: Mapping[str, Any], voice: Dem
     return Demo(run, showcase, seconds, env, left_running=was_up)
 
 
-def _source(env: Mapping[str, str], dataset: str, movies: Path, ratings: Path) -> dict[str, str]:
+def _source(env: Mapping[str, str], dataset: str, files: Mapping[str, Path]) -> dict[str, str]:
     """Where tasks find the sample: in its folder, or in the bucket if they may be on another host."""
-    files = {"source.movies": movies, "source.ratings": ratings}
     if env.get("RECSYS_EXECUTOR") != "celery":
         return {name: str(file) for name, file in files.items()}
     store = ObjectStore(Connections({**env}).store())

@@ -118,8 +118,9 @@ def environment(plan: AirflowPlan) -> dict[str, str]:
 
 
 def _source_folders(plan: AirflowPlan) -> str:
-    """Where a run's files may lie: fetched ones, the sample, and the folder that holds the DAGs' one."""
-    folders = (plan.home / "sample", plan.home / "datasets", plan.dags.parent)
+    """Where a run's files may lie: fetched ones, the samples, and the folder that holds the DAGs' one."""
+    own = (plan.home / name for name in ("sample", "shop", "datasets"))
+    folders = (*own, plan.dags.parent)
     return os.pathsep.join(map(str, folders))
 
 

@@ -72,7 +72,7 @@ def _read_events(database: Database, dataset: str, settings: Settings, folder: P
         files = tables.files()
     _tell_unweighted(gathered.tally.histogram(), settings.events.weights)
     items = id_map(list(found.id), found.row)
-    catalogue = MovieTable(items.ids, found.title, found.categories)
+    catalogue = MovieTable(items.ids, found.title, found.categories, found.available)
     return Dataset(catalogue, items, gathered, files, folder)
 
 

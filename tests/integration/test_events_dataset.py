@@ -10,6 +10,7 @@ import pytest
 from recsys_tasks.artifacts.arrays import read_npz
 from recsys_tasks.artifacts.ids import id_list
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.devstack.shop import SETTINGS, make_shop
@@ -17,7 +18,8 @@ from recsys_tasks.errors import DataCheckFailed
 from recsys_tasks.matrices.parts import DTYPES, Part, join_csr, join_interactions
 from recsys_tasks.pipeline.dataset import Dataset, read_dataset
 from recsys_tasks.pipeline.run import Run
-from recsys_tasks.pipeline.steps import Steps
+from recsys_tasks.pipeline.steps import ORDER, Steps
+from recsys_tasks.recommend.recommender import Recommender
 
 pytestmark = pytest.mark.services
 
@@ -165,15 +167,20 @@ def write_stars(folder: Path, sample: Path, prefix: str) -> dict[str, str]:
     return write_events(home, events)
 
 
-def test_the_same_ratings_by_numbers_and_by_text_give_the_same_parts_and_vectors(
+def run_all(steps):
+    for name in ORDER:
+        getattr(steps, name)()
+    return read_manifest(steps.store, steps.run.dataset, steps.run.version)
+
+
+def test_the_same_ratings_by_numbers_and_by_text_give_the_same_vectors_and_metrics(
     database_url, bucket, sample, tmp_path
 ):
-    vectors, splits = [], []
+    manifests, splits, vectors = [], [], []
     for dataset, prefix in (("numbers", ""), ("text", "u")):
         source = write_stars(tmp_path, sample, prefix)
         steps = steps_of(database_url, bucket, dataset, **source)
-        for name in ("migrate", "ingest", "fit_dataset", "split", "train"):
-            getattr(steps, name)()
+        manifests.append(run_all(steps))
         vectors.append(vars(steps.data.model()))
         splits.append(steps.data.split())
         kind = steps.data.users().ids.dtype.kind
@@ -184,12 +191,34 @@ def test_the_same_ratings_by_numbers_and_by_text_give_the_same_parts_and_vectors
             assert np.array_equal(array, of_text[name]), (part, name)
     for name, array in vectors[0].items():
         assert np.array_equal(array, vectors[1][name]), name
+    numbers, text = manifests
+    for view in ("test_served", "test", "test_unmasked"):
+        assert numbers.metrics[view] == text.metrics[view]
+    assert numbers.files["item_embeddings.npy"].sha256 == text.files["item_embeddings.npy"].sha256
 
 
-def test_the_generated_shop_trains(database_url, bucket, tmp_path):
-    shop = make_shop(tmp_path / "shop", users=200, items=96)
+def test_a_shop_in_parquet_becomes_a_champion_that_answers_and_a_second_run_merges(
+    database_url, bucket, tmp_path
+):
+    shop = make_shop(tmp_path / "shop", users=300, items=96, parquet=True)
     source = {"source.items": str(shop.items_file), "source.events": str(shop.events_file)}
     steps = steps_of(database_url, bucket, "shop", **source, **SETTINGS)
-    for name in ("migrate", "ingest", "fit_dataset", "split", "train"):
-        getattr(steps, name)()
-    assert steps.data.users().ids.dtype == np.dtype("S36")
+    manifest = run_all(steps)
+    data = manifest.data.model_dump()
+    assert (data["users"], data["items"], data["events"]) == (300, 96, shop.events)
+    assert set(data["histogram"]) == {"view", "cart", "buy"}
+    assert manifest.schema_version == 2
+    user = id_list(steps.data.users().ids)[0]
+    answer = Recommender.load(steps.store, "shop").recommend(user, 5)
+    assert (answer.tier, len(answer.items)) == ("model", 5)
+    assert all(item.title.startswith("Synthetic: ") for item in answer.items)
+    again = steps_of(database_url, bucket, "shop", **source, **SETTINGS)
+    assert again.ingest() == {"items": "already loaded", "events": "already loaded"}
+
+
+def test_the_times_at_which_an_item_may_be_shown_reach_the_catalogue(database_url, load, tmp_path):
+    items = tmp_path / "items.csv"
+    items.write_text("item_id,available_until\nsku-1,2026-05-01T00:00:00Z\nsku-9,\n")
+    load(**{"source.items": str(items)}, **write_events(tmp_path, ROWS))
+    until = int(datetime(2026, 5, 1, tzinfo=UTC).timestamp())
+    assert read(database_url, tmp_path).movies.available == ((None, until), (None, None))

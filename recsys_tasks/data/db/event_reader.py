@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 
+from recsys_tasks.artifacts.items import ALWAYS, Period
 from recsys_tasks.data.db.copy_binary import POSTGRES_EPOCH, Records, copy_blocks
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.data.tables import EventTable, FileAccount
@@ -45,18 +46,27 @@ LAST_FILE = """
 VALID_NOW = "ended_by IS NULL"
 VALID_THEN = "file_id <= {last} AND (ended_by IS NULL OR ended_by > {last})"
 
-ITEMS_NOW = "SELECT row, id, title, categories, file_id, first_file FROM {schema}.items"
+ATTRIBUTES = "title, categories, available_from, available_until, file_id"
 
-ITEMS_THEN = """
-    SELECT i.row, i.id, i.first_file,
-        CASE WHEN i.file_id <= {last} THEN i.title ELSE coalesce(h.title, i.id) END AS title,
-        CASE WHEN i.file_id <= {last} THEN i.categories ELSE coalesce(h.categories, '[]') END
-            AS categories,
-        CASE WHEN i.file_id <= {last} THEN i.file_id ELSE coalesce(h.file_id, i.first_file) END
-            AS file_id
-    FROM {schema}.items i LEFT JOIN {schema}.items_history h
-        ON h.row = i.row AND h.file_id <= {last} AND h.ended_by > {last}
-    WHERE i.first_file <= {last}
+ITEMS_NOW = f"SELECT row, id, {ATTRIBUTES} FROM {{schema}}.items"
+
+ITEMS_THEN = f"""
+    SELECT i.row, i.id, coalesce(known.title, i.id) AS title,
+        coalesce(known.categories, '[]') AS categories, known.available_from,
+        known.available_until, coalesce(known.file_id, i.first_file) AS file_id
+    FROM {{schema}}.items i LEFT JOIN (
+        SELECT row, {ATTRIBUTES} FROM {{schema}}.items WHERE file_id <= {{last}}
+        UNION ALL
+        SELECT row, {ATTRIBUTES} FROM {{schema}}.items_history
+        WHERE file_id <= {{last}} AND ended_by > {{last}}
+    ) AS known ON known.row = i.row
+    WHERE i.first_file <= {{last}}
+"""
+
+READ_ITEMS = """
+    SELECT row, id, title, categories, extract(epoch FROM available_from)::bigint,
+        extract(epoch FROM available_until)::bigint
+    FROM ({items}) AS items ORDER BY row
 """
 
 
@@ -70,6 +80,8 @@ class ItemTable:
     id: tuple[str, ...]
     title: tuple[str, ...]
     categories: tuple[tuple[str, ...], ...]
+    available: tuple[Period, ...]
+    """From when and until when each may be shown; empty: all of them always."""
 
     def __len__(self) -> int:
         return len(self.row)
@@ -133,13 +145,14 @@ class EventReader:
 
     def items(self) -> ItemTable:
         """Every item that is known, also those without an event."""
-        query = sql.SQL("SELECT row, id, title, categories FROM ({items}) AS items ORDER BY row")
-        found = self._select(query.format(items=self._items))
+        found = self._select(sql.SQL(READ_ITEMS).format(items=self._items))
+        available = tuple((row[4], row[5]) for row in found)
         return ItemTable(
             row=np.array([row[0] for row in found], dtype=np.int64),
             id=tuple(row[1] for row in found),
             title=tuple(row[2] for row in found),
             categories=tuple(tuple(row[3]) for row in found),
+            available=available if any(period != ALWAYS for period in available) else (),
         )
 
     def user_ids(self) -> list[str]:

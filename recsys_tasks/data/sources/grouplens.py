@@ -73,7 +73,9 @@ def address_of(name: str, base: str = GROUPLENS) -> str:
         return f"{base.rstrip('/')}/{name}.zip"
     if urlparse(name).scheme in ("http", "https"):
         return name
-    raise SettingsError(f"{name!r} is neither an address nor one of sample, shop, {', '.join(NAMES)}")
+    raise SettingsError(
+        f"{name!r} is neither an address nor one of sample, shop, {', '.join(NAMES)}"
+    )
 
 
 def published_checksum(url: str) -> Checksum | None:

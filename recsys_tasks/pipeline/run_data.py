@@ -21,6 +21,8 @@ from recsys_tasks.matrices.interactions import (
 from recsys_tasks.matrices.split import Split
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.representations import Embeddings
+from recsys_tasks.pipeline.fit_parts import with_users
+from recsys_tasks.pipeline.histories import TrainedOn, trained_on
 from recsys_tasks.pipeline.run import RunFiles
 from recsys_tasks.pipeline.run_files import (
     FEATURES,
@@ -120,7 +122,8 @@ class RunData:
 
     def model(self) -> Model:
         """The judged model's parameters."""
-        return PARAMETERS.read(self.files)
+        found, which = PARAMETERS.read(self.files), trained_on(self.refit)
+        return self._filled(found, self.history_map(), which)
 
     def history_map(self) -> HistoryMap:
         """What makes a user's vector of a history, in the judged model."""
@@ -139,7 +142,14 @@ class RunData:
         if not self.finalise:
             return self.judged()
         model, history_map = FINALISED.read(self.files), FINALISED_FOLD_IN.read(self.files)
-        return FittedOn(model, history_map, self.interactions())
+        filled = self._filled(model, history_map, "everything")
+        return FittedOn(filled, history_map, self.interactions())
+
+    def _filled(self, model: Model, found: HistoryMap, which: TrainedOn) -> Model:
+        """The model with its users, where these are sums that are kept nowhere."""
+        if len(model.user_embeddings):
+            return model
+        return with_users(self.files, model, found, self.features().matrix, which)
 
     def contender(self, embeddings: Embeddings) -> ScoredVersion:
         """The candidate as something that scores, by id."""

@@ -42,15 +42,15 @@ from recsys_tasks.evaluation.ranking import Shard
 from recsys_tasks.evaluation.served import Audience, liked_of, training_positives
 from recsys_tasks.matrices.ids import IdMaps
 from recsys_tasks.matrices.interactions import Csr, Interactions, build_item_features
-from recsys_tasks.matrices.split import Split
 from recsys_tasks.model.engines.choice import engine_of
 from recsys_tasks.model.engines.protocol import Fitted
-from recsys_tasks.model.memory import estimate_memory
 from recsys_tasks.model.representations import embedding_facts, fold
+from recsys_tasks.pipeline.budget import Budget, affordable
 from recsys_tasks.pipeline.dataset import read_dataset
 from recsys_tasks.pipeline.divide import divide_parts
 from recsys_tasks.pipeline.finalising import finalise, judged_version
-from recsys_tasks.pipeline.machine import available_memory
+from recsys_tasks.pipeline.fit_parts import fit_by_parts, sums_alone
+from recsys_tasks.pipeline.histories import trained_on
 from recsys_tasks.pipeline.outcome import (
     FailureLookup,
     Links,
@@ -255,10 +255,11 @@ class Steps:
     @recorded
     def train(self) -> Reference:
         """Fits the model, resuming from a checkpoint that an earlier try left."""
-        data = self.data
+        data, budget = self.data, affordable(self.files, self.settings)
+        if budget.by_parts:
+            return self._train_by_parts(budget)
         parts, features, seen = data.split(), data.features().matrix, data.seen()
         wanted = self.settings.train
-        self._refuse_without_memory(parts, features.shape[1], seen.nnz)
         validate = (
             validator(parts, features, seen, self.settings.evaluate, wanted.validate_on)
             if parts.validation is not None
@@ -489,6 +490,18 @@ class Steps:
         facts |= {"trend": versions_before(self.store, self.run)}
         return write_report(self.files, facts, links)
 
+    def _train_by_parts(self, budget: Budget) -> Reference:
+        """Fits the closed form alone, part by part."""
+        features, kept = self.data.features().matrix, Checkpoint(self.files, "checkpoint.npz")
+        which = trained_on(self.settings.train.refit)
+        fitted = fit_by_parts(self.files, which, features, budget.train, kept)
+        FOLD_IN.write(self.files, sums_alone(fitted))
+        PARAMETERS.write(self.files, fitted.model)
+        made = {**fitted.facts, **_made(fitted), **budget.facts}
+        facts = {"epochs": fitted.epochs, "history": [], "warm_starts": 0}
+        TRAINING.write(self.files, facts | {"model": made})
+        return {"model": self.files.key("model.npz"), "epochs": fitted.epochs}
+
     def _keep_model(self, fitted: Fitted, train: Interactions, features: Csr) -> None:
         """Writes the parameters, and what makes a vector of a history that the fit has not seen."""
         found = Audience.of(train).learn(fold(fitted.model, features), fitted.sums)
@@ -535,24 +548,6 @@ class Steps:
             f"there are no positive interactions: none of {facts['ratings']} ratings "
             f"reaches {self.settings.positives.threshold:g} stars"
         )
-
-    def _refuse_without_memory(self, parts: Split, n_features: int, n_ratings: int) -> None:
-        """Refuses a training that the machine cannot carry, before it takes anything down."""
-        wanted = self.settings.train
-        estimate = estimate_memory(
-            parts.train.shape,
-            n_features,
-            len(parts.train_and_validation()) + len(parts.test),
-            n_ratings,
-            wanted,
-            self.settings.evaluate,
-            self.settings.spark,
-        )
-        free = wanted.memory_megabytes * 1_000_000 or available_memory()
-        log.info(
-            "needs about %.0f MB of memory, %.0f MB are free", estimate.total / 1e6, free / 1e6
-        )
-        estimate.refuse_beyond(free)
 
     @contextmanager
     def _exchange(self, *names: str) -> Iterator[Path]:

@@ -3,24 +3,28 @@
 A row of A is a row of the interactions with one more entry, the constant, scaled by its user's
 weight. One pass reads every row once for each slice of columns: first the row's sum over its items,
 then that sum back to the items. A slice of items and its result are all that the pass writes or
-looks up, and one thread has a slice for itself: the sums are taken in the order of the rows whatever
-the number of threads, and so the same bytes come out.
+looks up. Each part of the users has sums of its own, which are added in the order of the parts: for a
+fixed number of parts the same bytes come out, whatever the number of threads and wherever they run.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import iadd
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys_tasks.matrices.interactions import Csr
+from recsys_tasks.matrices.parts import Parts, Runner, Threads, map_parts
 
 Floats = NDArray[np.float32]
 
 SLICE = 64
 """Columns that are worked on at a time: four cache lines of each item."""
+
+ONE_THREAD = Threads()
 
 ROWS = 65_536
 """Rows that a call of the kernel passes over."""
@@ -43,16 +47,20 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Gram:
-    """A'A for the rows of several matrices, columns scaled: ``D (Σ X'R²X) D``.
+    """A'A for the rows of users and pseudo-users, columns scaled: ``D (Σ X'R²X) D``.
 
     Args:
-        parts: the rows of A before the columns are scaled.
+        users: rows of A before the columns are scaled, by part.
+        pseudo: rows that are no users'.
         scale: float32, ``(n_items + 1,)``; factor of each column, the constant's last.
-        threads: slices that are worked on at a time; the bytes do not depend on it.
+        runner: where the users' parts are worked on.
+        threads: slices of a part that are worked on at a time; the bytes do not depend on it.
     """
 
-    parts: Sequence[Rows]
+    users: Parts[Rows]
+    pseudo: Rows
     scale: Floats
+    runner: Runner = ONE_THREAD
     threads: int = 1
 
     @property
@@ -62,36 +70,48 @@ class Gram:
 
     def times(self, block: Floats) -> Floats:
         """A'A times a block of columns, float32 ``(size, columns)``."""
-        slices = list(_slices(block.shape[1]))
-        product = np.empty_like(block, order="C")
+        given = np.ascontiguousarray(block * self.scale[:, None], np.float32)
+        total: Floats = map_parts(rows_times, self.users, iadd, self.runner, given, self.threads)
+        total += rows_times(self.pseudo, given, self.threads)
+        total *= self.scale[:, None]
+        return total
 
-        def work(columns: slice) -> None:
-            product[:, columns] = self._slice(block[:, columns])
 
-        in_threads(work, slices, self.threads)
-        return product
+def rows_times(rows: Rows, block: Floats, threads: int = 1) -> Floats:
+    """``X'R²X`` of some rows times a block of columns, float32 ``(n_items + 1, columns)``.
 
-    def _slice(self, block: Floats) -> Floats:
-        columns = block.shape[1]
-        given = np.zeros((self.size, SLICE), np.float32)
-        given[:, :columns] = block * self.scale[:, None]
-        total = np.zeros_like(given)
-        for part in self.parts:
-            rows = part.entries
-            for start in range(0, rows.shape[0], ROWS):
-                stop = min(start + ROWS, rows.shape[0])
-                _add_rows(
-                    rows.indptr,
-                    rows.indices,
-                    rows.data,
-                    np.float32(part.constant),
-                    part.squares,
-                    given,
-                    total,
-                    (start, stop),
-                )
-        found: Floats = total[:, :columns] * self.scale[:, None]
-        return found
+    Args:
+        rows: of a part.
+        block: float32, in C order.
+        threads: slices of columns that are worked on at a time.
+    """
+    product = np.empty_like(block)
+
+    def work(columns: slice) -> None:
+        product[:, columns] = _slice_times(rows, block[:, columns])
+
+    in_threads(work, list(_slices(block.shape[1])), threads)
+    return product
+
+
+def _slice_times(rows: Rows, block: Floats) -> Floats:
+    size, columns = block.shape
+    given = np.zeros((size, SLICE), np.float32)
+    given[:, :columns] = block
+    total, entries = np.zeros_like(given), rows.entries
+    for start in range(0, entries.shape[0], ROWS):
+        stop = min(start + ROWS, entries.shape[0])
+        _add_rows(
+            entries.indptr,
+            entries.indices,
+            entries.data,
+            np.float32(rows.constant),
+            rows.squares,
+            given,
+            total,
+            (start, stop),
+        )
+    return total[:, :columns]
 
 
 def project(rows: Csr, table: Floats, threads: int = 1) -> Floats:

@@ -1,7 +1,10 @@
 """The engine ridge-svd: a closed form in some passes over the interactions, see ``model.ridge_svd``."""
 
+import hashlib
+import json
 import logging
 from dataclasses import dataclass, replace
+from operator import add
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +15,7 @@ from recsys_tasks.config.interruption import held
 from recsys_tasks.config.settings import RidgeSvdSettings, TrainSettings
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Csr, Interactions
-from recsys_tasks.model.engines.epochs import fingerprint_of
+from recsys_tasks.matrices.parts import InMemory, Parts, Threads, map_parts
 from recsys_tasks.model.engines.gram import Gram
 from recsys_tasks.model.engines.protocol import Checkpoints, Fitted, Validate
 from recsys_tasks.model.engines.ridge_svd import Passes, RidgeSvd, decompose, ridge_svd, scaled_gram
@@ -56,13 +59,39 @@ class RidgeSvdEngine:
             return fitted
         return replace(fitted, validation=validate(fitted.model, fitted.sums).validation)
 
+    def fit_parts(
+        self, histories: Parts[Csr], features: Csr, checkpoints: Checkpoints | None = None
+    ) -> Fitted:
+        """The same fit of histories by part: no user and no interaction outlives its part.
+
+        Args:
+            histories: CSR float32 ``(n_users, n_items)``, weights in (0, 1].
+            features: as of ``fit``.
+            checkpoints: as of ``fit``.
+
+        Returns:
+            a model without users: their vectors are the sums that ``Fitted.sums`` makes of histories.
+
+        Raises:
+            TrainingRefused: as ``fit``.
+        """
+        decomposed = self._decomposed(histories, features, checkpoints)
+        found = decomposed.cut(self.settings.ridge_svd.components)
+        nobody = np.zeros((0, found.items.shape[1]), np.float32)
+        return _fitted(found, nobody, features, self.settings)
+
     def decomposed(
         self, train: Interactions, features: Csr, checkpoints: Checkpoints | None = None
     ) -> "Decomposed":
         """What every model up to the settings' width is cut from; its passes are kept and resumed."""
+        return self._decomposed(InMemory((history_of(train),)), features, checkpoints)
+
+    def _decomposed(
+        self, histories: Parts[Csr], features: Csr, checkpoints: Checkpoints | None
+    ) -> "Decomposed":
         wanted = self.settings.ridge_svd
-        gram = scaled_gram(history_of(train), categories_of(features), wanted, wanted.threads)
-        fingerprint = fingerprint_of(train, features, self.settings, None)
+        gram = scaled_gram(histories, categories_of(features), wanted, wanted.threads)
+        fingerprint = _fingerprint(histories, features, self.settings)
 
         def keep(state: Passes) -> None:
             stops = interruption.asked
@@ -96,6 +125,10 @@ class Decomposed(NamedTuple):
 def alone(found: RidgeSvd, history: Csr, features: Csr, settings: TrainSettings) -> Fitted:
     """A linear model as a fit that nothing else is part of."""
     users = found.users(history, settings.ridge_svd.threads)
+    return _fitted(found, users, features, settings)
+
+
+def _fitted(found: RidgeSvd, users: Floats, features: Csr, settings: TrainSettings) -> Fitted:
     return Fitted(
         without_biases(users, item_features(found, features)),
         settings.ridge_svd.iterations,
@@ -104,6 +137,22 @@ def alone(found: RidgeSvd, history: Csr, features: Csr, settings: TrainSettings)
         sums=SumPart(found.item_scale, found.base),
         facts=singular_facts(found) | {"loss": "ridge", "reproducible": True},
     )
+
+
+def _fingerprint(histories: Parts[Csr], features: Csr, settings: TrainSettings) -> str:
+    """Sha256 over everything that decides what a fit learns, the parts' bounds among it."""
+    digest = hashlib.sha256(json.dumps(settings.model_dump(), sort_keys=True).encode())
+    for part in map_parts(_digest, histories, add, Threads(settings.ridge_svd.threads)):
+        digest.update(part)
+    digest.update(b"".join(_digest(features)))
+    return digest.hexdigest()
+
+
+def _digest(matrix: Csr) -> list[bytes]:
+    digest = hashlib.sha256(repr(matrix.shape).encode())
+    for array in (matrix.indptr, matrix.indices, matrix.data):
+        digest.update(np.ascontiguousarray(array).data)
+    return [digest.digest()]
 
 
 def _resumed(

@@ -20,6 +20,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import add
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from recsys_tasks.config.settings import RidgeSvdSettings
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.matrices.interactions import Csr
+from recsys_tasks.matrices.parts import Parts, Runner, Threads, map_parts
 from recsys_tasks.model.engines.gram import Gram, Rows, project
 from recsys_tasks.model.engines.subspace import Eigen, columns_for, improved, random_block, solved
 
@@ -80,39 +82,88 @@ class Passes(NamedTuple):
     block: Floats
 
 
+@dataclass(frozen=True, eq=False)
+class UserRows:
+    """The users' rows of A by part, made of their histories as they are read.
+
+    Args:
+        histories: CSR float32 ``(n_users, n_items)``, weights in (0, 1].
+        constant: as of ``Rows``.
+        mean: weight of a typical interaction's user.
+        power: of ``user_scale``.
+    """
+
+    histories: Parts[Csr]
+    constant: float
+    mean: float
+    power: float
+
+    def __len__(self) -> int:
+        """How many parts there are."""
+        return len(self.histories)
+
+    def read(self, number: int) -> Rows:
+        """One part's rows."""
+        history = self.histories.read(number)
+        return Rows(history, self.constant, _row_squares(history, self.mean, self.power))
+
+
 def scaled_gram(
-    history: Csr, categories: Csr, settings: RidgeSvdSettings, threads: int = 1
+    histories: Parts[Csr],
+    categories: Csr,
+    settings: RidgeSvdSettings,
+    threads: int = 1,
+    runner: Runner | None = None,
 ) -> Gram:
     """A'A of the scaled interactions and pseudo-users, whose eigenvectors make the model.
 
     Args:
-        history: CSR float32 ``(n_users, n_items)``, weights in (0, 1].
+        histories: by part, CSR float32 ``(n_users, n_items)``, weights in (0, 1].
         categories: CSR ``(n_items, n_categories)``; which elements there are counts, not their value.
         settings: of the scales and the pseudo-data.
         threads: of its products.
+        runner: of its products; None: this process.
 
     Raises:
         TrainingRefused: nothing to learn from, or weights that are not finite and positive.
     """
-    _refuse_unfit(history)
-    squares = _row_squares(history, history, settings.user_scale)
-    members = categories.T.tocsr().astype(np.float32)
-    members.data[:] = 1
-    of_categories = _row_squares(members, history, settings.user_scale) * np.float32(
-        settings.category_weight
-    )
-    norms = history.power(2).T @ squares
-    of_constant = settings.constant**2 * squares.sum(dtype=np.float64)
-    every = np.append(norms, of_constant)
+    runner = runner or Threads(threads)
+    count, total, squared = map_parts(_weights, histories, add, runner)
+    if not count:
+        raise TrainingRefused("there are no positive interactions to train on")
+    users = UserRows(histories, settings.constant, squared / total, settings.user_scale)
+    *norms, of_rows = map_parts(_norms, users, add, runner)
+    every = np.append(norms, settings.constant**2 * of_rows)
     scale = 1 / np.sqrt(settings.ridge + settings.dropout * every)
     return Gram(
-        (
-            Rows(history, settings.constant, squares),
-            Rows(members, settings.constant, of_categories),
-        ),
+        users,
+        _category_rows(categories, users, settings.category_weight),
         scale.astype(np.float32),
-        threads,
+        runner,
+        max(1, threads // len(histories)),
     )
+
+
+def _category_rows(categories: Csr, users: UserRows, weight: float) -> Rows:
+    """A pseudo-user for each category, who likes all of its items."""
+    members = categories.T.tocsr().astype(np.float32)
+    members.data[:] = 1
+    squares = _row_squares(members, users.mean, users.power) * np.float32(weight)
+    return Rows(members, users.constant, squares)
+
+
+def _weights(history: Csr) -> NDArray[np.float64]:
+    """Interactions of a part, the sum of its users' sums of weights, and the sum of their squares."""
+    if not (np.isfinite(history.data).all() and (history.data > 0).all()):
+        raise TrainingRefused("ridge-svd takes weights that are finite and above 0")
+    sums = _row_sums(history)
+    return np.array([history.nnz, sums.sum(), (sums**2).sum()])
+
+
+def _norms(rows: Rows) -> NDArray[np.float64]:
+    """Squared norm of each item's column in a part, then the sum of its rows' squares."""
+    norms = rows.entries.power(2).T @ rows.squares
+    return np.append(norms, rows.squares.sum(dtype=np.float64))
 
 
 def decompose(
@@ -191,27 +242,21 @@ def _log(number: int, of: int, seconds: float) -> None:
 
 def _of_categories(gram: Gram, vectors: Floats, factors: NDArray[np.float64]) -> Floats:
     """The part of each pseudo-user in ``A'A V``, which is ``V`` times its eigenvalues."""
-    members = gram.parts[1]
+    members = gram.pseudo
     scaled = gram.scale[:, None] * vectors
     rows = members.entries @ scaled[:-1] + np.float32(members.constant) * scaled[-1]
     return np.asarray(members.squares[:, None] * rows * factors, np.float32)
 
 
-def _refuse_unfit(history: Csr) -> None:
-    if not history.nnz:
-        raise TrainingRefused("there are no positive interactions to train on")
-    if not (np.isfinite(history.data).all() and (history.data > 0).all()):
-        raise TrainingRefused("ridge-svd takes weights that are finite and above 0")
-
-
-def _row_squares(rows: Csr, users: Csr, power: float) -> Floats:
+def _row_squares(rows: Csr, mean: float, power: float) -> Floats:
     """Square of each row's factor, ``(w / mean)^-power``; an empty row's is 0.
 
-    The mean is the users', weighted by their own sums: what a typical interaction's user has.
+    Args:
+        rows: weights.
+        mean: the users' sums of weights, weighted by themselves: what a typical interaction's user has.
+        power: of the factor.
     """
-    sums, of_users = _row_sums(rows), _row_sums(users)
-    mean = (of_users**2).sum() / of_users.sum()
-    squares = (np.maximum(sums, LEAST_WEIGHT) / mean) ** (-2 * power)
+    squares = (np.maximum(_row_sums(rows), LEAST_WEIGHT) / mean) ** (-2 * power)
     squares[np.diff(rows.indptr) == 0] = 0
     found: Floats = squares.astype(np.float32)
     return found

@@ -12,6 +12,7 @@ from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.evaluation.baselines import popular_order
 from recsys_tasks.evaluation.ease import fit_ease
 from recsys_tasks.matrices.interactions import Interactions
+from recsys_tasks.matrices.parts import InMemory
 from recsys_tasks.model.engines.gram import Gram, Rows
 from recsys_tasks.model.engines.ridge_svd import decompose, ridge_svd, scaled_gram
 
@@ -40,7 +41,7 @@ def two_categories(items):
 
 def model_of(history, wanted, components, categories=None, threads=1):
     categories = no_categories(history.shape[1]) if categories is None else categories
-    gram = scaled_gram(history, categories, wanted, threads)
+    gram = scaled_gram(InMemory([history]), categories, wanted, threads)
     found = decompose(gram, wanted, components, seed=1)
     return ridge_svd(found, gram, wanted.model_copy(update={"components": components}))
 
@@ -67,7 +68,7 @@ def test_at_full_rank_and_without_pseudo_data_it_is_ease():
 def test_singular_values_and_vectors_are_those_of_scipy():
     history = history_of(items=90)
     wanted = PLAIN.model_copy(update={"dropout": 1.0, "iterations": 60})
-    gram = scaled_gram(history, no_categories(90), wanted)
+    gram = scaled_gram(InMemory([history]), no_categories(90), wanted)
     found = decompose(gram, wanted, 12, seed=1)
 
     scaled = history.toarray().astype(np.float64) * gram.scale[:-1]
@@ -92,7 +93,7 @@ def test_equal_bytes_whatever_the_number_of_threads_and_of_blocks(monkeypatch):
 
 def test_a_decomposition_holds_every_smaller_one():
     history, wanted = history_of(), RidgeSvdSettings()
-    gram = scaled_gram(history, two_categories(40), wanted)
+    gram = scaled_gram(InMemory([history]), two_categories(40), wanted)
     found = decompose(gram, wanted, 20, seed=1)
 
     wide, narrow = (
@@ -177,12 +178,12 @@ def test_weights_that_are_no_weights_are_refused(weight):
     history.data[3] = weight
 
     with pytest.raises(TrainingRefused, match="finite and above 0"):
-        scaled_gram(history, no_categories(40), PLAIN)
+        scaled_gram(InMemory([history]), no_categories(40), PLAIN)
 
 
 def test_nothing_to_train_on_is_refused():
     with pytest.raises(TrainingRefused, match="no positive interactions"):
-        scaled_gram(sp.csr_matrix((5, 40), dtype=np.float32), no_categories(40), PLAIN)
+        scaled_gram(InMemory([sp.csr_matrix((5, 40), dtype=np.float32)]), no_categories(40), PLAIN)
 
 
 def test_a_product_with_the_gram_matrix_is_what_numpy_makes_of_it():
@@ -193,6 +194,29 @@ def test_a_product_with_the_gram_matrix_is_what_numpy_makes_of_it():
     rows = np.column_stack([history.toarray(), np.full(300, 0.3)]) * np.sqrt(squares)[:, None]
     a = rows * scale
 
-    found = Gram((Rows(history, 0.3, squares),), scale, 2).times(block)
+    first, last = Rows(history[:120], 0.3, squares[:120]), Rows(history[120:], 0.3, squares[120:])
+    found = Gram(InMemory([first]), last, scale, threads=2).times(block)
 
     np.testing.assert_allclose(found, a.T @ a @ block, rtol=1e-4, atol=1e-3)
+
+
+def cut(history, ends):
+    return InMemory(
+        [history[a:b] for a, b in zip([0, *ends], [*ends, history.shape[0]], strict=True)]
+    )
+
+
+@given(st.lists(st.integers(0, 300), max_size=4))
+@settings(max_examples=10, deadline=None)
+def test_parts_change_the_model_by_rounding_alone_and_threads_by_nothing(ends):
+    history, wanted, categories = history_of(), RidgeSvdSettings(), two_categories(40)
+    parts = cut(history, sorted(ends))
+
+    def model(parts, threads):
+        gram = scaled_gram(parts, categories, wanted, threads)
+        return ridge_svd(decompose(gram, wanted, 12, seed=1), gram, wanted)
+
+    whole, alone, threaded = model(cut(history, []), 1), model(parts, 1), model(parts, 3)
+    np.testing.assert_allclose(scores_of(alone, history), scores_of(whole, history), atol=1e-4)
+    for name, array in vars(alone).items():
+        assert array.tobytes() == vars(threaded)[name].tobytes()

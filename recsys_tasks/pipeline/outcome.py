@@ -80,6 +80,7 @@ def report_of_version(run_champion: RunChampion) -> dict[str, Any]:
             "history": history,
             "epochs": training.get("epochs"),
             **_choice(training.get("model") or {}),
+            "warp_left_out": (training.get("model") or {}).get("warp_left_out"),
             "settings": redacted_tree(run_champion.settings.flat()),
         }
     )

@@ -13,8 +13,10 @@ from recsys_tasks.report.blocks import Facts, Figure, Section, Table, flat
 
 
 def training(facts: Facts) -> Section | None:
-    """Epochs: how long they took and what they brought."""
-    history = facts.get("history") or []
+    """Epochs: how long they took and what they brought; where WARP has no part, why."""
+    history, left_out = facts.get("history") or [], facts.get("warp_left_out")
+    if left_out:
+        return Section("Training", f"The closed form ridge-svd serves alone: {left_out}.")
     if not history:
         return None
     name = str(dict(flat(facts.get("settings"))).get("train.validate_on") or "ndcg_at_10")

@@ -16,6 +16,7 @@ from recsys_tasks.model.engines.choice import engine_of
 from recsys_tasks.model.engines.protocol import Fitted
 from recsys_tasks.model.representations import fold
 from recsys_tasks.model.warm_start import Start
+from recsys_tasks.pipeline.fit_parts import fit_by_parts, history_map_of
 from recsys_tasks.pipeline.run import Checkpoint
 from recsys_tasks.pipeline.run_data import RunData
 from recsys_tasks.pipeline.run_files import (
@@ -48,8 +49,9 @@ def finalise(data: RunData, settings: Settings, start: Start) -> FinalisedFound:
     log.info("fitting on train, validation and test: %d interactions", len(everything))
     fitted = _fitted(data, settings, start)
     FINALISED.write(data.files, fitted.model)
-    embeddings, audience = fold(fitted.model, features), Audience.of(everything)
-    FINALISED_FOLD_IN.write(data.files, audience.learn(embeddings, fitted.sums))
+    audience = Audience.of(everything)
+    FINALISED_FOLD_IN.write(data.files, history_map_of(fitted, audience, features))
+    embeddings = fold(data.published().model, features)
     judged, known = data.judged(), audience.counts > 0
     asked = np.flatnonzero(known & (training_positives(judged.interactions) > 0))
     block = block_rows(settings.evaluate, embeddings.n_items)
@@ -91,8 +93,10 @@ def chosen_settings(data: RunData) -> TrainSettings:
 
 def _fitted(data: RunData, settings: Settings, start: Start) -> Fitted:
     chosen = settings.model_copy(update={"train": chosen_settings(data)})
-    refitted = settings.train.refit and settings.split.validation_fraction > 0
     kept = Checkpoint(data.files, "finalise_checkpoint.npz")
-    first = start.refit if refitted else start.fit
     features = data.features().matrix
+    if chosen.train.engine == "ridge-svd":
+        return fit_by_parts(data.files, "everything", features, chosen.train, kept)
+    refitted = settings.train.refit and settings.split.validation_fraction > 0
+    first = start.refit if refitted else start.fit
     return engine_of(chosen).fit(data.interactions(), features, checkpoints=kept, start=first)

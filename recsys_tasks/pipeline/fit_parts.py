@@ -7,10 +7,12 @@ import numpy as np
 
 from recsys_tasks.artifacts.history_map import HistoryMap
 from recsys_tasks.config.settings import TrainSettings
+from recsys_tasks.evaluation.served import Audience
 from recsys_tasks.matrices.interactions import Csr
 from recsys_tasks.model.engines.protocol import Checkpoints, Fitted
 from recsys_tasks.model.engines.ridge import RidgeSvdEngine
 from recsys_tasks.model.parameters import Model
+from recsys_tasks.model.representations import fold
 from recsys_tasks.pipeline.histories import TrainedOn, vectors_of, write_histories
 from recsys_tasks.pipeline.run import RunFiles
 from recsys_tasks.pipeline.run_parts import open_split
@@ -44,6 +46,13 @@ def fit_by_parts(
         histories = write_histories(split, trained_on, settings.ridge_svd.threads)
         log.info("ridge-svd on %d parts of users", len(histories))
         return RidgeSvdEngine(settings).fit_parts(histories, features, checkpoints)
+
+
+def history_map_of(fitted: Fitted, audience: Audience, features: Csr) -> HistoryMap:
+    """What makes a vector of a history that the fit has not seen; of a model without users it is the sums alone."""
+    if len(fitted.model.user_embeddings):
+        return audience.learn(fold(fitted.model, features), fitted.sums)
+    return sums_alone(fitted)
 
 
 def sums_alone(fitted: Fitted) -> HistoryMap:

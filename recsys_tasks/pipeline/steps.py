@@ -497,8 +497,9 @@ class Steps:
         fitted = fit_by_parts(self.files, which, features, budget.train, kept)
         FOLD_IN.write(self.files, sums_alone(fitted))
         PARAMETERS.write(self.files, fitted.model)
-        made = {**fitted.facts, **_made(fitted), **budget.facts}
-        facts = {"epochs": fitted.epochs, "history": [], "warm_starts": 0}
+        made = {**fit_facts(fitted), **budget.facts}
+        facts: dict[str, Any] = {"epochs": fitted.epochs, "history": [], "warm_starts": 0}
+        facts["chosen"] = budget.train.model_dump(mode="json")
         TRAINING.write(self.files, facts | {"model": made})
         return {"model": self.files.key("model.npz"), "epochs": fitted.epochs}
 

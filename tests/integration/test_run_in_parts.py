@@ -19,6 +19,7 @@ pytestmark = pytest.mark.services
 CLOSED = {
     "dataset": "mls",
     "train.engine": "ridge-svd",
+    "train.finalise": True,
     "train.ridge_svd.components": 16,
     "index.trees": 5,
     "gate.min_popular_ratio": 0.1,

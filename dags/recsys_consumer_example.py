@@ -1,6 +1,6 @@
 """A consumer to copy: wakes up when a champion is promoted, loads it and asks it something.
 
-It needs nothing but the bucket. A rejected run promotes nobody, so it wakes nobody. Where each data set has
+It needs nothing but the bucket. A rejected run promotes nobody, so it wakes nobody. Where each dataset has
 an asset of its own (`RECSYS_SETTINGS_DIR`), wait for `champion_of("shop")` in place of `CHAMPION`.
 """
 

@@ -52,7 +52,7 @@ def configuration() -> str:
 
 def _table_for_airflow() -> Iterator[str]:
     yield "## dag\n"
-    yield "For Airflow alone, in a settings file; see [many data sets](datasets.md).\n"
+    yield "For Airflow alone, in a settings file; see [many datasets](datasets.md).\n"
     yield "| field | default | meaning |\n|---|---|---|"
     for name, field in DagSettings.model_fields.items():
         default = f"`{field.default}`" if field.default else ""

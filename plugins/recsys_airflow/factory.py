@@ -6,19 +6,18 @@
 Without ``RECSYS_SETTINGS_DIR`` these are ``recsys_train`` and its companions. With it, each ``*.toml`` of that
 folder has ``recsys_train_<dataset>`` and companions of its own. A broken file takes no other's DAGs with it:
 ``check_settings``, in another DAG file, shows it as an import error. ``make_dags(dataset="shop")`` makes the
-DAGs of one data set, and fails if its settings are refused.
+DAGs of one dataset, and fails if its settings are refused.
 """
 
 import logging
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from airflow.sdk import DAG, get_parsing_context
 
 from recsys_airflow.flows import batch, retention, train, tune
-from recsys_airflow.schedules import schedule_of
-from recsys_airflow.scope import KINDS, Scope, dataset_of_dag, only_scope, scope_of
-from recsys_tasks.config.dataset_files import DatasetFile, dataset_files, settings_folder
+from recsys_airflow.schedules import checked, usable
+from recsys_airflow.scope import KINDS, Scope, dataset_of_dag, only_scope
+from recsys_tasks.config.dataset_files import dataset_files, settings_folder
 from recsys_tasks.errors import SettingsError
 
 log = logging.getLogger(__name__)
@@ -33,10 +32,10 @@ def make_dags(*kinds: str, dataset: str | None = None) -> dict[str, DAG]:
 
     Args:
         kinds: some of ``KINDS``; none: all.
-        dataset: one data set of ``RECSYS_SETTINGS_DIR``; None: all of them.
+        dataset: one dataset of ``RECSYS_SETTINGS_DIR``; None: all of them.
 
     Raises:
-        SettingsError: settings are refused: those of ``RECSYS_SETTINGS``, or of the one data set.
+        SettingsError: settings are refused: those of ``RECSYS_SETTINGS``, or of the one dataset.
     """
     scopes = _scopes() if dataset is None else [_one_scope(dataset)]
     made = [MAKERS[kind](scope) for scope in scopes for kind in kinds or KINDS]
@@ -52,7 +51,7 @@ def check_settings() -> None:
     folder = settings_folder()
     if folder is None:
         return
-    if broken := _usable(folder)[1]:
+    if broken := usable(folder)[1]:
         raise SettingsError("\n".join(map(str, broken)))
 
 
@@ -61,7 +60,7 @@ def _scopes() -> Iterable[Scope]:
     folder, running = settings_folder(), get_parsing_context().dag_id
     if folder is None:
         return [only_scope()]
-    scopes, broken = _usable(folder)
+    scopes, broken = usable(folder)
     if running is None:
         for error in broken:
             log.error("no DAG of %s", error)
@@ -72,24 +71,5 @@ def _scopes() -> Iterable[Scope]:
 def _one_scope(dataset: str) -> Scope:
     folder = settings_folder()
     if folder is None:
-        raise SettingsError(f"the data set {dataset} has no DAG: RECSYS_SETTINGS_DIR is not set")
-    return _checked(dataset_files(folder).of_dataset(dataset))
-
-
-def _usable(folder: Path) -> tuple[list[Scope], list[SettingsError]]:
-    """The scopes of a folder, and what is wrong with its other files."""
-    found = dataset_files(folder)
-    scopes, broken = [], list(found.broken)
-    for file in found.read:
-        try:
-            scopes.append(_checked(file))
-        except SettingsError as error:
-            broken.append(error)
-    return scopes, broken
-
-
-def _checked(file: DatasetFile) -> Scope:
-    """The scope of a file whose schedule means something to Airflow."""
-    scope = scope_of(file)
-    schedule_of(scope)
-    return scope
+        raise SettingsError(f"the dataset {dataset} has no DAG: RECSYS_SETTINGS_DIR is not set")
+    return checked(dataset_files(folder).of_dataset(dataset))

@@ -57,7 +57,7 @@ def settings_of_run(dag_run: Any) -> "Settings":
 
 
 def dataset() -> str:
-    """The data set of the current task's run: its DAG's, else the one of its form.
+    """The dataset of the current task's run: its DAG's, else the one of its form.
 
     Raises:
         SettingsError: the run's conf names another one than its DAG's.

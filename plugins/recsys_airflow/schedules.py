@@ -1,12 +1,14 @@
 """When a DAG runs, whose it is, and what its page says: from the scope's table ``[dag]``."""
 
 from inspect import cleandoc
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import Asset, AssetOrTimeSchedule, CronTriggerTimetable, conf
 from airflow.sdk.exceptions import AirflowTimetableInvalid
 
-from recsys_airflow.scope import Scope
+from recsys_airflow.scope import Scope, scope_of
+from recsys_tasks.config.dataset_files import DatasetFile, dataset_files
 from recsys_tasks.errors import SettingsError
 
 
@@ -14,7 +16,7 @@ def options_of(scope: Scope, kind: str, title: str, doc: str) -> dict[str, Any]:
     """What every DAG of the project gives to Airflow beside its own.
 
     Args:
-        scope: the data sets that it may work on.
+        scope: the datasets that it may work on.
         kind: one of ``scope.KINDS``.
         title: a few words on what it does.
         doc: what its page says.
@@ -43,6 +45,33 @@ def schedule_of(scope: Scope) -> Any:
     return by_clock or assets or None
 
 
+def usable(folder: Path) -> tuple[list[Scope], list[SettingsError]]:
+    """The scopes of a folder of settings files, and what is wrong with its other files.
+
+    Raises:
+        SettingsError: there is no such folder.
+    """
+    found = dataset_files(folder)
+    scopes, broken = [], list(found.broken)
+    for file in found.read:
+        try:
+            scopes.append(checked(file))
+        except SettingsError as error:
+            broken.append(error)
+    return scopes, broken
+
+
+def checked(file: DatasetFile) -> Scope:
+    """The scope of a file whose schedule means something to Airflow.
+
+    Raises:
+        SettingsError: it does not.
+    """
+    scope = scope_of(file)
+    schedule_of(scope)
+    return scope
+
+
 def _by_clock(scope: Scope) -> CronTriggerTimetable:
     made = CronTriggerTimetable(scope.dag.cron, timezone=scope.dag.timezone)
     try:
@@ -59,7 +88,7 @@ def _named(asset: str) -> Any:
 
 
 def _links(scope: Scope) -> str:
-    """Where to look next, for a DAG of one data set."""
+    """Where to look next, for a DAG of one dataset."""
     if scope.dataset is None or scope.file is None:
         return ""
     base = conf.get("api", "base_url", fallback="").rstrip("/")

@@ -1,4 +1,4 @@
-"""Which data set a DAG is for: any that a run names, or one of those in ``RECSYS_SETTINGS_DIR``."""
+"""Which dataset a DAG is for: any that a run names, or one of those in ``RECSYS_SETTINGS_DIR``."""
 
 import os
 import re
@@ -21,17 +21,17 @@ from recsys_tasks.config.settings import Settings, settings_file
 from recsys_tasks.errors import SettingsError
 
 KINDS = ("train", "tune", "batch", "retention")
-"""Of DAGs: ``recsys_train``, or ``recsys_train_<dataset>`` for each data set."""
+"""Of DAGs: ``recsys_train``, or ``recsys_train_<dataset>`` for each dataset."""
 
 NIGHTLY = "0 3 * * *"
 
 
 @dataclass(frozen=True)
 class Scope:
-    """The data sets that a DAG may work on, and the file that holds their settings.
+    """The datasets that a DAG may work on, and the file that holds their settings.
 
     Args:
-        dataset: the one data set; None: a run's conf names it.
+        dataset: the one dataset; None: a run's conf names it.
         file: TOML with the settings; None: the defaults.
         dag: schedule, owner and tags.
     """
@@ -50,10 +50,10 @@ class Scope:
         return champion_of(self.dataset)
 
     def default_dataset(self) -> str:
-        """The data set of a run whose conf names none.
+        """The dataset of a run whose conf names none.
 
         Raises:
-            SettingsError: the file's is no data set's name.
+            SettingsError: the file's is no dataset's name.
         """
         return self.dataset or Settings.dataset_in(self.file)
 
@@ -82,7 +82,7 @@ def only_scope() -> Scope:
 
 
 def scope_of(file: DatasetFile) -> Scope:
-    """The scope of one data set."""
+    """The scope of one dataset."""
     return Scope(file.dataset, file.path, file.dag or _nightly())
 
 
@@ -99,14 +99,14 @@ def scope_of_dag(dag_id: str) -> Scope:
 
 
 def dataset_of_dag(dag_id: str) -> str | None:
-    """The one data set that a DAG is for; None: a run's conf names it."""
+    """The one dataset that a DAG is for; None: a run's conf names it."""
     found = re.fullmatch(rf"recsys_(?:{'|'.join(KINDS)})_(.+)", dag_id)
     is_one = found and settings_folder() and keys.is_dataset(found[1])
     return found[1] if found and is_one else None
 
 
 def dataset_of_run(dag_id: str, conf: Mapping[str, Any] | None) -> str:
-    """The data set of a run: its DAG's, else the one that its conf names, else the default one.
+    """The dataset of a run: its DAG's, else the one that its conf names, else the default one.
 
     Known also of a run whose conf is refused.
     """
@@ -118,17 +118,17 @@ def dataset_of_run(dag_id: str, conf: Mapping[str, Any] | None) -> str:
 
 
 def of_another(own: str, named: object) -> SettingsError:
-    """What is said of a conf that names another data set than its DAG's."""
+    """What is said of a conf that names another dataset than its DAG's."""
     return SettingsError(f"dataset: this DAG is for {own}, not for {named}")
 
 
 def is_training(dag_id: str) -> bool:
-    """Whether a DAG is the one that trains, or one data set's."""
+    """Whether a DAG is the one that trains, or one dataset's."""
     return dag_id == training_dag(dataset_of_dag(dag_id))
 
 
 def training_dag(dataset: str | None) -> str:
-    """Id of the DAG that trains a data set; the rights to it are the rights to its versions."""
+    """Id of the DAG that trains a dataset; the rights to it are the rights to its versions."""
     return f"recsys_train_{dataset}" if dataset and settings_folder() else "recsys_train"
 
 

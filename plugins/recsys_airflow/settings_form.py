@@ -2,7 +2,7 @@
 
 What a conf gives wins over the preset, also where it is the default. A key that is no setting is
 refused, and so is what only the deployer may set. The values of the scope's TOML file become the form's
-defaults; a DAG of one data set has no field for it.
+defaults; a DAG of one dataset has no field for it.
 """
 
 import json
@@ -88,7 +88,7 @@ def settings_of(conf: Mapping[str, Any] | None, scope: Scope | None = None) -> S
         scope: of the run's DAG; None: the one of ``RECSYS_SETTINGS``.
 
     Raises:
-        SettingsError: an unknown key, a value out of bounds, another DAG's data set, or a setting that
+        SettingsError: an unknown key, a value out of bounds, another DAG's dataset, or a setting that
             only the deployer may give; names the field.
     """
     scope = scope or only_scope()

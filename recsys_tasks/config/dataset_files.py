@@ -1,4 +1,4 @@
-"""Settings files of many data sets: each ``*.toml`` of the folder ``RECSYS_SETTINGS_DIR`` is one data set.
+"""Settings files of many datasets: each ``*.toml`` of the folder ``RECSYS_SETTINGS_DIR`` is one dataset.
 
 A file holds settings as that of ``RECSYS_SETTINGS`` does, names its ``dataset``, and may have a table
 ``[dag]`` that says when its DAG runs and whose it is.
@@ -21,7 +21,7 @@ FOLDER = "RECSYS_SETTINGS_DIR"
 
 
 class DagSettings(Frozen):
-    """When the DAG of a data set runs, and whose it is."""
+    """When the DAG of a dataset runs, and whose it is."""
 
     cron: str = ""
     """Five fields of cron; empty: no run by the clock."""
@@ -36,7 +36,7 @@ class DagSettings(Frozen):
     """Owner that Airflow shows."""
 
     tags: tuple[str, ...] = ()
-    """Tags beside `recsys` and the data set's name."""
+    """Tags beside `recsys` and the dataset's name."""
 
     @field_validator("timezone")
     @classmethod
@@ -72,7 +72,7 @@ class DatasetFiles:
     broken: tuple[SettingsError, ...]
 
     def of_dataset(self, dataset: str) -> DatasetFile:
-        """The file of a data set.
+        """The file of a dataset.
 
         Raises:
             SettingsError: no file that could be read is for it; says what is wrong with the others.
@@ -80,18 +80,18 @@ class DatasetFiles:
         found = next((one for one in self.read if one.dataset == dataset), None)
         if found is None:
             why = "".join(f"; {error}" for error in self.broken)
-            raise SettingsError(f"no file of {FOLDER} is for the data set {dataset}{why}")
+            raise SettingsError(f"no file of {FOLDER} is for the dataset {dataset}{why}")
         return found
 
 
 def settings_folder(environ: Mapping[str, str] | None = None) -> Path | None:
-    """The folder that ``RECSYS_SETTINGS_DIR`` names; None: one data set, and ``RECSYS_SETTINGS``."""
+    """The folder that ``RECSYS_SETTINGS_DIR`` names; None: one dataset, and ``RECSYS_SETTINGS``."""
     path = (os.environ if environ is None else environ).get(FOLDER)
     return Path(path) if path else None
 
 
 def dataset_files(folder: Path) -> DatasetFiles:
-    """Every ``*.toml`` of a folder, by name. Of two files for one data set, the second one is an error.
+    """Every ``*.toml`` of a folder, by name. Of two files for one dataset, the second one is an error.
 
     Raises:
         SettingsError: there is no such folder.
@@ -116,7 +116,7 @@ def read_dataset_file(path: Path) -> DatasetFile:
     """One file, every setting of it checked.
 
     Raises:
-        SettingsError: it cannot be read, names no data set, or a setting is refused; says file, field
+        SettingsError: it cannot be read, names no dataset, or a setting is refused; says file, field
             and reason.
     """
     try:

@@ -73,7 +73,7 @@ VARIABLES = (
         "RECSYS_SETTINGS_DIR",
         DAGS,
         "",
-        "Folder of TOML files with settings, one for each data set, which then has DAGs of its own.",
+        "Folder of TOML files with settings, one for each dataset, which then has DAGs of its own.",
     ),
     Variable("RECSYS_SCHEDULE", DAGS, "0 3 * * *", "When the nightly run starts: cron, UTC."),
     Variable(

@@ -20,6 +20,7 @@ from recsys_tasks.config.connections import Connections
 from recsys_tasks.config.s3_client import identity_of
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.db.postgres import Database
+from recsys_tasks.devstack.doctor_airflow import check_placement, check_settings_files
 from recsys_tasks.devstack.doctor_spark import check_spark
 from recsys_tasks.devstack.finding import Finding, State
 from recsys_tasks.devstack.folders import project_folder
@@ -32,7 +33,6 @@ from recsys_tasks.errors import (
 )
 from recsys_tasks.pipeline.cost_model import Size, predict
 from recsys_tasks.pipeline.machine import available_memory
-from recsys_tasks.pipeline.task_names import PLACEMENT, misplaced
 from recsys_tasks.publish import outbox
 
 OPENMP_PROGRAM = b"#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n"
@@ -72,6 +72,7 @@ def examine(
         *check_promotions(connections, settings.dataset),
         *check_spark(settings),
         *check_placement(project_folder() / "dags"),
+        *check_settings_files(),
     )
 
 
@@ -263,19 +264,6 @@ def check_webhook(store: ObjectStore, dataset: str) -> Iterator[Finding]:
         )
     elif is_set:
         yield Finding("Promotions", "ok", f"every move of {dataset} is delivered")
-
-
-def check_placement(dags: Path) -> Iterator[Finding]:
-    """Where it is set: whether ``RECSYS_PLACEMENT`` names tasks that exist."""
-    placement = os.environ.get(PLACEMENT)
-    if not placement:
-        return
-    try:
-        problem = misplaced(placement, dags)
-    except ValueError:
-        problem = "it is not JSON"
-    advice = "docs/workers.md shows one" if problem else ""
-    yield Finding(PLACEMENT, "warning" if problem else "ok", problem or placement, advice)
 
 
 def _condition(name: str, forbidden: Callable[[], object], loss: str) -> Finding:

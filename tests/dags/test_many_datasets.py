@@ -1,4 +1,4 @@
-"""DAGs of many data sets: one TOML file each, with a schedule and an asset of its own; a broken file stops no other."""
+"""DAGs of many datasets: one TOML file each, with a schedule and an asset of its own; a broken file stops no other."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -87,7 +87,7 @@ def test_each_says_whose_it_is_and_where_to_look(dag_bag):
     assert "`shop.toml`" in dag.doc_md
 
 
-def test_no_form_has_a_field_for_the_data_set_and_another_ones_is_refused(dag_bag):
+def test_no_form_has_a_field_for_the_dataset_and_another_ones_is_refused(dag_bag):
     from recsys_airflow.scope import scope_of_dag
     from recsys_airflow.settings_form import settings_of
 
@@ -124,7 +124,7 @@ def test_a_run_without_a_logical_date_has_a_version_and_a_moment(kind, monkeypat
 
 
 @pytest.mark.usefixtures("folder")
-def test_the_batch_of_one_data_set_refuses_another_one(monkeypatch):
+def test_the_batch_of_one_dataset_refuses_another_one(monkeypatch):
     from recsys_airflow import run_context
 
     context = {"dag_run": SimpleNamespace(dag_id="recsys_batch_shop"), "params": {"k": 3}}
@@ -135,7 +135,7 @@ def test_the_batch_of_one_data_set_refuses_another_one(monkeypatch):
         run_context.dataset()
 
 
-def test_a_task_reads_the_files_of_its_own_data_set_only(folder, monkeypatch):
+def test_a_task_reads_the_files_of_its_own_dataset_only(folder, monkeypatch):
 
     from recsys_airflow import factory
 
@@ -144,28 +144,28 @@ def test_a_task_reads_the_files_of_its_own_data_set_only(folder, monkeypatch):
     assert list(factory.make_dags("train")) == ["recsys_train_tea"]
 
 
-def test_a_dag_file_of_one_data_set_fails_alone(folder):
+def test_a_dag_file_of_one_dataset_fails_alone(folder):
     from recsys_airflow.factory import make_dags
 
     assert list(make_dags("train", dataset="books")) == ["recsys_train_books"]
     with pytest.raises(SettingsError, match=r"cron\.toml: \[dag\] cron"):
         make_dags(dataset="cron")
-    with pytest.raises(SettingsError, match="for the data set nobody"):
+    with pytest.raises(SettingsError, match="for the dataset nobody"):
         make_dags(dataset="nobody")
 
 
-def test_a_run_whose_file_is_gone_says_so_and_still_has_its_data_set(folder):
+def test_a_run_whose_file_is_gone_says_so_and_still_has_its_dataset(folder):
     from recsys_airflow.scope import dataset_of_run, scope_of_dag
 
     (folder / "tea.toml").unlink()
     assert dataset_of_run("recsys_train_tea", {"dataset": "x"}) == "tea"
     with pytest.raises(
-        SettingsError, match="no file of RECSYS_SETTINGS_DIR is for the data set tea"
+        SettingsError, match="no file of RECSYS_SETTINGS_DIR is for the dataset tea"
     ):
         scope_of_dag("recsys_train_tea")
 
 
-def test_without_the_folder_a_dags_name_says_nothing_of_a_data_set(monkeypatch):
+def test_without_the_folder_a_dags_name_says_nothing_of_a_dataset(monkeypatch):
     from recsys_airflow.factory import make_dags
     from recsys_airflow.scope import dataset_of_run, is_training
 
@@ -186,7 +186,7 @@ def test_the_one_settings_file_may_give_the_schedule_too(tmp_path, monkeypatch):
     assert dag.get_task("train").owner == "us"
 
 
-def test_the_pages_of_a_data_set_ask_for_the_right_to_its_dag(folder, monkeypatch):
+def test_the_pages_of_a_dataset_ask_for_the_right_to_its_dag(folder, monkeypatch):
     from recsys_airflow.pages import access
     from recsys_airflow.scope import training_dags
 

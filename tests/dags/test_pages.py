@@ -627,6 +627,16 @@ def test_a_move_from_the_command_line_sends_the_event_over_airflows_api(
         assert newest.extra["version"] == FIRST
 
 
+def test_a_settings_file_that_is_refused_is_said_on_the_first_page(
+    ask: Get, published: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tea.toml").write_text('dataset = "tea"\n[dag]\ncron = "<b>"\n')
+    assert "Settings refused" not in ask("viewer").get("/recsys/").text
+    monkeypatch.setenv("RECSYS_SETTINGS_DIR", str(tmp_path))
+    page = ask("viewer").get("/recsys/").text
+    assert "no DAG: tea.toml: [dag] cron: &#39;&lt;b&gt;&#39;" in page
+
+
 def test_half_a_version_is_not_counted(ask: Get, published: ObjectStore) -> None:
     half = keys.version(DATASET, "20261130T030000Z-0000000f") + "seen.npz"
     published.put(half, b"half")

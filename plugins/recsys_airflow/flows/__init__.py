@@ -1,1 +1,1 @@
-"""The DAGs, a module each: ``make(scope)`` gives the DAG of one data set, or of any that a run names."""
+"""The DAGs, a module each: ``make(scope)`` gives the DAG of one dataset, or of any that a run names."""

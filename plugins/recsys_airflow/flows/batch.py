@@ -19,7 +19,7 @@ SHARDS = 1000
 
 
 def make(scope: Scope) -> DAG:
-    """The DAG that writes recommendations for all users of a data set."""
+    """The DAG that writes recommendations for all users of a dataset."""
     with DAG(
         schedule=None,
         params=_form(scope),

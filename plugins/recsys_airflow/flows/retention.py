@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def make(scope: Scope) -> DAG:
-    """The DAG that cleans up after the data sets of a scope."""
+    """The DAG that cleans up after the datasets of a scope."""
     with DAG(
         schedule=CronTriggerTimetable("0 5 * * 0", timezone="UTC"),
         params=_form(scope),

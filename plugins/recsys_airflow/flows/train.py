@@ -23,7 +23,7 @@ from recsys_airflow.settings_form import settings_form
 
 
 def make(scope: Scope) -> DAG:
-    """The DAG that trains the data sets of a scope."""
+    """The DAG that trains the datasets of a scope."""
     with DAG(
         schedule=schedule_of(scope),
         params=settings_form(scope),

@@ -20,7 +20,7 @@ from recsys_airflow.settings_form import settings_form
 
 
 def make(scope: Scope) -> DAG:
-    """The DAG that searches settings for the data sets of a scope."""
+    """The DAG that searches settings for the datasets of a scope."""
     with DAG(
         schedule=None,
         params=settings_form(scope, with_tune=True),

@@ -1,7 +1,7 @@
 """Checks who may see the pages and who may move the champion, and that a move was confirmed.
 
 A request without a valid login gets 401, whatever it asks for, before any route is looked up; a
-browser that follows a link is sent to the login, and back afterwards. To read of a data set, one must be
+browser that follows a link is sent to the login, and back afterwards. To read of a dataset, one must be
 allowed to read the DAG that trains it; to promote, to edit it.
 """
 
@@ -77,7 +77,7 @@ def reader(request: Request) -> Any:
 
 
 def dags_of(request: Request) -> list[str]:
-    """The DAG that trains the data set of an address; where it names none, the DAGs of all of them."""
+    """The DAG that trains the dataset of an address; where it names none, the DAGs of all of them."""
     named = re.search(r"/datasets/([^/]+)", request.url.path)
     if named and keys.is_dataset(named[1]):
         return [training_dag(named[1])]
@@ -90,12 +90,12 @@ def may_read_any(user: Any, dag_ids: Iterable[str]) -> bool:
 
 
 def may_read(user: Any, dataset: str) -> bool:
-    """Whether the user may read the DAG that trains a data set."""
+    """Whether the user may read the DAG that trains a dataset."""
     return _may("GET", user, training_dag(dataset))
 
 
 def may_move(user: Any, dataset: str) -> bool:
-    """Whether the user may edit the DAG that trains a data set, and so promote and roll back."""
+    """Whether the user may edit the DAG that trains a dataset, and so promote and roll back."""
     return _may("PUT", user, training_dag(dataset))
 
 
@@ -112,7 +112,7 @@ def may_read_run(user: Any, dag_id: str) -> bool:
 
 
 def require_mover(request: Request, dataset: str) -> Any:
-    """The user, who may move the champion of a data set.
+    """The user, who may move the champion of a dataset.
 
     Raises:
         HTTPException: 403 for everyone else.

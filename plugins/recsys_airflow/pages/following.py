@@ -42,7 +42,7 @@ def _event(manifest: Manifest) -> Iterator[None]:
 
 
 def _asset(session: Any, dataset: str) -> AssetModel | None:
-    """The data set's own asset, else the one asset of a deployment without ``RECSYS_SETTINGS_DIR``."""
+    """The dataset's own asset, else the one asset of a deployment without ``RECSYS_SETTINGS_DIR``."""
     for champion in (champion_of(dataset), champion_of()):
         wanted = select(AssetModel).where(
             AssetModel.name == champion.name, AssetModel.uri == champion.uri

@@ -23,10 +23,12 @@ from recsys_airflow.pages.comparing import compared
 from recsys_airflow.pages.following import consumers_follow
 from recsys_airflow.promotions import deliver_in_background
 from recsys_airflow.run_context import database
+from recsys_airflow.schedules import usable
 from recsys_airflow.scope import is_training, training_dag, training_dags
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.manifest import NOUN_OF
 from recsys_tasks.artifacts.pointer import Pointer
+from recsys_tasks.config.dataset_files import settings_folder
 from recsys_tasks.errors import (
     ArtifactRefused,
     GateRejected,
@@ -89,7 +91,7 @@ def show_datasets(request: Request) -> Response:
     user = access.reader(request)
     datasets = [one for one in catalogue().datasets() if access.may_read(user, one.name)]
     told = {one.name for one in datasets if _may_read_runs(request, one.name)}
-    return _page(request, "datasets.html", datasets=datasets, told=told)
+    return _page(request, "datasets.html", datasets=datasets, told=told, broken=_broken_files())
 
 
 @router.get("/datasets/{dataset}")
@@ -354,6 +356,12 @@ def _links(request: Request, dataset: str, version: str) -> dict[str, str]:
         links["What differs from the champion"] = f"{here}/compare?{query}"
         links["The champion's report"] = f"{here}/versions/{champion.version}/report"
     return links
+
+
+def _broken_files() -> list[SettingsError]:
+    """What is wrong with settings files, whose datasets have no DAG."""
+    folder = settings_folder()
+    return usable(folder)[1] if folder else []
 
 
 def _may_read_runs(request: Request, dataset: str) -> bool:

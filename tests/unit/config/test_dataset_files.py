@@ -1,4 +1,4 @@
-"""A folder of settings files: each is one data set, and a broken one says its file, field and reason."""
+"""A folder of settings files: each is one dataset, and a broken one says its file, field and reason."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def write(folder, name, text):
     return path
 
 
-def test_each_file_is_a_data_set_with_its_own_schedule_and_owner(tmp_path):
+def test_each_file_is_a_dataset_with_its_own_schedule_and_owner(tmp_path):
     write(tmp_path, "b", 'dataset = "shop"\n[dag]\ncron = "30 2 * * *"\nowner = "shop-team"\n')
     write(tmp_path, "a", 'dataset = "books"\n')
     found = dataset_files(tmp_path)
@@ -47,7 +47,7 @@ def test_a_broken_file_is_named_with_its_field_and_the_others_are_read(tmp_path,
     assert str(error).startswith("shop.toml: ")
     assert said in str(error)
     assert str(tmp_path) not in str(error)
-    with pytest.raises(SettingsError, match=r"is for the data set shop; shop\.toml: "):
+    with pytest.raises(SettingsError, match=r"is for the dataset shop; shop\.toml: "):
         found.of_dataset("shop")
 
 
@@ -59,7 +59,7 @@ def test_a_file_that_cannot_be_read_stops_no_other(tmp_path):
     assert "gone.toml: " in str(found.broken[0])
 
 
-def test_of_two_files_for_one_data_set_the_second_is_refused(tmp_path):
+def test_of_two_files_for_one_dataset_the_second_is_refused(tmp_path):
     for name in ("one", "two"):
         write(tmp_path, name, 'dataset = "tea"')
     found = dataset_files(tmp_path)

@@ -3,7 +3,7 @@
 import pytest
 
 from recsys_tasks.config.connections import Connections
-from recsys_tasks.devstack import doctor
+from recsys_tasks.devstack import doctor, doctor_airflow
 from recsys_tasks.pipeline.cost_model import Size, predict
 
 
@@ -46,7 +46,7 @@ def test_a_database_that_refuses_is_missing_and_one_not_set_is_a_warning():
 )
 def test_a_placement_with_a_typo_is_a_warning_that_names_it(placement, found, monkeypatch):
     monkeypatch.setenv("RECSYS_PLACEMENT", placement)
-    (finding,) = doctor.check_placement(doctor.project_folder() / "dags")
+    (finding,) = doctor_airflow.check_placement(doctor.project_folder() / "dags")
     assert finding.state == "warning"
     assert finding.found.endswith(found)
 
@@ -54,9 +54,9 @@ def test_a_placement_with_a_typo_is_a_warning_that_names_it(placement, found, mo
 def test_a_placement_of_tasks_that_exist_is_well_and_none_is_not_spoken_of(monkeypatch):
     dags = doctor.project_folder() / "dags"
     monkeypatch.delenv("RECSYS_PLACEMENT", raising=False)
-    assert list(doctor.check_placement(dags)) == []
+    assert list(doctor_airflow.check_placement(dags)) == []
     monkeypatch.setenv("RECSYS_PLACEMENT", '{"train": {"queue": "train"}, "attempt": {}}')
-    assert [finding.state for finding in doctor.check_placement(dags)] == ["ok"]
+    assert [finding.state for finding in doctor_airflow.check_placement(dags)] == ["ok"]
 
 
 @pytest.mark.services
@@ -82,3 +82,22 @@ def test_the_embedded_store_ignores_conditions_and_keeps_no_probe(bucket):
     assert bucket.access_key not in findings["S3 identity"].found
     assert "may list, read, write, delete" in findings["S3"].found
     assert ObjectStore(bucket).list("") == ()
+
+
+def test_a_broken_settings_file_is_a_warning_beside_the_datasets_that_have_dags(
+    tmp_path, monkeypatch
+):
+    assert list(doctor_airflow.check_settings_files()) == []
+    (tmp_path / "shop.toml").write_text('dataset = "shop"')
+    (tmp_path / "tea.toml").write_text('dataset = "tea"\n[train]\nepochs = 0\n')
+    monkeypatch.setenv("RECSYS_SETTINGS_DIR", str(tmp_path))
+    well, broken = doctor_airflow.check_settings_files()
+    assert (well.state, well.found) == ("ok", "DAGs of shop")
+    assert broken.state == "warning"
+    assert broken.found.startswith("tea.toml: train.epochs: ")
+
+
+def test_a_settings_folder_that_is_empty_or_not_there_is_said(tmp_path, monkeypatch):
+    for folder, state in ((tmp_path, "warning"), (tmp_path / "nowhere", "missing")):
+        monkeypatch.setenv("RECSYS_SETTINGS_DIR", str(folder))
+        assert [finding.state for finding in doctor_airflow.check_settings_files()] == [state]

@@ -34,8 +34,8 @@ def check_settings_files() -> Iterator[Finding]:
         yield Finding(FOLDER, "missing", str(error), "name a folder of TOML files")
         return
     yield _datasets(found)
-    for error in found.broken:
-        yield Finding(FOLDER, "warning", str(error), "mend the file: its dataset has no DAG")
+    for broken in found.broken:
+        yield Finding(FOLDER, "warning", str(broken), "mend the file: its dataset has no DAG")
 
 
 def _datasets(found: DatasetFiles) -> Finding:

@@ -119,7 +119,7 @@ def environ(postgres_url: str, endpoint: str, role: str, project: Path) -> dict[
 
 def test_every_task_succeeds_and_the_champion_is_there(outcome: Outcome) -> None:
     assert set(outcome.states.values()) == {"success"}
-    assert len(outcome.states) == 13
+    assert {"ingest", "publish", "verify", "promote", "report"} <= set(outcome.states)
     assert outcome.pointer is not None
 
 

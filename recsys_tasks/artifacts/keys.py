@@ -3,6 +3,7 @@
 <dataset>/runs/<version>/…            intermediate files of one run; expire
 <dataset>/versions/<version>/…        immutable; exists only when manifest.json does
 <dataset>/batch/<version>/…           all users' lists from a version; complete when manifest.json is there
+<dataset>/policy.json                 what must not be shown, whatever the model says
 <dataset>/channels/champion.json      the pointer that consumers follow
 <dataset>/channels/history/<n>.json   each move of the pointer
 <dataset>/channels/outbox/champion.json  how far the moves were told to the promotion webhook
@@ -59,6 +60,11 @@ def batch(dataset: str, version: str, k: int, format: str) -> str:
 def manifest(dataset: str, version_name: str) -> str:
     """Key of a version's manifest."""
     return version(dataset, version_name) + MANIFEST
+
+
+def policy(dataset: str) -> str:
+    """Key of a dataset's policy."""
+    return f"{_checked(DATASET, dataset, 'dataset')}/policy.json"
 
 
 def pointer(dataset: str, channel: str = "champion") -> str:

@@ -111,6 +111,15 @@ class Artifacts:
         return IdLookup(self.item_ids)
 
     @cached_property
+    def rows_by_category(self) -> dict[str, NDArray[np.int64]]:
+        """The rows of the items of each category, ascending."""
+        rows: dict[str, list[int]] = {}
+        for row, item in enumerate(self.items):
+            for category in item.categories:
+                rows.setdefault(category, []).append(row)
+        return {category: np.array(own, np.int64) for category, own in rows.items()}
+
+    @cached_property
     def is_trained(self) -> NDArray[np.bool_]:
         """Which items have a vector or a bias: a row of zeros was never trained, and is no answer."""
         rows = np.delete(self.item_embeddings, -2, axis=1)

@@ -1,18 +1,19 @@
 """How the commands that ask a version open it, take ids, and write what it answers."""
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recsys_tasks.cli import open_store
-from recsys_tasks.errors import SettingsError
+from recsys_tasks.errors import InputRejected, NotFound, SettingsError
 from recsys_tasks.printable import printable
 
 if TYPE_CHECKING:
     from recsys_tasks.artifacts.ids import Id
     from recsys_tasks.artifacts.items import Item
+    from recsys_tasks.recommend.filters import ItemFilter
     from recsys_tasks.recommend.recommender import Recommendations, Recommended, Recommender
 
 TIERS = {
@@ -31,7 +32,59 @@ def add_common(parser: ArgumentParser, filters: bool = True) -> None:
     )
     parser.add_argument("--cache", type=Path, help="folder of downloads (default: ~/.cache/recsys)")
     if filters:
-        parser.add_argument("--category", "--genre", help="only items of this category")
+        _add_filters(parser)
+
+
+def _add_filters(parser: ArgumentParser) -> None:
+    for names, what in (
+        (("--category", "--genre"), "only items of this category; repeat: of any of them"),
+        (("--not-category",), "no item of this category; repeat"),
+    ):
+        parser.add_argument(*names, action="append", default=[], metavar="CATEGORY", help=what)
+    parser.add_argument("--item-in", type=Path, metavar="FILE", help="only ids of FILE, one a line")
+
+
+def item_filter(arguments: Namespace, recommender: "Recommender") -> "ItemFilter | None":
+    """What the arguments of ``add_common`` say of the items; None: nothing.
+
+    Raises:
+        NotFound: no item is of a category that is named.
+        InputRejected: the file of ids cannot be read.
+    """
+    from recsys_tasks.recommend.filters import ItemFilter
+
+    wanted, unwanted, file = arguments.category, arguments.not_category, arguments.item_in
+    if not (wanted or unwanted or file):
+        return None
+    refuse_unknown_categories(recommender, [*wanted, *unwanted])
+    ids = tuple(typed_id(recommender, line) for line in _lines_of(file)) if file else None
+    return ItemFilter(tuple(wanted), tuple(unwanted), ids)
+
+
+def _lines_of(path: Path) -> list[str]:
+    try:
+        return [line for line in path.read_text(encoding="utf-8").split("\n") if line]
+    except OSError as error:
+        raise InputRejected(path.name, f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputRejected(path.name, "is not UTF-8") from None
+
+
+def refuse_unknown_categories(recommender: "Recommender", categories: Sequence[str]) -> None:
+    """Refuses a category that no item has: its list could only be empty.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    from recsys_tasks.config.settings import did_you_mean
+
+    artifacts = recommender.artifacts
+    known = sorted(artifacts.rows_by_category)
+    what = "genre" if artifacts.noun == "movie" else "category"
+    for category in categories:
+        if category not in known:
+            near = did_you_mean(category, known) or did_you_mean(category.title(), known)
+            raise NotFound(f"there is no {what} {category}{near}; there are: {', '.join(known)}")
 
 
 def open_recommender(arguments: Namespace) -> "Recommender":

@@ -2,8 +2,6 @@
 
 import shlex
 from argparse import Namespace
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from recsys_tasks.cli import Answer, Subcommands, add_command
 from recsys_tasks.cli.answers import (
@@ -11,8 +9,10 @@ from recsys_tasks.cli.answers import (
     answer_document,
     answer_table,
     headline,
+    item_filter,
     named,
     open_recommender,
+    refuse_unknown_categories,
     shown,
     source,
     typed_id,
@@ -20,10 +20,6 @@ from recsys_tasks.cli.answers import (
 )
 from recsys_tasks.errors import NotFound
 from recsys_tasks.printable import printable
-
-if TYPE_CHECKING:
-    from recsys_tasks.recommend.recommender import Recommender
-    from recsys_tasks.recommend.search import Filter
 
 
 def add_commands(commands: Subcommands) -> None:
@@ -80,7 +76,7 @@ def add_commands(commands: Subcommands) -> None:
 def recommend_items(arguments: Namespace) -> Answer:
     """``recsys recommend``."""
     recommender = open_recommender(arguments)
-    chosen = _filter(recommender, arguments.category)
+    chosen = item_filter(arguments, recommender)
     exclude, exact = not arguments.include_seen, arguments.exact
     if arguments.user is not None:
         user = typed_id(recommender, arguments.user)
@@ -89,7 +85,7 @@ def recommend_items(arguments: Namespace) -> Answer:
         liked = [typed_id(recommender, item) for item in arguments.liked]
         answer = recommender.recommend_for(liked, arguments.k, exclude, chosen, exact)
     else:
-        _refuse_unknown_categories(recommender, arguments.likes)
+        refuse_unknown_categories(recommender, arguments.likes)
         answer = recommender.recommend_for_features(arguments.likes, arguments.k, chosen, exact)
     text = f"{headline(answer, recommender)}\n{answer_table(answer, recommender)}"
     return Answer(answer_document(answer, recommender), text)
@@ -98,7 +94,7 @@ def recommend_items(arguments: Namespace) -> Answer:
 def similar_items(arguments: Namespace) -> Answer:
     """``recsys similar``."""
     recommender = open_recommender(arguments)
-    chosen = _filter(recommender, arguments.category)
+    chosen = item_filter(arguments, recommender)
     artifacts, asked = recommender.artifacts, typed_id(recommender, arguments.item)
     noun = artifacts.noun
     try:
@@ -120,11 +116,12 @@ def search_titles(arguments: Namespace) -> Answer:
 
     recommender, wanted = open_recommender(arguments), " ".join(arguments.title)
     noun = recommender.artifacts.noun
-    exact, found = find_titles(recommender.artifacts.items, wanted, arguments.k)
+    exact, found = find_titles(recommender.shown(), wanted, arguments.k)
     dataset, version = arguments.dataset, recommender.version
     document = {
         "dataset": dataset,
         "version": version,
+        "policy_sha256": recommender.policy_sha256,
         "exact": exact,
         "items": [
             in_answer(noun, item.item_id, item.title, item.categories)
@@ -140,23 +137,3 @@ def search_titles(arguments: Namespace) -> Answer:
     first = shlex.quote(shown(found[0].item_id))
     then = f"recsys similar --{noun} {first} --dataset {dataset} goes on from the first"
     return Answer(document, "\n".join([heading, *lines, then]))
-
-
-def _filter(recommender: "Recommender", category: str | None) -> "Filter | None":
-    if category is None:
-        return None
-    _refuse_unknown_categories(recommender, [category])
-    return lambda item: category in item.categories
-
-
-def _refuse_unknown_categories(recommender: "Recommender", categories: Sequence[str]) -> None:
-    """Refuses a category that no item has: its list could only be empty."""
-    from recsys_tasks.config.settings import did_you_mean
-
-    items, noun = recommender.artifacts.items, recommender.artifacts.noun
-    known = sorted({category for item in items for category in item.categories})
-    what = "genre" if noun == "movie" else "category"
-    for category in categories:
-        if category not in known:
-            near = did_you_mean(category, known) or did_you_mean(category.title(), known)
-            raise NotFound(f"there is no {what} {category}{near}; there are: {', '.join(known)}")

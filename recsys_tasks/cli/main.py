@@ -34,6 +34,7 @@ THEMES = (
     "report",
     "ask",
     "batch",
+    "policy",
     "doctor",
 )
 """Modules of ``recsys_tasks.cli``, in the order in which ``--help`` lists their commands."""

@@ -2,7 +2,7 @@
 
     recommendations(user_id, rank int, item_id, score real, version text, primary key (user_id, rank))
 
-``rank`` begins with 1; ids are bigint, or text where the dataset's are. The lists are those of the version's batch in
+``rank`` begins with 1; ids are bigint, or text where the items are no movies. The lists are those of the version's batch in
 the bucket, made there first if nobody has made them. All rows change in one transaction, which commits when the
 champion's pointer has moved, so that a reader sees one version's lists and never two, and after a crash
 the old ones. Once the table is there it follows the champion, whoever moves its pointer, and back.
@@ -24,6 +24,7 @@ from psycopg2 import extensions, sql
 from recsys_tasks.artifacts import keys
 from recsys_tasks.artifacts.manifest import Manifest
 from recsys_tasks.artifacts.object_store import ObjectStore
+from recsys_tasks.artifacts.policy import read_policy
 from recsys_tasks.data.db.copy_binary import HEADER, TRAILER
 from recsys_tasks.data.db.roles import grant_reading
 from recsys_tasks.errors import ArtifactRefused
@@ -85,12 +86,13 @@ def follow_with_lists(
 
 
 def make_lists(store: ObjectStore, manifest: Manifest, k: int) -> None:
-    """Makes the version's batch of lists in the bucket, unless it is there.
+    """Makes the version's batch of lists in the bucket, unless it is there under the policy of now.
 
     Takes about a millisecond a user: a run does it before it asks for the lock.
     """
-    folder = keys.batch(manifest.dataset, manifest.version, k, FORMAT)
-    if store.exists(folder + keys.MANIFEST):
+    sealed = keys.batch(manifest.dataset, manifest.version, k, FORMAT) + keys.MANIFEST
+    _, policy_sha256 = read_policy(store, manifest.dataset)
+    if store.exists(sealed) and store.get_json(sealed).get("policy_sha256") == policy_sha256:
         return
     with tempfile.TemporaryDirectory(prefix="recsys-") as home:
         version = manifest.version
@@ -183,13 +185,14 @@ def _blocks(lines: Iterable[str], name: str) -> Iterator[Lists]:
 
 def _lists(block: list[dict[str, Any]]) -> Lists:
     items = "movie_ids" if "movie_ids" in block[0] else "item_ids"
+    kind = np.int64 if items == "movie_ids" else np.str_
     lengths = np.array([len(line["scores"]) for line in block])
     ends = np.cumsum(lengths)
     rank = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths) + 1
     return Lists(
-        np.repeat(np.array([line["user_id"] for line in block]), lengths),
+        np.repeat(np.array([line["user_id"] for line in block], dtype=kind), lengths),
         rank.astype(np.int32),
-        np.array([item for line in block for item in line[items]]),
+        np.array([item for line in block for item in line[items]], dtype=kind),
         np.array([score for line in block for score in line["scores"]], dtype=np.float32),
     )
 

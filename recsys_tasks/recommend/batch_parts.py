@@ -32,6 +32,8 @@ class PartFacts:
 
     bytes: int
     sha256: str
+    policy_sha256: str | None = None
+    """Of the policy that the lists keep to."""
 
 
 def put_part(
@@ -58,7 +60,7 @@ def put_part(
         sha256 = store.upload_file(path, key)
         size = path.stat().st_size
     log.info("wrote %s: %d users, %d bytes", key, len(users), size)
-    return PartFacts(name, shard, len(users), places, size, sha256)
+    return PartFacts(name, shard, len(users), places, size, sha256, recommender.policy_sha256)
 
 
 def pin_version(store: ObjectStore, dataset: str, version: str = "") -> str:
@@ -91,7 +93,8 @@ def seal_parts(
         k, format: as the parts were written.
 
     Raises:
-        ArtifactRefused: a shard is missing or there twice, or not every user is in a part.
+        ArtifactRefused: a shard is missing or there twice, not every user is in a part, or the policy
+            changed between two parts.
     """
     artifacts, found = recommender.artifacts, sorted(parts, key=lambda part: part.shard)
     n_users = len(artifacts.user_ids)
@@ -101,6 +104,11 @@ def seal_parts(
         raise ArtifactRefused(keys.MANIFEST, f"not each shard once: {names or 'no part at all'}")
     if (held := sum(part.users for part in found)) != n_users:
         raise ArtifactRefused(keys.MANIFEST, f"parts hold {held} users, the version has {n_users}")
+    policies = {part.policy_sha256 for part in found}
+    if len(policies) > 1:
+        raise ArtifactRefused(
+            keys.MANIFEST, "the policy changed between two parts: write them again"
+        )
     key = keys.batch(artifacts.dataset, artifacts.version, k, format) + keys.MANIFEST
     store.put_json(
         key,
@@ -111,6 +119,7 @@ def seal_parts(
             "k": k,
             "format": format,
             "users": n_users,
+            "policy_sha256": policies.pop(),
             "parts": [asdict(part) for part in found],
         },
     )

@@ -11,22 +11,27 @@ The manifest says what finds the best: annoy's candidates, or exact search.
 import logging
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recsys_tasks.artifacts.ids import Id
+from recsys_tasks.artifacts.items import Item
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.artifacts.pointer import read_pointer
+from recsys_tasks.artifacts.policy import read_policy
 from recsys_tasks.artifacts.reader import Artifacts, default_cache, fetch, open_version
 from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.errors import NotFound, SettingsError
+from recsys_tasks.recommend.filters import ItemFilter
 from recsys_tasks.recommend.fold_in import FoldIn
 from recsys_tasks.recommend.following import Following
-from recsys_tasks.recommend.search import Filter, best_rows, take
+from recsys_tasks.recommend.rules import NO_BOOSTS, Rules, boosted_rows
+from recsys_tasks.recommend.search import Choice, Filter, popular_rows, take
 from recsys_tasks.recommend.share import is_in_share
 
 log = logging.getLogger(__name__)
@@ -64,6 +69,44 @@ class Recommendations:
     tier: Tier
     items: tuple[Recommended, ...]
     user_id: Id | None = None
+    policy_sha256: str | None = None
+    """Of the policy that was kept to, in hex; None: there was none."""
+
+
+Wanted: TypeAlias = ItemFilter | Filter
+"""What an answer is restricted to: a filter as data, or a function of an item."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Serving:
+    """What answers at a moment: exchanged whole, so that no answer mixes two versions or policies."""
+
+    artifacts: Artifacts
+    fold_in: FoldIn
+    rules: Rules | None
+
+    @classmethod
+    def of(cls, artifacts: Artifacts, rules: Rules | None) -> "_Serving":
+        return cls(artifacts, FoldIn(artifacts), rules)
+
+    @property
+    def policy_sha256(self) -> str | None:
+        return self.rules.sha256 if self.rules else None
+
+    def choice(self, wanted: Wanted | None, user_id: Id | None = None) -> Choice:
+        """What may be in an answer for a user, or for someone without an id."""
+        chosen = (
+            Choice(wanted.mask(self.artifacts))
+            if isinstance(wanted, ItemFilter)
+            else Choice(filter=wanted)
+        )
+        return chosen & self.rules.mask(user_id) if self.rules else chosen
+
+    def answer(
+        self, tier: Tier, items: Iterable[Recommended], user_id: Id | None = None
+    ) -> Recommendations:
+        version, dataset = self.artifacts.version, self.artifacts.dataset
+        return Recommendations(dataset, version, tier, tuple(items), user_id, self.policy_sha256)
 
 
 class Recommender:
@@ -71,12 +114,12 @@ class Recommender:
 
     Args:
         artifacts: an open version.
+        rules: what of it may be shown; None: everything, whatever its period and the policy.
     """
 
-    def __init__(self, artifacts: Artifacts) -> None:
-        self._artifacts = artifacts
-        self._fold_in = FoldIn(artifacts)
-        self._reopen: Callable[[str], Artifacts | None] | None = None
+    def __init__(self, artifacts: Artifacts, rules: Rules | None = None) -> None:
+        self._serving = _Serving.of(artifacts, rules)
+        self._reopen: Callable[[_Serving | None], _Serving | None] | None = None
         self._rest: Recommender | None = None
         self._share, self._salt = 1.0, ""
 
@@ -90,7 +133,7 @@ class Recommender:
         cache: Path | None = None,
         share: float = 1.0,
     ) -> Self:
-        """Downloads, verifies and opens a version.
+        """Downloads, verifies and opens a version, and reads the dataset's policy.
 
         Args:
             store: the bucket.
@@ -104,19 +147,20 @@ class Recommender:
         Raises:
             SettingsError: the share is not in [0, 1].
             NotFound: no such channel or version.
-            ArtifactRefused: a file is not what the manifest says; the error names it.
+            ArtifactRefused: a file is not what the manifest says, or the policy is not acceptable; the
+                error names it.
             StoreUnavailable: the store stayed away.
         """
         if not 0 <= share <= 1:
             raise SettingsError(f"share needs a number from 0 to 1, not {share}")
         folder = cache or default_cache()
 
-        def reopen(known: str) -> Artifacts | None:
+        def reopen(known: _Serving | None) -> _Serving | None:
             return _open(store, dataset, channel, version, folder, known)
 
-        opened = reopen("")
-        assert opened is not None  # no version is called ""
-        recommender = cls(opened)
+        opened = reopen(None)
+        assert opened is not None  # nothing was known
+        recommender = cls(opened.artifacts, opened.rules)
         recommender._reopen = reopen
         if share < 1:
             recommender._rest = cls.load(store, dataset, cache=cache)
@@ -126,27 +170,37 @@ class Recommender:
     @property
     def artifacts(self) -> Artifacts:
         """The version that answers now."""
-        return self._artifacts
+        return self._serving.artifacts
 
     @property
     def version(self) -> str:
         """Name of the version that answers now."""
-        return self._artifacts.version
+        return self.artifacts.version
+
+    @property
+    def policy_sha256(self) -> str | None:
+        """Of the policy that is kept to now, in hex; None: there is none."""
+        return self._serving.policy_sha256
+
+    def shown(self, user_id: Id | None = None) -> tuple[Item, ...]:
+        """The items that may be shown now, to a user or to anybody, in the order of their rows."""
+        artifacts, mask = self.artifacts, self._serving.choice(None, user_id).mask
+        return artifacts.items if mask is None else tuple(compress(artifacts.items, mask.tolist()))
 
     def reload(self) -> bool:
-        """Follows the channel to where it points now; the old version serves until the new is open.
+        """Follows the channel to where it points now, and the policy; the old ones serve until then.
 
         Returns:
-            whether another version answers now.
+            whether another version answers now, or another policy is kept to.
 
         Raises:
-            ArtifactRefused, NotFound, StoreUnavailable: the new one cannot be had; the old serves on.
+            ArtifactRefused, NotFound, StoreUnavailable: version or policy cannot be had; the old serve on.
         """
         rest_moved = self._rest is not None and self._rest.reload()
-        opened = self._reopen(self.version) if self._reopen else None
+        opened = self._reopen(self._serving) if self._reopen else None
         if opened is None:
             return rest_moved
-        self._artifacts, self._fold_in = opened, FoldIn(opened)
+        self._serving = opened
         return True
 
     def follow(self, seconds: float = 60.0) -> Following:
@@ -160,7 +214,7 @@ class Recommender:
         return Following(self.reload, seconds)
 
     def __repr__(self) -> str:
-        found = self._artifacts
+        found = self.artifacts
         sizes = f"{len(found.user_ids)} users, {len(found.item_ids)} {found.noun}s"
         return f"Recommender({found.dataset} {found.version}, {sizes})"
 
@@ -169,7 +223,7 @@ class Recommender:
         user_id: Id,
         k: int = 10,
         exclude_seen: bool = True,
-        filter: Filter | None = None,
+        filter: Wanted | None = None,
         exact: bool = False,
         since: Iterable[Id] = (),
     ) -> Recommendations:
@@ -179,16 +233,18 @@ class Recommender:
             user_id: external id; an unknown one gets the popular list.
             k: length of the list; fewer come back when no more are left.
             exclude_seen: leave out what the user has rated, whatever the rating.
-            filter: only items for which it is true.
+            filter: only items that it lets through: an ``ItemFilter``, or a function of an item.
             exact: as if every item were scored, also where the version is searched by annoy.
             since: external ids of what the user has liked since the version was trained, left out of
                 the list as what the user has rated; unknown ones are passed over.
         """
-        artifacts, fold_in = self._artifacts, self._fold_in
+        serving = self._serving
+        artifacts, fold_in = serving.artifacts, serving.fold_in
         user_id = artifacts.users_by_id.written(_as_id(artifacts, user_id))
         if self._rest and not is_in_share(self._salt, user_id, self._share):
             return self._rest.recommend(user_id, k, exclude_seen, filter, exact, since)
         _check_k(k)
+        choice = serving.choice(filter, user_id)
         user = artifacts.users_by_id.row(user_id)
         rated = _seen(artifacts, user) if user >= 0 else []
         newer = _liked(artifacts, since)
@@ -198,18 +254,18 @@ class Recommender:
         if user >= 0 and artifacts.user_counts[user] > 0:
             own = np.asarray(artifacts.user_embeddings[user])
             vector = fold_in.moved(user, newer) if len(newer) else own
-            return _ranked(artifacts, vector, k, excluded, filter, exact, "model", user_id)
+            return _ranked(serving, vector, k, excluded, choice, exact, "model", user_id)
         if len(newer) or (user >= 0 and artifacts.liked.lengths[user]):
             vector = fold_in.of_user(user, newer) if user >= 0 else fold_in.from_rows(newer)
-            return _ranked(artifacts, vector, k, excluded, filter, exact, fold_in.tier, user_id)
-        return _popular(artifacts, k, excluded, filter, user_id)
+            return _ranked(serving, vector, k, excluded, choice, exact, fold_in.tier, user_id)
+        return _popular(serving, k, excluded, choice, user_id)
 
     def recommend_for(
         self,
         items: Iterable[Id],
         k: int = 10,
         exclude_seen: bool = True,
-        filter: Filter | None = None,
+        filter: Wanted | None = None,
         exact: bool = False,
     ) -> Recommendations:
         """The best items for someone of whom only some liked items are known.
@@ -218,25 +274,26 @@ class Recommender:
             items: external ids; unknown ones are passed over, and if none is known the answer is popular.
             k: length of the list.
             exclude_seen: leave these items out.
-            filter: only items for which it is true.
+            filter: only items that it lets through: an ``ItemFilter``, or a function of an item.
             exact: as if every item were scored.
         """
         if self._rest:
             return self._rest.recommend_for(items, k, exclude_seen, filter, exact)
-        artifacts, fold_in = self._artifacts, self._fold_in
+        serving = self._serving
+        choice = serving.choice(filter)
         _check_k(k)
-        liked = _liked(artifacts, items)
+        liked = _liked(serving.artifacts, items)
         if not len(liked):
-            return _popular(artifacts, k, [], filter)
+            return _popular(serving, k, [], choice)
         excluded = liked.tolist() if exclude_seen else []
-        vector = fold_in.from_rows(liked)
-        return _ranked(artifacts, vector, k, excluded, filter, exact, fold_in.tier)
+        vector = serving.fold_in.from_rows(liked)
+        return _ranked(serving, vector, k, excluded, choice, exact, serving.fold_in.tier)
 
     def recommend_for_features(
         self,
         genres: Iterable[str],
         k: int = 10,
-        filter: Filter | None = None,
+        filter: Wanted | None = None,
         exact: bool = False,
     ) -> Recommendations:
         """The best items for someone of whom only some categories are known.
@@ -244,27 +301,29 @@ class Recommender:
         Args:
             genres: names as in the catalogue; unknown ones are passed over.
             k: length of the list.
-            filter: only items for which it is true.
+            filter: only items that it lets through: an ``ItemFilter``, or a function of an item.
             exact: as if every item were scored.
         """
         if self._rest:
             return self._rest.recommend_for_features(genres, k, filter, exact)
-        artifacts, fold_in = self._artifacts, self._fold_in
+        serving = self._serving
+        choice = serving.choice(filter)
         _check_k(k)
-        vector = fold_in.from_genres(genres)
+        vector = serving.fold_in.from_genres(genres)
         if vector is None:
-            return _popular(artifacts, k, [], filter)
-        return _ranked(artifacts, vector, k, [], filter, exact, fold_in.tier)
+            return _popular(serving, k, [], choice)
+        return _ranked(serving, vector, k, [], choice, exact, serving.fold_in.tier)
 
-    def similar(self, item_id: Id, k: int = 10, filter: Filter | None = None) -> Recommendations:
-        """The items whose vectors point most nearly the same way; the score is the cosine.
+    def similar(self, item_id: Id, k: int = 10, filter: Wanted | None = None) -> Recommendations:
+        """The items whose vectors point most nearly the same way; the score is the cosine, unboosted.
 
         Raises:
             NotFound: no such item in this version, or one that nobody liked.
         """
         if self._rest:
             return self._rest.similar(item_id, k, filter)
-        artifacts = self._artifacts
+        serving = self._serving
+        artifacts = serving.artifacts
         _check_k(k)
         row, noun = artifacts.items_by_id.row(_as_id(artifacts, item_id)), artifacts.noun
         if row < 0:
@@ -279,64 +338,73 @@ class Recommender:
         cosines = (vectors @ (vectors[row] / lengths[row]).astype(np.float32)) / lengths
         order = _descending(cosines)
         near = order[artifacts.is_trained[order]].tolist()
-        chosen = take(artifacts, near, k, {row}, filter)
-        items = tuple(
+        chosen = take(artifacts, near, k, {row}, serving.choice(filter))
+        places = (
             _place(artifacts, i, float(cosines[i]), (1 + float(cosines[i])) / 2) for i in chosen
         )
-        return Recommendations(artifacts.dataset, artifacts.version, "model", items)
+        return serving.answer("model", places)
 
 
 def _open(
-    store: ObjectStore, dataset: str, channel: str, version: str | None, cache: Path, known: str
-) -> Artifacts | None:
-    """The version asked for, opened; nothing when it is the one that is known."""
+    store: ObjectStore,
+    dataset: str,
+    channel: str,
+    version: str | None,
+    cache: Path,
+    known: _Serving | None,
+) -> _Serving | None:
+    """The version asked for and the policy, opened; nothing when both are those that are known."""
     sha256 = None
     if version is None:
         pointer = read_pointer(store, dataset, channel)
         if pointer is None:
             raise NotFound(f"{dataset} has no {channel} yet")
         version, sha256 = pointer.version, pointer.manifest_sha256
-    if version == known:
-        return None
+    policy, of_policy = read_policy(store, dataset)
+    if known is not None and version == known.artifacts.version:
+        if of_policy == known.policy_sha256:
+            return None
+        return replace(known, rules=Rules(known.artifacts, policy, of_policy))
     manifest = read_manifest(store, dataset, version, sha256)
-    return open_version(manifest, fetch(store, manifest, cache))
+    opened = open_version(manifest, fetch(store, manifest, cache))
+    return _Serving.of(opened, Rules(opened, policy, of_policy))
 
 
 def _ranked(
-    artifacts: Artifacts,
+    serving: _Serving,
     vector: Floats,
     k: int,
     excluded: list[int],
-    filter: Filter | None,
+    choice: Choice,
     exact: bool,
     tier: Tier,
     user_id: Id | None = None,
 ) -> Recommendations:
-    """The best ``k`` that are not barred, with their scores: by the index, or exactly."""
-    rows, scores = best_rows(artifacts, vector, k, excluded, filter, exact)
-    items = tuple(
+    """The best ``k`` that may be in the answer, with their scores: by the index, or exactly."""
+    artifacts, rules = serving.artifacts, serving.rules
+    boosts = rules.boosts if rules else NO_BOOSTS
+    rows, scores = boosted_rows(artifacts, vector, k, excluded, choice, exact, boosts)
+    items = (
         _place(artifacts, row, score, _strength(score))
         for row, score in zip(rows.tolist(), (scores + float(vector[-2])).tolist(), strict=True)
     )
-    return Recommendations(artifacts.dataset, artifacts.version, tier, items, user_id)
+    return serving.answer(tier, items, user_id)
 
 
 def _popular(
-    artifacts: Artifacts,
+    serving: _Serving,
     k: int,
     excluded: list[int],
-    filter: Filter | None,
+    choice: Choice,
     user_id: Id | None = None,
 ) -> Recommendations:
     """The popular list; its score is the number of training positives, as a share of the first's."""
+    artifacts = serving.artifacts
     most = max(1, artifacts.items[int(artifacts.popular[0])].positives)
-    chosen = take(artifacts, artifacts.popular.tolist(), k, set(excluded), filter)
-    items = tuple(
-        _place(artifacts, row, share, share)
-        for row in chosen
-        for share in [artifacts.items[row].positives / most]
-    )
-    return Recommendations(artifacts.dataset, artifacts.version, "popular", items, user_id)
+    chosen = take(artifacts, popular_rows(artifacts, choice), k, set(excluded), choice)
+    shares = [artifacts.items[row].positives / most for row in chosen]
+    places = (_place(artifacts, *pair, pair[1]) for pair in zip(chosen, shares, strict=True))
+    return serving.answer("popular", places, user_id)
 
 
 def _place(artifacts: Artifacts, row: int, score: float, strength: float) -> Recommended:

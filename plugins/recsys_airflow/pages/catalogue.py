@@ -180,9 +180,16 @@ def _briefly(access: StoreAccess) -> ObjectStore:
     return ObjectStore(access, BRIEF)
 
 
-@lru_cache(maxsize=2)
 def recommender(dataset: str, version: str) -> Recommender:
-    """A version opened to be asked; the first question downloads and checks its files."""
+    """A version opened to be asked, under the policy of now."""
+    opened = _opened(dataset, version)
+    opened.reload()
+    return opened
+
+
+@lru_cache(maxsize=2)
+def _opened(dataset: str, version: str) -> Recommender:
+    """The first question downloads and checks a version's files."""
     return Recommender.load(bucket(), dataset, version=version)
 
 

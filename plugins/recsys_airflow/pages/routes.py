@@ -375,7 +375,7 @@ def _ask(dataset: str, version: str, user: str, item: str, title: str) -> dict[s
     version_asked = recommender(dataset, version)
     noun = version_asked.artifacts.noun
     if title:
-        found = titles_with(title, version_asked.artifacts.items)
+        found = titles_with(title, version_asked.shown())
         return {"heading": f"Titles with “{title}”", "items": found}
     if item:
         near = version_asked.similar(views.identifier(item, noun, noun), 10)

@@ -117,6 +117,7 @@ LACKING: dict[str, tuple[tuple[str, ...], int, str]] = {
     "recommend": (("--user", "1"), 4, "is not set"),
     "similar": (("--movie", "1"), 4, "is not set"),
     "batch": (("--out", "lists.jsonl"), 4, "is not set"),
+    "policy": (("show",), 4, "is not set"),
     "doctor": ((), 2, "the extra train"),
 }
 """Each command without a store: its least arguments, its exit code and what it says that it lacks."""

@@ -28,6 +28,7 @@ from recsys_tasks.report.comparison import (
     VersionComparison,
 )
 from recsys_tasks.report.examples import Titles, Vectors, moved_neighbours
+from recsys_tasks.report.formatting import value_order
 from recsys_tasks.report.sections.data import histogram_drift
 
 ASKED = 2000
@@ -203,16 +204,16 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Di
 
 
 def _stars(manifest: Manifest) -> dict[str, float]:
-    """How many ratings have how many stars; empty where the manifest does not say."""
+    """How many ratings have how many stars, or events each type; empty where the manifest does not say."""
     return manifest.data.model_dump(mode="json").get("histogram") or {}
 
 
 def _histogram(old: Manifest, new: Manifest) -> Iterator[Differing]:
-    """The share of the ratings with each number of stars, in both."""
+    """The share of the ratings with each number of stars, or of the events of each type, in both."""
     counts = [_stars(of) for of in (old, new)]
     if not all(sum(of.values()) for of in counts):
         return
-    for stars in sorted({*counts[0], *counts[1]}, key=float):
+    for stars in sorted({*counts[0], *counts[1]}, key=value_order):
         yield Differing(stars, *(of.get(stars, 0) / sum(of.values()) for of in counts))
 
 

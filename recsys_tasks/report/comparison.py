@@ -227,13 +227,11 @@ def _data(found: VersionComparison) -> Section:
     tables: tuple[Table, ...] = (
         (Table(("Fact", "Before", "After", "Change"), facts),) if facts else ()
     )
-    tables += (Table(("Stars", "Before", "After"), stars, "Share of the ratings"),) if stars else ()
-    drift = (
-        f" {formatting.share(found.drift)} of the ratings would have to get other stars to turn "
-        "the one distribution into the other (0 % would be the same)."
-        if found.drift is not None
-        else ""
-    )
+    names = [one.name for one in found.histogram]
+    of_types = any(formatting.value_order(name)[0] for name in names)
+    head, of = ("Type", "events") if of_types else ("Stars", "ratings")
+    tables += (Table((head, "Before", "After"), stars, f"Share of the {of}"),) if stars else ()
+    drift = "" if found.drift is None else " " + formatting.moved_share(found.drift, names)
     same = "" if facts else "Both were made from data of the same size."
     return Section("Data", (same + drift).strip(), tables=tables)
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
@@ -77,6 +78,30 @@ def rank(name: str) -> tuple[int, int]:
     bound = re.search(r"\d+", name)
     known = list(GROUPS).index(name) if name in GROUPS else len(GROUPS)
     return int(bound[0]) if bound else 0, known
+
+
+def value_order(name: str) -> tuple[int, float, str]:
+    """Where a bar of a histogram stands: stars by their number, types of event after them by name."""
+    try:
+        return 0, float(name), ""
+    except ValueError:
+        return 1, 0.0, name
+
+
+def moved_share(moved: float, names: Iterable[str]) -> str:
+    """How much of one distribution would have to change to become the other, in one sentence.
+
+    Args:
+        moved: a share of 1.
+        names: the values that are counted: stars, or types of event.
+    """
+    of_types = any(value_order(name)[0] for name in names)
+    what = (
+        "events would have to be of another type"
+        if of_types
+        else ("ratings would have to get other stars")
+    )
+    return f"{share(moved)} of the {what} for both to have the same distribution."
 
 
 def rule(name: str) -> str:

@@ -100,16 +100,13 @@ def changes(facts: Facts) -> Section | None:
 
 
 def _drift(facts: Facts) -> str:
-    """How far the ratings by stars moved from the champion's."""
+    """How far the ratings by stars, or the events by type, moved from the champion's."""
     before = (facts.get("champion") or {}).get("histogram") or {}
     now = (facts.get("data") or {}).get("histogram") or {}
     moved = histogram_drift(before, now)
     if moved is None:
         return ""
-    return (
-        f"{formatting.share(moved)} of the ratings would have to get other stars for both to have "
-        "the same distribution."
-    )
+    return formatting.moved_share(moved, now)
 
 
 def histogram_drift(before: Mapping[str, float], now: Mapping[str, float]) -> float | None:

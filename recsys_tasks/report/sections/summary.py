@@ -69,9 +69,12 @@ def _about(facts: Facts) -> Iterator[str]:
     ]
     if seconds:
         yield f"took {formatting.duration(sum(seconds))}"
+    words = {"users": "users", "items": "movies", "ratings": "ratings"}
+    if "events" in data:
+        words = {"users": "users", "items": "items", "events": "events"}
     sizes = [
         f"{formatting.count(data[name])} {word}"
-        for name, word in (("users", "users"), ("items", "movies"), ("ratings", "ratings"))
+        for name, word in words.items()
         if formatting.is_number(data.get(name))
     ]
     if sizes:

@@ -55,3 +55,18 @@ def test_what_is_no_number_is_a_dash(say: Any, value: Any) -> None:
 def test_a_value_and_its_interval_have_the_same_decimals(value: float, interval: float) -> None:
     left, right = formatting.measure(value, interval).split(" ± ")
     assert len(left.partition(".")[2]) == len(right.partition(".")[2])
+
+
+def test_a_histogram_of_types_stands_by_name_and_one_of_stars_by_number():
+    assert sorted(["view", "buy", "10", "4.5", "5"], key=formatting.value_order) == [
+        "4.5", "5", "10", "buy", "view"
+    ]  # fmt: skip
+
+
+def test_what_moved_is_told_of_stars_or_of_types():
+    assert formatting.moved_share(0.25, ["4", "5"]).startswith(
+        "25 % of the ratings would have to get other"
+    )
+    assert formatting.moved_share(0.25, ["view", "buy"]).startswith(
+        "25 % of the events would have to be of"
+    )

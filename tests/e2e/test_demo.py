@@ -88,6 +88,17 @@ def test_the_same_steps_without_airflow_give_the_same_files_byte_for_byte(home, 
 
 
 @more_demos
+def test_the_shop_is_shown_by_events_and_items_that_its_users_had_nothing_to_do_with(home):
+    shop = _json(home, "demo", "--shop", *QUICK)
+    assert (shop["dataset"], shop["promoted"]) == ("shop", True)
+    for user in shop["users"]:
+        assert {liked["event"] for liked in user["liked"]} <= {"view", "cart", "buy"}
+        titles = {item["title"] for item in user["items"]}
+        assert len(titles) == 10
+        assert not titles & {liked["title"] for liked in user["liked"]}
+
+
+@more_demos
 def test_the_first_version_is_still_whole_after_the_second(home, demos):
     code, _, stderr = run_recsys(home, "verify", demos[0]["version"])
     assert code == 0, stderr

@@ -34,7 +34,8 @@ def send_metrics(written: Mapping[str, Any]) -> None:
 
 
 def gauges(written: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Names and values of what is known of the model, of the rows, and of each step's memory."""
+    """Names and values of what is known of the model, of the rows, of the data's checks, and of each step's memory."""
     yield from written["metrics"].items()
     yield from ((f"rows.{name}", value) for name, value in written["rows"].items())
+    yield from ((f"check.{name}", value) for name, value in written["checks"].items())
     yield from ((f"peak_mb.{step}", value) for step, value in written["peak_mb"].items())

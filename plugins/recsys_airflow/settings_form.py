@@ -13,6 +13,7 @@ from airflow.sdk import Param
 
 from recsys_airflow.form_words import BOUNDS, bounds_in_words, order_of, section_of, title_of
 from recsys_airflow.scope import Scope, of_another, only_scope
+from recsys_tasks.config.redaction import redacted
 from recsys_tasks.config.renamed import with_new_names
 from recsys_tasks.config.settings import DEPLOYERS, PRESETS, Settings, did_you_mean
 from recsys_tasks.errors import SettingsError
@@ -141,11 +142,13 @@ def _field(
         spec: its JSON schema.
         schema: where references lead.
         by_preset: its default with each preset. Airflow submits every field, so one in which they
-            differ begins empty: what stands in it was meant.
+            differ begins empty: what stands in it was meant. So does a text that holds a secret, such as
+            an address with a password: the run takes it from the deployer's file.
     """
     default, differs = by_preset["nightly"], len(set(map(str, by_preset.values()))) > 1
     kind = spec.get("type", "object")
-    empty = differs or (kind == "string" and default == "")
+    secret = isinstance(default, str) and redacted(default) != default
+    empty = differs or secret or (kind == "string" and default == "")
     limits = _limits(spec)
     if differs and "enum" in limits:
         limits["enum"] = [None, *limits["enum"]]

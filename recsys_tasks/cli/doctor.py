@@ -27,6 +27,7 @@ def add_commands(commands: Subcommands) -> None:
         "Memory, disk and time are held against the dataset's size, or against --ratings: what a\n"
         "run would take there by the formulas of docs/scale.md, on two cores, each step by itself;\n"
         "the time of training is WARP's.\n"
+        "What a missing extra leaves unexamined is said; everything else is looked at.\n"
         "With train.engine=spark-als it looks at Java, the packages, the master and the exchange, too.\n"
         "Exit code 0, or 4 when Postgres, S3 or the Spark master is set but does not answer.\n\n"
         "examples:\n  recsys doctor --ratings 1e9\n"
@@ -53,7 +54,7 @@ def examine_machine(arguments: Namespace) -> Answer:
         lines.append(f"{MARKS[finding.state]:<8} {finding.name:<18} {finding.found}")
         if finding.advice:
             lines.append(f"{'':<27} -> {finding.advice}")
-    if arguments.ratings:
+    if arguments.ratings and not any(one.found.startswith("not examined") for one in findings):
         lines += ["", *_costs(arguments.ratings, settings)]
     away = any(one.state == "missing" and one.name in SERVICES for one in findings)
     return Answer([asdict(finding) for finding in findings], "\n".join(lines), 4 if away else 0)

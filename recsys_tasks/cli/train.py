@@ -76,10 +76,21 @@ def settings_from(arguments: Namespace) -> "Settings":
     return Settings.load(arguments.preset, settings_file_of(arguments), overrides)
 
 
-def steps_for(
-    settings: "Settings", flow: str, run_id: str | None = None, run_after: str | None = None
-) -> "Steps":
-    """The steps of a run of ``flow`` over the services that the environment names."""
+def given_names(arguments: Namespace) -> frozenset[str]:
+    """The dotted names of the settings that the call gives, by ``--set`` or its settings file."""
+    from recsys_tasks.config.settings import names_in, parse_assignments
+
+    return names_in(settings_file_of(arguments), parse_assignments(arguments.assignments))
+
+
+def steps_for(settings: "Settings", flow: str, arguments: Namespace) -> "Steps":
+    """The steps of a run of ``flow`` over the services that the environment names.
+
+    Args:
+        settings: of the run.
+        flow: its name.
+        arguments: of a command with ``add_settings_options`` and ``add_run_options``.
+    """
     from recsys_tasks.artifacts.object_store import ObjectStore
     from recsys_tasks.config.connections import Connections
     from recsys_tasks.data.db.postgres import Database
@@ -88,8 +99,8 @@ def steps_for(
 
     found = Connections.find()
     store = ObjectStore(found.store())
-    run = _named_run(settings.dataset, flow, run_id, run_after)
-    tuned = with_tuned(settings, store, run)
+    run = _named_run(settings.dataset, flow, arguments.run_id, arguments.run_after)
+    tuned = with_tuned(settings, store, run, given_names(arguments))
     return Steps(tuned, run, Database(found.database_url()), store)
 
 
@@ -98,7 +109,7 @@ def train(arguments: Namespace) -> Answer:
     settings = settings_from(arguments)
     if arguments.list_settings:
         return _listing(settings)
-    return _run(steps_for(settings, "recsys_cli", arguments.run_id, arguments.run_after))
+    return _run(steps_for(settings, "recsys_cli", arguments))
 
 
 def _run(steps: "Steps") -> Answer:

@@ -34,7 +34,7 @@ def tune(arguments: Namespace) -> Answer:
     settings = settings_from(arguments)
     check_search(settings)
     check_out(arguments.out)
-    steps = steps_for(settings, "recsys_cli_tune", arguments.run_id, arguments.run_after)
+    steps = steps_for(settings, "recsys_cli_tune", arguments)
     for prepare in (steps.migrate, steps.ingest, steps.fit_dataset, steps.split):
         prepare()
     chosen = choose(steps, [attempt(steps, overrides) for overrides in propose(steps)])

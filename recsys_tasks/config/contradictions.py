@@ -9,6 +9,9 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
+from recsys_tasks.config.metric_names import OF_SLICES, SLICES, metric_names
+from recsys_tasks.config.settings.refusals import did_you_mean
+
 if TYPE_CHECKING:
     from recsys_tasks.config.settings import Settings
 
@@ -176,6 +179,20 @@ def index_below_gate(settings: "Settings") -> Found:
     return None
 
 
+def rules_of_unknown_metrics(settings: "Settings") -> Found:
+    """Each rule of the gate measures something that a run's metrics have."""
+    known = metric_names(settings.evaluate.ks)
+    for rule in settings.gate.rules:
+        if rule.slice and rule.slice not in SLICES:
+            near = did_you_mean(rule.slice, SLICES)
+            return f"gate.rules {rule.name}: there is no slice {rule.slice}{near}"
+        names, place = (OF_SLICES, f" in slice {rule.slice}") if rule.slice else (known, "")
+        if rule.metric not in names:
+            near = did_you_mean(rule.metric, names)
+            return f"gate.rules {rule.name}: there is no metric {rule.metric}{place}{near}"
+    return None
+
+
 def rules_that_exclude_each_other(settings: "Settings") -> Found:
     """A floor of one metric lies at or below its ceiling, among the gate's own rules and the others."""
     for floor, ceiling in product(_floors(settings), _ceilings(settings)):
@@ -218,6 +235,7 @@ RULES: tuple[Callable[["Settings"], Found], ...] = (
     grid_above_bound,
     rank_above_width,
     index_below_gate,
+    rules_of_unknown_metrics,
     rules_that_exclude_each_other,
 )
 """Every rule; a new one needs its line in the test's table."""

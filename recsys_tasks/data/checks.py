@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from recsys_tasks.config.settings import CheckSettings
-from recsys_tasks.data.tables import RatingTally
+from recsys_tasks.data.tables import WEEKDAYS, RatingTally
 from recsys_tasks.errors import DataCheckFailed
 
 SECONDS_A_DAY = 86_400
 LEAST_SHARE = 1e-4
 """What a value's share of the ratings counts for at least, in ``stability_index``."""
+
+RECENT_DAYS = 28
+"""Days up to the newest rating that ``ratings_a_day`` and ``silent_days`` look at."""
+
+FEWEST_RATINGS = 1000
+"""Of fewer, on either side, shares by day of the week say nothing."""
 
 SIZES = ("ratings", "users", "items", "positives")
 """The counts that are compared with the champion's; ``items`` are the movies of the catalogue."""
@@ -37,6 +43,15 @@ class TableFacts(TypedDict):
     single_rating_users: int
     histogram: dict[str, int]
     """Ratings by stars, those that occur."""
+
+    weekdays: dict[str, int]
+    """Ratings by day of the week, UTC."""
+
+    ratings_a_day: float
+    """Mean of the last ``RECENT_DAYS`` days up to the newest rating's."""
+
+    silent_days: int
+    """Those of these days without a rating."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +85,7 @@ def table_facts(tally: RatingTally, threshold: float) -> TableFacts:
         threshold: stars from which on a rating is a positive.
     """
     count, users, items = tally.ratings, len(tally.per_user), tally.movies
-    positives = tally.at_least(threshold)
+    positives, recent = tally.at_least(threshold), tally.last_days(RECENT_DAYS)
     return {
         "ratings": count,
         "users": users,
@@ -82,6 +97,9 @@ def table_facts(tally: RatingTally, threshold: float) -> TableFacts:
         "unrated_movies": items - tally.rated_movies,
         "single_rating_users": int((tally.per_user == 1).sum()),
         "histogram": tally.histogram(),
+        "weekdays": tally.weekdays(),
+        "ratings_a_day": sum(recent) / RECENT_DAYS,
+        "silent_days": recent.count(0),
     }
 
 
@@ -103,7 +121,11 @@ def stability_index(now: Mapping[str, int], before: Mapping[str, int]) -> float:
 
 
 def check_data(
-    facts: TableFacts, champion: Mapping[str, Any] | None, settings: CheckSettings, now: int
+    facts: TableFacts,
+    champion: Mapping[str, Any] | None,
+    settings: CheckSettings,
+    now: int,
+    known: Mapping[str, float] | None = None,
 ) -> tuple[CheckResult, ...]:
     """Each number against its bound.
 
@@ -112,6 +134,8 @@ def check_data(
         champion: ``data`` of the champion's manifest; None while there is no champion.
         settings: the bounds.
         now: Unix seconds of the run.
+        known: shares of the champion's ``users`` and ``items`` that are still there, as far as it can
+            be asked for them.
     """
     users, items = max(facts["users"], 1), max(facts["items"], 1)
     return (
@@ -128,8 +152,14 @@ def check_data(
             facts["single_rating_users"] / users,
             settings.max_single_rating_users,
         ),
+        _at_most("silent_days", facts["silent_days"], settings.max_silent_days),
         *_age(facts, settings, now),
         *_against_champion(facts, champion or {}, settings),
+        *_drift(facts, champion or {}, settings),
+        *(
+            _at_least(f"known_{side}", share, settings.min_known)
+            for side, share in (known or {}).items()
+        ),
     )
 
 
@@ -163,9 +193,30 @@ def _against_champion(
         yield _at_least(name, share, settings.min_of_champion)
         if settings.max_of_champion:
             yield _at_most(name, share, settings.max_of_champion)
+
+
+def _drift(
+    facts: TableFacts, champion: Mapping[str, Any], settings: CheckSettings
+) -> Iterator[CheckResult]:
+    """How ratings and their times moved since the champion's data."""
     if before := champion.get("histogram"):
         drift = stability_index(facts["histogram"], before)
         yield _at_most("rating_drift", drift, settings.max_rating_drift)
+    if _comparable(facts["weekdays"], before := champion.get("weekdays") or {}):
+        drift = stability_index(facts["weekdays"], before)
+        yield _at_most("weekday_drift", drift, settings.max_weekday_drift)
+    if before_a_day := champion.get("ratings_a_day"):
+        share = facts["ratings_a_day"] / before_a_day
+        yield _at_least("ratings_a_day_of_champion", share, settings.min_daily_of_champion)
+    if champion.get("ratings") and settings.min_new_ratings:
+        new = facts["ratings"] - champion["ratings"]
+        yield _at_least("new_ratings", new, settings.min_new_ratings)
+
+
+def _comparable(now: Mapping[str, int], before: Mapping[str, int]) -> bool:
+    """Whether both have enough ratings, and the champion's some on every day of the week."""
+    enough = min(sum(now.values()), sum(before.values())) >= FEWEST_RATINGS
+    return enough and len(before) == len(WEEKDAYS) and all(before.values())
 
 
 def _at_least(name: str, value: float, bound: float) -> CheckResult:
@@ -181,6 +232,6 @@ def _at_most(name: str, value: float, bound: float) -> CheckResult:
 
 def _said(name: str, value: float, required: str) -> str:
     size, _, rest = name.partition("_of_")
-    what = f"the number of {size}" if size in SIZES else f"the {name.replace('_', ' ')}"
+    what = f"the number of {size}" if size in SIZES else f"the {size.replace('_', ' ')}"
     what += " as a share of the champion's" if rest else ""
     return f"{what} is {value:.6g}, must be {required}"

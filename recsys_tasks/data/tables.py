@@ -61,6 +61,10 @@ class MovieTable:
         return len(self.movie_id)
 
 
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+EPOCH_WEEKDAY = 3
+"""Place of 1970-01-01, a Thursday, in ``WEEKDAYS``."""
+
 TENTHS = 100
 """Values of a numeric(2,1) that is not negative: stars in tenths."""
 
@@ -74,6 +78,9 @@ class RatingTally:
 
     per_tenth: NDArray[np.int64]
     """shape ``(TENTHS,)``, ratings by stars in tenths: element 45 counts those of 4.5."""
+
+    per_day: NDArray[np.int64]
+    """shape ``(days,)``, ratings by UTC day since 1970-01-01, up to the newest one's."""
 
     movies: int
     """Movies of the catalogue."""
@@ -95,6 +102,16 @@ class RatingTally:
     def at_least(self, stars: float) -> int:
         """Ratings of so many stars or more."""
         return int(self.per_tenth[star_values() >= stars].sum())
+
+    def weekdays(self) -> dict[str, int]:
+        """Ratings by day of the week, UTC, Monday first: ``{"Mon": 3, …}``."""
+        days = (np.arange(len(self.per_day)) + EPOCH_WEEKDAY) % len(WEEKDAYS)
+        counts = np.bincount(days, self.per_day, minlength=len(WEEKDAYS))
+        return {name: int(count) for name, count in zip(WEEKDAYS, counts, strict=True)}
+
+    def last_days(self, days: int) -> list[int]:
+        """Ratings of each of the last days up to the newest rating's, oldest first."""
+        return [int(count) for count in self.per_day[-days:]]
 
     def histogram(self) -> dict[str, int]:
         """Ratings by stars, those that occur, ascending: ``{"0.5": 3, "4": 1}``."""

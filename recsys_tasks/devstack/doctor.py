@@ -7,21 +7,18 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-
-from psycopg2 import sql
+from typing import TYPE_CHECKING
 
 from recsys_tasks.artifacts.object_store import ObjectStore, Patience
 from recsys_tasks.config.connections import Connections
 from recsys_tasks.config.s3_client import identity_of
 from recsys_tasks.config.settings import Settings
-from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.devstack.doctor_airflow import check_placement, check_settings_files
-from recsys_tasks.devstack.doctor_spark import check_spark
 from recsys_tasks.devstack.finding import Finding, State
 from recsys_tasks.devstack.folders import project_folder
 from recsys_tasks.errors import (
@@ -31,9 +28,11 @@ from recsys_tasks.errors import (
     ServicesUnknown,
     TransientError,
 )
-from recsys_tasks.pipeline.cost_model import Size, predict
 from recsys_tasks.pipeline.machine import available_memory
 from recsys_tasks.publish import outbox
+
+if TYPE_CHECKING:
+    from recsys_tasks.pipeline.cost_model import Size
 
 OPENMP_PROGRAM = b"#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n"
 USEFUL_FLAGS = ("avx2", "fma", "avx512f")
@@ -64,16 +63,25 @@ def examine(
         check_openmp(),
         *check_packages(),
         check_cpu(),
-        check_memory(ratings, settings),
+        *_examined("Memory", lambda: [check_memory(ratings, settings)]),
         check_disk(folder, ratings),
-        check_time(ratings),
-        *check_database(connections),
+        *_examined("Time of a run", lambda: [check_time(ratings)]),
+        *_examined("Postgres", lambda: check_database(connections)),
         *check_store(connections),
         *check_promotions(connections, settings.dataset),
-        *check_spark(settings),
+        *_examined("Spark", lambda: _check_spark(settings)),
         *check_placement(project_folder() / "dags"),
         *check_settings_files(),
     )
+
+
+def _examined(name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """A check's findings, or that a package which it needs is not there: the others go on."""
+    try:
+        yield from check()
+    except ModuleNotFoundError as error:
+        found = f"not examined: {error.name} is not installed"
+        yield Finding(name, "warning", found, "recsys-tasks[train]")
 
 
 def check_python() -> Finding:
@@ -134,6 +142,8 @@ def check_cpu() -> Finding:
 
 def check_memory(ratings: int | None, settings: Settings | None = None) -> Finding:
     """Free memory against what the largest step takes at the dataset's size, Spark's JVM with it."""
+    from recsys_tasks.pipeline.cost_model import predict
+
     largest = max(predict(_size(ratings), settings), key=lambda cost: cost.megabytes)
     needed = round(largest.megabytes * 1e6)
     advice = f"it is {largest.name} that needs it: docs/scale.md says what to turn down"
@@ -150,6 +160,8 @@ def check_disk(folder: Path, ratings: int | None) -> Finding:
 
 def check_time(ratings: int | None) -> Finding:
     """How long a run would take at the dataset's size, by the cost model's machine of two cores."""
+    from recsys_tasks.pipeline.cost_model import predict
+
     costs = predict(_size(ratings))
     longest = max(costs, key=lambda cost: cost.seconds)
     whole, part = _duration(sum(cost.seconds for cost in costs)), _duration(longest.seconds)
@@ -162,6 +174,10 @@ def check_time(ratings: int | None) -> Finding:
 
 def check_database(connections: Connections) -> Iterator[Finding]:
     """Whether Postgres answers, which it is, and how fast."""
+    from psycopg2 import sql
+
+    from recsys_tasks.data.db.postgres import Database
+
     try:
         database = Database(connections.database_url())
         began = time.monotonic()
@@ -266,6 +282,14 @@ def check_webhook(store: ObjectStore, dataset: str) -> Iterator[Finding]:
         yield Finding("Promotions", "ok", f"every move of {dataset} is delivered")
 
 
+def _check_spark(settings: Settings) -> Iterable[Finding]:
+    if settings.train.engine_used != "spark-als":
+        return ()
+    from recsys_tasks.devstack.doctor_spark import check_spark
+
+    return check_spark(settings)
+
+
 def _condition(name: str, forbidden: Callable[[], object], loss: str) -> Finding:
     try:
         forbidden()
@@ -287,7 +311,9 @@ def _against(name: str, free: int, needed: int, ratings: int | None, advice: str
     return Finding(name, "ok", found) if free >= needed else Finding(name, "warning", found, advice)
 
 
-def _size(ratings: int | None) -> Size:
+def _size(ratings: int | None) -> "Size":
+    from recsys_tasks.pipeline.cost_model import Size
+
     return Size.like_movielens(ratings or LARGE_RATINGS)
 
 
@@ -301,6 +327,12 @@ def _duration(seconds: float) -> str:
 
 def _count_ratings(connections: Connections, dataset: str) -> int | None:
     """Ratings of the dataset by the server's own estimate; None when there is none to ask for."""
+    try:
+        from psycopg2 import sql
+
+        from recsys_tasks.data.db.postgres import Database
+    except ModuleNotFoundError:
+        return None
     query = sql.SQL("select reltuples::bigint from pg_class where oid = to_regclass(%s)")
     try:
         found = Database(connections.database_url()).fetch(query, (f"{dataset}.ratings",))

@@ -78,6 +78,7 @@ def judge(
     results = [*_of_vectors(facts, settings), *_of_metrics(metrics, settings)]
     results += [_of_rule(metrics, rule) for rule in settings.rules]
     results += _of_champion(metrics.get("champion", {}), settings)
+    results += _of_anchor(metrics.get("anchor", {}), settings)
     return Verdict(all(result.passed for result in results), tuple(results))
 
 
@@ -203,6 +204,21 @@ def _of_champion(champion: Mapping[str, Any], settings: GateSettings) -> Iterato
     )
     what = "share of users whose top 10 changed by more than half against the champion"
     yield _at_most("max_churn", champion["churn"], settings.max_churn, what)
+
+
+def _of_anchor(anchor: Mapping[str, Any], settings: GateSettings) -> Iterator[RuleResult]:
+    """The rule against the champion of some weeks ago, where a ``Comparison`` was made."""
+    gap = anchor.get("precision_at_5")
+    if gap is None:
+        return
+    yield _at_least(
+        "max_anchor_loss",
+        gap["high"],
+        -settings.max_anchor_loss,
+        f"precision@5 as served less that of {anchor['version']}, champion {anchor['days']} days ago: "
+        f"{gap['difference']:+.4f} [{gap['low']:+.4f}, {gap['high']:+.4f}] over {gap['users']} users; "
+        "its upper end",
+    )
 
 
 def _found(metrics: Mapping[str, Any], path: str) -> float | None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from recsys_tasks.artifacts.ids import whole_number
 from recsys_tasks.data.tables import TENTHS, EventTable, EventTally
+from recsys_tasks.matrices.days import added, by_day
 from recsys_tasks.matrices.events import EventRule, WholePairs
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import Interactions
@@ -17,6 +18,8 @@ from recsys_tasks.matrices.interactions_builder import NEVER, StreamedInteractio
 from recsys_tasks.matrices.parts_writer import Chunk, PartsWriter
 
 NONE_YET = -1
+MICROSECONDS = 1_000_000
+"""Of a second."""
 
 
 class EventsBuilder:
@@ -34,6 +37,7 @@ class EventsBuilder:
         self._column = np.full(int(item_rows.max(initial=NONE_YET)) + 1, NONE_YET, np.int32)
         self._column[item_rows] = np.arange(len(item_rows), dtype=np.int32)
         self._keys, self._counts = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        self._per_day = np.zeros(0, np.int64)
         self._types = np.zeros(len(rule.types), np.int64)
         self._has_event = np.zeros(len(item_rows), np.bool_)
         self._n_users, self._last_user = 0, NONE_YET
@@ -42,6 +46,7 @@ class EventsBuilder:
     def take(self, block: EventTable) -> None:
         """Takes the next events of a table that is ordered by (user_row, item_row)."""
         self._types += np.bincount(block.type, minlength=len(self._types))
+        self._per_day = added(self._per_day, by_day(block.at // MICROSECONDS))
         self._oldest = min(self._oldest, int(block.at.min(initial=NEVER)))
         self._newest = max(self._newest, int(block.at.max(initial=0)))
         self._keep(self._pairs.add(block))
@@ -61,14 +66,14 @@ class EventsBuilder:
     def _tally(self) -> EventTally:
         """Numbers about all events."""
         named = zip(self._rule.types, self._types.tolist(), strict=True)
-        micro = 1_000_000
         return EventTally(
             per_user=np.concatenate(self._counts),
             per_tenth=np.zeros(TENTHS, np.int64),
+            per_day=self._per_day,
             movies=self._items,
             rated_movies=int(self._has_event.sum()),
-            oldest=min(self._oldest, self._newest) // micro,
-            newest=self._newest // micro,
+            oldest=min(self._oldest, self._newest) // MICROSECONDS,
+            newest=self._newest // MICROSECONDS,
             positives=self._positives,
             types={name: count for name, count in named if count},
         )

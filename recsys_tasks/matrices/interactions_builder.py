@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from recsys_tasks.config.settings import PositiveSettings
 from recsys_tasks.data.tables import TENTHS, RatingTable, RatingTally
 from recsys_tasks.errors import DataCheckFailed
+from recsys_tasks.matrices.days import added, by_day
 from recsys_tasks.matrices.fading import faded
 from recsys_tasks.matrices.ids import IdMap
 from recsys_tasks.matrices.interactions import build_interactions
@@ -53,6 +54,7 @@ class InteractionsBuilder:
         self._fade_from = newest
         self._ids, self._counts = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         self._per_tenth = np.zeros(TENTHS, np.int64)
+        self._per_day = np.zeros(0, np.int64)
         self._rated = np.zeros(len(items), np.bool_)
         self._n_users, self._last_user = 0, -1
         self._oldest, self._newest = NEVER, 0
@@ -66,6 +68,7 @@ class InteractionsBuilder:
         rows = self._items.rows_of(block.movie_id)
         self._rated[rows] = True
         self._per_tenth += np.bincount(_tenths(block), minlength=TENTHS)
+        self._per_day = added(self._per_day, by_day(block.rated_at))
         self._oldest = int(block.rated_at.min(initial=self._oldest))
         self._newest = int(block.rated_at.max(initial=self._newest))
         self._keep(block, rows, _first_of_each(block.user_id))
@@ -80,6 +83,7 @@ class InteractionsBuilder:
         tally = RatingTally(
             per_user=np.concatenate(self._counts),
             per_tenth=self._per_tenth,
+            per_day=self._per_day,
             movies=len(self._items),
             rated_movies=int(self._rated.sum()),
             oldest=min(self._oldest, self._newest),

@@ -146,7 +146,7 @@ def outcome_of(facts: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         the run's names; ``verdict`` (accepted, rejected, failed) and ``reason``, empty if it was
-        accepted; ``headline``, the sentence for people; ``metrics`` as served, ``rows`` and sizes, ``seconds`` and ``peak_mb`` by step:
+        accepted; ``headline``, the sentence for people; ``metrics`` as served, ``rows`` and sizes, ``checks`` of the data by name, ``seconds`` and ``peak_mb`` by step:
         whatever of them is known.
     """
     timings = facts.get("timings") or ()
@@ -154,6 +154,7 @@ def outcome_of(facts: Mapping[str, Any]) -> dict[str, Any]:
         **facts["run"],
         **outcome_facts(facts),
         "rows": _rows(facts.get("data") or {}),
+        "checks": {check["name"]: check["value"] for check in facts.get("checks") or ()},
         "seconds": {note["step"]: note["seconds"] for note in timings},
         "peak_mb": {note["step"]: note["peak_mb"] for note in timings},
     }

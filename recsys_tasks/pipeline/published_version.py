@@ -26,7 +26,7 @@ from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.errors import ArtifactRefused
 from recsys_tasks.evaluation.paired import ScoredVersion
 from recsys_tasks.evaluation.served import Audience, in_order
-from recsys_tasks.matrices.ids import IdMap
+from recsys_tasks.matrices.ids import IdMap, IdMaps
 from recsys_tasks.matrices.interactions import Arrays, Csr
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.representations import Embeddings
@@ -77,6 +77,15 @@ class PublishedVersion:
     def warm_starts(self) -> int:
         """How many warm starts in a row led to this version since the last full training."""
         return int(self.manifest.model.model_dump().get("warm_starts", 0))
+
+    def ids(self) -> IdMaps:
+        """The external ids of its users and items.
+
+        Raises:
+            ArtifactRefused: a file is missing or not what the manifest says.
+        """
+        rows = self._published(ROW_IDS)
+        return IdMaps(IdMap(rows["user_ids.npy"]), IdMap(rows["item_ids.npy"]))
 
     def contender(self) -> ScoredVersion:
         """The version, as it was judged, as something that scores.

@@ -13,18 +13,24 @@ from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.artifacts.pointer import read_pointer
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.errors import ArtifactRefused, NotFound
+from recsys_tasks.evaluation import paired
 from recsys_tasks.evaluation.contenders import block_rows
 from recsys_tasks.evaluation.paired import PairedEvaluation
 from recsys_tasks.evaluation.ranking import WHOLE, Counts, Shard
+from recsys_tasks.matrices.ids import IdMap, IdMaps
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.representations import Embeddings
 from recsys_tasks.model.warm_start import NamedModel, Start, carry_over, refuse_another_split
+from recsys_tasks.pipeline.anchor import anchor_version
 from recsys_tasks.pipeline.published_version import PublishedVersion
 from recsys_tasks.pipeline.run_data import RunData
 from recsys_tasks.pipeline.run_files import CHAMPION
 from recsys_tasks.report.examples import beside_champion, example_facts
 
 log = logging.getLogger(__name__)
+
+ANCHOR = "anchor_"
+"""Begins the names of the counts for the comparison with the anchor."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,19 @@ class RunChampion:
             return None
         return champion.manifest.model_dump(mode="json") if champion else None
 
+    def known(self, ids: IdMaps) -> dict[str, float]:
+        """Shares of the champion's ``users`` and ``items`` that this run has too; empty without a champion."""
+        try:
+            champion = self.champion()
+            theirs = champion.ids() if champion else None
+        except (ArtifactRefused, NotFound) as error:
+            log.warning("going on as without a champion: %s", error)
+            return {}
+        if theirs is None:
+            return {}
+        sides = {"users": (ids.users, theirs.users), "items": (ids.items, theirs.items)}
+        return {name: _share_of(ours, other) for name, (ours, other) in sides.items()}
+
     def start(self) -> Start:
         """What the run's fits go on from: the champion where it was split alike, else nothing."""
         wanted = self.settings.train
@@ -92,13 +111,17 @@ class RunChampion:
         return self.settings.train.refit and self.settings.split.validation_fraction > 0
 
     def count(self, embeddings: Embeddings, shard: Shard) -> dict[str, Counts]:
-        """For a shard of the users, what the comparison is made of; empty where there is none."""
-        try:
-            match = self._match(embeddings)
-        except (ArtifactRefused, NotFound) as error:
-            log.warning("not compared with the champion: %s", error)
-            return {}
-        return self._count(match, shard) if match else {}
+        """For a shard of the users, what the comparisons are made of; empty where there are none."""
+        found: dict[str, Counts] = {}
+        for prefix, version in (("", self._version()), (ANCHOR, self._anchor())):
+            try:
+                match = self._match(embeddings, version) if version else None
+            except (ArtifactRefused, NotFound) as error:
+                log.warning("not compared with %s: %s", version, error)
+                continue
+            counts = self._count(match, shard) if match else {}
+            found |= {prefix + name: count for name, count in counts.items()}
+        return found
 
     def comparison(
         self, embeddings: Embeddings, counted: Mapping[str, Counts] | None = None
@@ -113,29 +136,58 @@ class RunChampion:
         if version["version"] is None:
             why = "a backfill knows of no champion" if self.alone else "there is no champion yet"
             return version | {"not_compared": why}
+        return version | self._compared(embeddings, str(version["version"]), "", counted)
+
+    def against_anchor(
+        self, embeddings: Embeddings, counted: Mapping[str, Counts] | None = None
+    ) -> dict[str, Any]:
+        """The same comparison with the version that was champion ``gate.anchor_days`` ago.
+
+        Args:
+            embeddings, counted: as for ``comparison``.
+
+        Returns:
+            ``version``, ``days`` and the comparison, or why there is none.
+        """
+        version, days = self._anchor(), self.settings.gate.anchor_days
+        found = {"version": version, "days": days}
+        if version is None:
+            return found | {"not_compared": "there is no champion of then, other than today's"}
+        return found | self._compared(embeddings, version, ANCHOR, counted)
+
+    def _compared(
+        self,
+        embeddings: Embeddings,
+        version: str,
+        prefix: str,
+        counted: Mapping[str, Counts] | None,
+    ) -> dict[str, Any]:
+        """The comparison with one version, from the counts whose names begin with ``prefix``."""
         try:
-            match = self._match(embeddings)
+            match = self._match(embeddings, version)
         except (ArtifactRefused, NotFound) as error:
-            log.warning("not compared with the champion: %s", error)
-            return version | {"not_compared": str(error)}
+            log.warning("not compared with %s: %s", version, error)
+            return {"not_compared": str(error)}
         if match is None:
-            return version | {"not_compared": "no test positive is new to the champion"}
+            return {"not_compared": f"no test positive is new to {version}"}
         enough = self.settings.gate.min_champion_users
         if not match.n_users >= enough:
             few = f"only {match.n_users} users to compare on, gate.min_champion_users is {enough}"
-            return version | {"not_compared": few}
-        counts = self._count(match, WHOLE) if counted is None else counted
-        return version | match.comparison(counts, self.settings.evaluate.seed).document()
+            return {"not_compared": few}
+        names = {name: prefix + name for name in (paired.CANDIDATE, paired.CHAMPION)}
+        if counted is None or not all(name in counted for name in names.values()):
+            counts: Mapping[str, Counts] = self._count(match, WHOLE)
+        else:
+            counts = {name: counted[place] for name, place in names.items()}
+        return match.comparison(counts, self.settings.evaluate.seed).document()
 
     def _count(self, match: PairedEvaluation, shard: Shard) -> dict[str, Counts]:
         wanted = self.settings.evaluate
         return match.count(block_rows(wanted, match.candidate.n_items), wanted.threads, shard)
 
-    def _match(self, embeddings: Embeddings) -> PairedEvaluation | None:
-        """The candidate and the champion on what both know; None: no champion, or nothing to ask."""
-        champion = self.champion()
-        if champion is None:
-            return None
+    def _match(self, embeddings: Embeddings, version: str) -> PairedEvaluation | None:
+        """The candidate and a version on what both know; None: there is nothing to ask."""
+        champion = PublishedVersion.of(self.store, self.data.files.run.dataset, version)
         return PairedEvaluation.of(
             self.data.contender(embeddings),
             champion.contender(),
@@ -160,6 +212,14 @@ class RunChampion:
         manifest = self.manifest()
         return beside_champion(manifest, data) if manifest else {}
 
+    def _anchor(self) -> str | None:
+        """The champion of ``gate.anchor_days`` ago, where it is another version than today's and the run's."""
+        run, days = self.data.files.run, self.settings.gate.anchor_days
+        if self.alone or not days:
+            return None
+        found = anchor_version(self.store, run.dataset, run.run_after, days)
+        return None if found in (self._version(), run.version) else found
+
     def _version(self) -> str | None:
         """The version that was champion when this run first asked; a retry is told the same."""
         files = self.data.files
@@ -172,3 +232,10 @@ class RunChampion:
             CHAMPION.write(files, {"version": found})
         version = CHAMPION.read(files)["version"]
         return str(version) if version else None
+
+
+def _share_of(ours: IdMap, theirs: IdMap) -> float:
+    """The share of their ids that is among ours; numbers and text have none in common."""
+    if ours.ids.dtype.kind != theirs.ids.dtype.kind:
+        return 0.0
+    return float(ours.known(theirs.ids).mean()) if len(theirs) else 1.0

@@ -239,7 +239,7 @@ class Steps:
             )
             facts = data_facts(gathered.tally, gathered.parts, features, movies.title, wanted)
             facts["files"] = lineage(found.files)
-            self._check(facts)
+            self._check(facts, ids)
             IDS.write(self.files, ids)
             put_parts(self.files, found.folder, gathered.parts)
             FEATURES.write(self.files, features)
@@ -328,7 +328,8 @@ class Steps:
             self.data.history_map(),
         )
         compared = self.run_champion.comparison(embeddings, counted)
-        METRICS.write(self.files, evaluation.metrics | {"champion": compared})
+        anchor = self.run_champion.against_anchor(embeddings, counted)
+        METRICS.write(self.files, evaluation.metrics | {"champion": compared, "anchor": anchor})
         EMBEDDING_FACTS.write(self.files, embedding_facts(embeddings))
         PER_USER.write(self.files, evaluation.per_user)
         EXAMPLES.write(self.files, self.run_champion.examples(embeddings))
@@ -522,7 +523,7 @@ class Steps:
             raise GateRejected(verdict.reasons())
         return len(verdict.rules)
 
-    def _check(self, facts: dict[str, Any]) -> None:
+    def _check(self, facts: dict[str, Any], ids: IdMaps) -> None:
         """Holds the tables against their bounds and the champion's sizes, and keeps what was found.
 
         Raises:
@@ -530,7 +531,11 @@ class Steps:
         """
         champion, now = self.run_champion.manifest(), int(self.run.run_after.timestamp())
         results = check_data(
-            cast(TableFacts, facts), champion and champion["data"], self.settings.checks, now
+            cast(TableFacts, facts),
+            champion and champion["data"],
+            self.settings.checks,
+            now,
+            self.run_champion.known(ids),
         )
         DATA.write(self.files, facts)
         CHECKS.write(self.files, [asdict(result) for result in results])

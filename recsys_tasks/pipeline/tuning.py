@@ -3,7 +3,7 @@
 import json
 import logging
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -50,13 +50,21 @@ def choose(steps: Steps, tried: list[dict[str, Any]]) -> dict[str, Any]:
     return {"settings": key, "score": best.score, "document": document}
 
 
-def with_tuned(settings: Settings, store: ObjectStore, run: Run) -> Settings:
+def with_tuned(
+    settings: Settings, store: ObjectStore, run: Run, given: Collection[str] = ()
+) -> Settings:
     """The run's settings with the last search's winner in them, where ``train.tuned`` asks for it.
 
-    A field that the run gives another value than its default keeps it: what was given wins.
+    What was given wins: a field that has another value than its default, or is named in ``given``.
 
     What the first step finds is kept with the run, so that a search which ends in between changes
     nothing for the steps after it.
+
+    Args:
+        settings: of the run.
+        store: the bucket.
+        run: its names.
+        given: dotted names of settings that were given on purpose, as far as that is known.
 
     Raises:
         SettingsError: no search has chosen settings for this dataset yet.
@@ -72,10 +80,14 @@ def with_tuned(settings: Settings, store: ObjectStore, run: Run) -> Settings:
                 f"train.tuned: no search has chosen settings for {run.dataset} yet; run recsys_tune"
             ) from None
     chosen = tomllib.loads(TUNED.read(files).decode())
-    given = {name for name in chosen["train"] if _is_given(settings.train, name)}
-    if given:
-        log.info("train.tuned: this run gives its own %s", ", ".join(sorted(given)))
-    flat = {f"train.{name}": value for name, value in chosen["train"].items() if name not in given}
+    own = {
+        name
+        for name in chosen["train"]
+        if f"train.{name}" in given or _is_given(settings.train, name)
+    }
+    if own:
+        log.info("train.tuned: this run gives its own %s", ", ".join(sorted(own)))
+    flat = {f"train.{name}": value for name, value in chosen["train"].items() if name not in own}
     return Settings.load(overrides=settings.flat() | flat)
 
 

@@ -47,6 +47,7 @@ RULES = {
     "min_popular_ratio": "Precision@5 over the popular list's",
     "max_never_shown": "Share of the catalogue never shown",
     "max_champion_loss": "No worse than the champion",
+    "max_anchor_loss": "No worse than the champion of weeks ago",
     "finite_finalised": "Vectors of the finalised model are finite",
     "min_finalised_rank": "Finalised model has not collapsed",
     "min_finalised_overlap": "Finalised model keeps the lists",

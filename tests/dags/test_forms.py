@@ -114,6 +114,22 @@ def test_the_deployers_file_still_decides_it(tmp_path, monkeypatch):
     assert settings_of({"preset": "spark"}).spark.master == "spark://cluster:7077"
 
 
+def test_a_form_does_not_show_what_the_deployers_file_keeps_secret_and_the_run_has_it(
+    tmp_path, monkeypatch
+):
+    from recsys_airflow.settings_form import settings_form
+
+    address = "https://me:planted-login@host.example/ratings.csv?X-Amz-Signature=planted"
+    file = tmp_path / "deployer.toml"
+    file.write_text(f'[source]\nratings = "{address}"\nmovies = "/data/movies.csv"')
+    monkeypatch.setenv("RECSYS_SETTINGS", str(file))
+    form = settings_form()
+    assert "planted" not in str([param.serialize() for param in form.values()])
+    assert form["source.movies"].value == "/data/movies.csv"
+    submitted = {name: param.value for name, param in form.items()}
+    assert settings_of(submitted).source.ratings == address
+
+
 def test_an_unknown_key_of_a_conf_is_answered_with_the_nearest():
     with pytest.raises(SettingsError, match=r"train\.epoch; did you mean train\.epochs\?"):
         settings_of({"train.epoch": 3})

@@ -67,6 +67,7 @@ WRITTEN = {
     },
     "rows": {"loaded": 100, "rejected": 2, "users": 10},
     "seconds": {"train": 1.5},
+    "checks": {"rating_drift": 0.02},
     "peak_mb": {"train": 300},
 }
 
@@ -193,4 +194,5 @@ def test_the_dashboard_asks_for_what_is_sent_and_the_docs_name_it(ended, project
 
 def _named(name: str, page: str) -> bool:
     general = re.sub(r"^(duration|peak_mb)\..*", r"\1.<task>", name)
+    general = re.sub(r"^check\..*", "check.<name>", general)
     return f"`{general}`" in page

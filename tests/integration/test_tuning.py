@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from recsys_tasks.artifacts.object_store import ObjectStore
-from recsys_tasks.config.settings import Settings
+from recsys_tasks.cli.main import parser
+from recsys_tasks.cli.train import given_names
+from recsys_tasks.config.settings import Settings, TrainSettings
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.pipeline.run import Run
@@ -78,6 +80,19 @@ def test_what_a_tuned_run_is_given_wins_over_the_search(searching):
         tuned = Settings.load(preset, overrides=given)
         found = with_tuned(tuned, searching.store, another_run(1)).train
         assert (found.components, found.max_sampled) == (24, 7)
+
+
+def test_a_default_that_is_given_on_purpose_wins_over_the_search(searching, tmp_path):
+    searching.store.put("mls/settings/tuned.toml", b"[train]\ncomponents = 8\nmax_sampled = 7\n")
+    tuned = Settings.load(overrides={"dataset": "mls", "train.tuned": True})
+    default = TrainSettings().components
+    file = tmp_path / "deployer.toml"
+    file.write_text(f"[train]\ncomponents = {default}\n")
+    for words in (["--set", f"train.components={default}"], ["--settings", str(file)]):
+        given = given_names(parser().parse_args(["train", *words]))
+        assert given == {"train.components"}
+        found = with_tuned(tuned, searching.store, another_run(1), given).train
+        assert (found.components, found.max_sampled) == (default, 7)
 
 
 def test_without_a_search_a_tuned_run_says_what_to_run(searching):

@@ -9,7 +9,13 @@ from recsys_tasks.config.settings.base import DatasetName, Frozen
 from recsys_tasks.config.settings.data import CheckSettings, PositiveSettings, SplitSettings
 from recsys_tasks.config.settings.evaluation import EvaluateSettings, GateRule, GateSettings
 from recsys_tasks.config.settings.events import EventSettings
-from recsys_tasks.config.settings.layers import DEPLOYERS, PRESETS, parse_assignments, settings_file
+from recsys_tasks.config.settings.layers import (
+    DEPLOYERS,
+    PRESETS,
+    names_in,
+    parse_assignments,
+    settings_file,
+)
 from recsys_tasks.config.settings.publishing import IndexSettings, PublishSettings
 from recsys_tasks.config.settings.refusals import did_you_mean
 from recsys_tasks.config.settings.source import (
@@ -60,6 +66,7 @@ __all__ = [
     "TrainSettings",
     "TuneSettings",
     "did_you_mean",
+    "names_in",
     "parse_assignments",
     "setting_names",
     "settings_file",

@@ -64,6 +64,23 @@ class CheckSettings(Frozen):
     """Ceiling of the population stability index of the ratings by stars against the champion's; equal
     shares have 0, above 0.25 is by custom a great change."""
 
+    max_weekday_drift: float = Field(default=0.5, ge=0)
+    """Ceiling of the same index of the ratings by day of the week (UTC): a day that is missing altogether
+    makes it about 1. Looked at from 1,000 ratings on."""
+
+    min_daily_of_champion: float = Field(default=0.0, ge=0)
+    """Floor of ratings a day, over the 28 days up to the newest one, as a share of the champion's; 0: none."""
+
+    max_silent_days: int = Field(default=28, ge=0, le=28)
+    """Ceiling of the days without a rating among the 28 up to the newest one; 28: none."""
+
+    min_new_ratings: int = Field(default=0, ge=0)
+    """Floor of the ratings that the tables hold more than the champion's did: 1 refuses a feed that
+    brings the same again under another name; 0: none."""
+
+    min_known: float = Field(default=0.5, ge=0, le=1)
+    """Floor of the champion's users, and of its items, that are still there, as a share; 0: none."""
+
     min_density: float = Field(default=0.0, ge=0, le=1)
     """Floor of ratings as a share of all pairs of user and movie."""
 

@@ -88,6 +88,13 @@ class GateSettings(Frozen):
     """How much less precision@5 as served than the champion's is tolerated; a candidate fails where
     the whole paired 95 % interval lies below."""
 
+    anchor_days: int = Field(default=28, ge=0, le=3650)
+    """Candidate and champion are compared once more with the version that was champion so many days
+    ago: small losses, each tolerated, would add up. 0: not."""
+
+    max_anchor_loss: float = Field(default=0.01, ge=0, le=1)
+    """How much less precision@5 as served than that version's is tolerated; as max_champion_loss."""
+
     min_champion_users: int = Field(default=30, ge=1)
     """Users with a test positive that both know, below which candidate and champion are not compared:
     of a few, neither a pass nor a rejection says anything."""

@@ -58,6 +58,12 @@ def _settings_in(file: Path | None) -> dict[str, Any]:
     return {name: value for name, value in tree.items() if name != DAG_TABLE}
 
 
+def names_in(file: Path | None, overrides: Mapping[str, Any]) -> frozenset[str]:
+    """The dotted names, as of this release, that a TOML file and overrides give a value."""
+    layers = (read_toml(file) if file else {}, overrides)
+    return frozenset(name for layer in layers for name in with_new_names(dict(flattened(layer))))
+
+
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:
     """``["train.epochs=3"]`` as ``{"train.epochs": 3}``; a value that is not JSON is a string.
 

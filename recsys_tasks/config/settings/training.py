@@ -109,7 +109,7 @@ class TrainSettings(Frozen):
 
     tuned: bool = False
     """Take the winner of the dataset's last recsys_tune for the fields that it searched; one that is
-    given another value than its default here keeps that."""
+    given another value than its default here keeps that, and so does any that --set or a settings file names."""
 
     warm_start: bool = False
     """Go on from the champion's parameters, row by row as ids match, instead of from nothing. Needs

@@ -23,7 +23,10 @@ FIRST = (
 )
 """Facts of the data in the order in which a person asks for them; others follow by name."""
 
-NO_SHARES = ("ratings", "users", "items", "positives", "newest_rating_age_days")
+NO_SHARES = (
+    *("ratings", "users", "items", "positives", "newest_rating_age_days"),
+    *("silent_days", "new_ratings", "rating_drift", "weekday_drift"),
+)
 """Checks of something else than a share of one."""
 
 

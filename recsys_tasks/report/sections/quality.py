@@ -78,7 +78,9 @@ def differences(facts: Facts) -> Section | None:
     """The model minus each of the others, user by user: what is left of it is more than chance."""
     metrics = facts.get("metrics") or {}
     champion = metrics.get("champion") or {}
-    pairs = {"champion": champion, **(metrics.get("intervals") or {})}
+    anchor = metrics.get("anchor") or {}
+    then = f"champion {anchor.get('days')} days ago"
+    pairs = {"champion": champion, then: anchor, **(metrics.get("intervals") or {})}
     found = {
         name: pair[COMPARED]
         for name, pair in pairs.items()

@@ -79,7 +79,28 @@ TABLE = [
     ),
 ]
 
+TABLE += [
+    (
+        "rules_of_unknown_metrics",
+        {"gate.rules": [{"name": "low", "metric": metric, "bound": 0.1, "slice": slice}]},
+        named,
+    )
+    for metric, slice, named in (
+        ("test_served.precison_at_5", "", r"low: .* did you mean test_served\.precision_at_5"),
+        ("recall_at_10", "", r"no metric recall_at_10; did you mean test_served\.recall_at_10"),
+        ("test_served.precision_at_7", "", r"no metric test_served\.precision_at_7"),
+        ("ndcg_at_10", "users.young", r"no slice users\.young"),
+        ("ndcg_at_10", "user.1-4", r"did you mean users\.1-4"),
+        ("test_served.mrr", "users.1-4", r"no metric test_served\.mrr in slice users\.1-4"),
+    )
+]
+
 FIT = [
+    {
+        "gate.rules": [{"name": "a", "metric": "test_served.precision_at_7", "bound": 0}],
+        "evaluate.ks": [7],
+    },
+    {"gate.rules": [{"name": "a", "metric": "slices.users.1-4.ndcg_at_10", "bound": 0}]},
     {"source.movies": "m.csv", "source.ratings": "r.csv"},
     {"positives.threshold": 3.5},
     {"positives.weak_threshold": 4.5, "positives.threshold": 3.5, "positives.weak_weight": 0},
@@ -89,7 +110,7 @@ FIT = [
     {"train.item_alpha": 1e-6},
     {"tune.method": "grid", "tune.trials": 324},
     {"index.min_recall": 0.8, "index.search_k": 500},
-    {"gate.rules": [LOW, {**HIGH, "slice": "users.1-4"}]},
+    {"gate.rules": [LOW, {**HIGH, "metric": "ndcg_at_10", "slice": "users.1-4"}]},
     {"positives.as_of": "2026-11-24T03:00:00Z"},
 ]
 

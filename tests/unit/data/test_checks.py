@@ -59,6 +59,9 @@ def test_the_facts_count_what_they_say() -> None:
         "unrated_movies": 1,
         "single_rating_users": 2,
         "histogram": {"1": 1, "4.5": 1, "5": 2},
+        "weekdays": {"Mon": 0, "Tue": 0, "Wed": 0, "Thu": 4, "Fri": 0, "Sat": 0, "Sun": 0},
+        "ratings_a_day": 4 / 28,
+        "silent_days": 27,
     }
 
 
@@ -78,6 +81,7 @@ def test_empty_tables_have_facts_and_break_the_floors() -> None:
         ({"min_positive_share": 0.6}, "positive_share"),
         ({"max_positive_share": 0.4}, "positive_share"),
         ({"max_age_days": 0.5}, "newest_rating_age_days"),
+        ({"max_silent_days": 26}, "silent_days"),
         ({"max_unrated_movies": 0.3}, "unrated_movies"),
         ({"max_single_rating_users": 0.6}, "single_rating_users"),
     ],
@@ -105,6 +109,29 @@ def test_ratings_that_are_given_otherwise_than_the_champions_are_a_finding() -> 
     assert broken(CheckSettings(), champion) == {"rating_drift"}
     assert broken(CheckSettings(), {"histogram": alike}) == set()
     assert broken(CheckSettings(max_rating_drift=100), champion) == set()
+
+
+WEEK = {"Mon": 150, "Tue": 150, "Wed": 150, "Thu": 150, "Fri": 150, "Sat": 150, "Sun": 150}
+
+
+def test_days_of_the_week_are_compared_once_there_are_enough_ratings_on_each() -> None:
+    many: TableFacts = {**FACTS, "weekdays": {**WEEK, "Wed": 0}}
+    names = {r.name for r in check_data(many, {"weekdays": WEEK}, CheckSettings(), NOW)}
+    assert "weekday_drift" not in names, "900 ratings are too few"
+    more: TableFacts = {**FACTS, "weekdays": {**WEEK, "Wed": 0, "Sun": 400}}
+    broken_now = {
+        r.name for r in check_data(more, {"weekdays": WEEK}, CheckSettings(), NOW) if not r.passed
+    }
+    assert broken_now == {"weekday_drift"}
+    one_day = {"weekdays": {**WEEK, "Mon": 0}}
+    names = {r.name for r in check_data(more, one_day, CheckSettings(), NOW)}
+    assert "weekday_drift" not in names, "the champion had none on Mondays itself"
+
+
+def test_shares_of_the_champions_users_and_items_have_a_floor() -> None:
+    known = {"users": 0.4, "items": 0.9}
+    found = check_data(FACTS, None, CheckSettings(), NOW, known)
+    assert {r.name for r in found if not r.passed} == {"known_users"}
 
 
 def test_sudden_growth_is_a_finding_when_asked_for() -> None:

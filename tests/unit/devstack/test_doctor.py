@@ -1,7 +1,12 @@
 """What the doctor says of what it finds."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
+from recsys_tasks.cli.main import EXTRAS
 from recsys_tasks.config.connections import Connections
 from recsys_tasks.devstack import doctor, doctor_airflow
 from recsys_tasks.pipeline.cost_model import Size, predict
@@ -101,3 +106,27 @@ def test_a_settings_folder_that_is_empty_or_not_there_is_said(tmp_path, monkeypa
     for folder, state in ((tmp_path, "warning"), (tmp_path / "nowhere", "missing")):
         monkeypatch.setenv("RECSYS_SETTINGS_DIR", str(folder))
         assert [finding.state for finding in doctor_airflow.check_settings_files()] == [state]
+
+
+WITHOUT_EXTRAS = """
+import sys
+
+sys.modules.update(dict.fromkeys({lacking!r}.split()))  # as if they were not installed
+from recsys_tasks.cli.main import main
+
+sys.exit(main(["doctor", "--ratings", "1e6"]))
+"""
+
+
+def test_without_extras_it_looks_at_what_it_can_and_names_the_rest(tmp_path):
+    program = WITHOUT_EXTRAS.format(lacking=" ".join(EXTRAS))
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "RECSYS_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    lines = {line[9:28].strip(): line[28:] for line in done.stdout.splitlines() if line[:8].strip()}
+    for name in ("Memory", "Time of a run", "Postgres"):
+        assert "is not installed" in lines[name]
+    for name in ("Python", "C++ compiler", "CPU", "Disk", "S3"):
+        assert "not examined" not in lines[name]

@@ -2,12 +2,14 @@
 
 import json
 import logging
+import re
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from lightfm import evaluation as reference
 
+from recsys_tasks.config.metric_names import metric_names
 from recsys_tasks.config.settings import EvaluateSettings
 from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.evaluation import metrics
@@ -211,3 +213,35 @@ def test_collapsed_vectors_have_no_effective_rank(fitted):
     assert embedding_facts(healthy)["effective_rank"] > 4
     same = Embeddings(healthy.users, np.repeat(healthy.items[:1], 50, axis=0))
     assert embedding_facts(same)["effective_rank"] == 0
+
+
+def numbers(tree, prefix=""):
+    """The dotted path of every number."""
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from numbers(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float):
+            yield f"{prefix}{name}"
+
+
+def test_every_number_has_a_name_that_a_rule_of_the_gate_may_use_and_no_other_name_is_known(
+    evaluation,
+):
+    measured = {
+        name
+        for name in numbers(evaluation.metrics)
+        if not re.match(r"baselines\.\w+\.(settings|slices)\.", name)
+    }
+    known = set(metric_names(SETTINGS.ks))
+    assert measured <= known
+    missing = {name for name in known - measured if not name.startswith(("champion.", "anchor."))}
+    absent = {"baselines." + name for name in evaluation.metrics["baselines_left_out"]}
+    assert {
+        name
+        for name in missing
+        if not name.startswith(tuple(absent))
+        and not name.startswith("slices.")  # of empty slices
+        and "miscalibration" not in name  # without categories
+        and "intra_list_similarity" not in name
+        and not name.startswith(tuple(one.replace("baselines", "intervals") for one in absent))
+    } == set()

@@ -141,6 +141,22 @@ def test_a_candidate_surely_worse_than_the_champion_fails():
     assert "over 395 users" in rule.reason
 
 
+def test_a_loss_that_was_tolerated_every_night_fails_against_the_champion_of_weeks_ago():
+    def compared(high):
+        return Comparison(Interval(high - 0.01, high - 0.02, high, 395), 0.2, (7,)).document()
+
+    anchor = {"version": "20261027T030000Z-0000000a", "days": 28}
+    gate = GateSettings(max_champion_loss=0.01, max_anchor_loss=0.01)
+    for high, passed in ((-0.009, True), (-0.011, False)):
+        found = GOOD | {"champion": compared(-0.005), "anchor": anchor | compared(high)}
+        verdict = judge(found, HEALTHY, gate)
+        assert verdict.accepted is passed
+        assert verdict.rules[-1].name == "max_anchor_loss"
+        assert "20261027T030000Z-0000000a, champion 28 days ago" in verdict.rules[-1].reason
+    none = GOOD | {"anchor": {"version": None, "days": 28, "not_compared": "there is none"}}
+    assert "max_anchor_loss" not in {rule.name for rule in judge(none, HEALTHY, gate).rules}
+
+
 def test_a_champion_that_could_not_be_compared_with_adds_no_rule():
     metrics = GOOD | {"champion": {"version": None, "not_compared": "there is no champion yet"}}
     assert len(judge(metrics, HEALTHY, GateSettings()).rules) == 5

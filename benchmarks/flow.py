@@ -11,26 +11,31 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 from benchmarks.compare import machine
+from benchmarks.generated_tables import generated_database
 from benchmarks.prerequisites import prerequisites
 from recsys_tasks.artifacts.object_store import ObjectStore
-from recsys_tasks.config.connections import Connections
+from recsys_tasks.config.connections import Connections, StoreAccess
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.devstack.s3 import start_s3
 from recsys_tasks.errors import GateRejected, RecsysError
 from recsys_tasks.pipeline.run import Run
-from recsys_tasks.pipeline.run_files import DATA, TRAINING
+from recsys_tasks.pipeline.run_files import DATA, PARTS, TRAINING
 from recsys_tasks.pipeline.steps import ORDER, Steps
 
 log = logging.getLogger(__name__)
 
 GENERATED = "generated"
+OF_POSTGRES = ("migrate", "ingest", "promote")
+"""Steps that are nothing without Postgres."""
+
 EPOCHS = 3
 STATUS = Path("/proc/self/status")
 
@@ -47,6 +52,7 @@ class Flow:
         dataset: tables that are there, in the place of generated ones; empty: generated.
         overrides: settings of the run, by their dotted names.
         last: the step after which to stop.
+        parts: leave Postgres out: the data step makes its parts of ratings that it generates.
         run_id: of the run; another one for each measurement.
     """
 
@@ -54,19 +60,27 @@ class Flow:
     dataset: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     last: str = ORDER[-1]
+    parts: bool = False
     run_id: str = field(default_factory=lambda: f"flow__{secrets.token_hex(4)}")
 
     @property
     def names(self) -> tuple[str, ...]:
         """The steps that are run."""
-        return ORDER[: ORDER.index(self.last) + 1]
+        names = ORDER[: ORDER.index(self.last) + 1]
+        return tuple(name for name in names if not (self.parts and name in OF_POSTGRES))
 
     def steps(self) -> Steps:
         """The run, over the services of the environment; its gate lets a model of a few epochs through."""
-        settings = Settings.load("nightly", overrides={**LENIENT, **self.overrides})
+        closed = {"train.engine": "ridge-svd"} if self.parts else {}
+        settings = Settings.load("nightly", overrides={**LENIENT, **closed, **self.overrides})
         moment = datetime(2026, 11, 24, 3, tzinfo=UTC)
         run, found = Run(settings.dataset, "flow", self.run_id, moment), Connections.find()
-        return Steps(settings, run, Database(found.database_url()), ObjectStore(found.store()))
+        return Steps(settings, run, self._database(found), ObjectStore(found.store()))
+
+    def _database(self, found: Connections) -> Database:
+        if self.parts:
+            return cast(Database, generated_database(self.scale))
+        return Database(found.database_url())
 
 
 LENIENT: dict[str, Any] = {
@@ -112,18 +126,27 @@ def services(asked: Flow) -> Iterator[tuple[Environ, Flow]]:
         overrides = {"dataset": asked.dataset, **asked.overrides}
         yield {**os.environ, **Connections.find().values}, _with(asked, overrides)
         return
-    with prerequisites(asked.scale, 42, log.info) as (url, folder):
-        server = start_s3(folder, secrets.token_hex(8), secrets.token_hex(20), "recsys")
+    if asked.parts:
+        with TemporaryDirectory(prefix="flow-") as home, _bucket(Path(home)) as access:
+            yield access.environment(os.environ), asked
+        return
+    with prerequisites(asked.scale, 42, log.info) as (url, folder), _bucket(folder) as access:
         source = {f"source.{name}": str(folder / f"{name}.csv") for name in ("movies", "ratings")}
-        environ = server.access.environment({**os.environ, "RECSYS_DB_URL": url})
-        try:
-            yield environ, _with(asked, {**source, **asked.overrides})
-        finally:
-            server.stop()
+        environ = access.environment({**os.environ, "RECSYS_DB_URL": url})
+        yield environ, _with(asked, {**source, **asked.overrides})
+
+
+@contextmanager
+def _bucket(folder: Path) -> Iterator[StoreAccess]:
+    server = start_s3(folder, secrets.token_hex(8), secrets.token_hex(20), "recsys")
+    try:
+        yield server.access
+    finally:
+        server.stop()
 
 
 def _with(asked: Flow, overrides: Mapping[str, Any]) -> Flow:
-    return Flow(asked.scale, asked.dataset, overrides, asked.last, asked.run_id)
+    return replace(asked, overrides=overrides)
 
 
 def in_a_process(asked: Flow, name: str, environ: Environ) -> Step:
@@ -189,6 +212,7 @@ def sizes_of(steps: Steps) -> dict[str, Any]:
         return {}
     sizes = {name: data[name] for name in ("ratings", "users", "items", "positives")}
     sizes["interactions"] = data["positives"] + data["weaker_positives"]
+    sizes["parts"] = len(PARTS.read_if_there(steps.files) or [])
     history = (TRAINING.read_if_there(steps.files) or {}).get("history")
     if history:
         sizes["epochs"] = 2 * len(history)

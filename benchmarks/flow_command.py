@@ -4,6 +4,7 @@ from argparse import Namespace
 from typing import Any
 
 from recsys_tasks.cli import Answer, Subcommands, add_command
+from recsys_tasks.errors import SettingsError
 from recsys_tasks.pipeline.step_list import ORDER
 
 EXAMPLES = """
@@ -16,6 +17,7 @@ is not a file's (RssAnon, looked at every 20 ms): what is mapped the kernel can 
 examples:
   python -m benchmarks flow --scale 0.1 --json
   python -m benchmarks flow --scale 0.1 --set train.engine=ridge-svd
+  python -m benchmarks flow --scale 4 --parts --only train
   python -m benchmarks flow --dataset mls         tables and bucket that recsys env prints
 """
 
@@ -27,6 +29,11 @@ def add_commands(commands: Subcommands) -> None:
     )
     parser.add_argument(
         "--scale", type=float, default=0.01, metavar="S", help="1: 162,541 users (default: 0.01)"
+    )
+    parser.add_argument(
+        "--parts",
+        action="store_true",
+        help="without Postgres: fit_dataset generates its ratings, train is ridge-svd's",
     )
     parser.add_argument("--only", choices=ORDER, default=ORDER[-1], help="stop after this step")
     parser.add_argument(
@@ -45,7 +52,10 @@ def flow(arguments: Namespace) -> Answer:
     from recsys_tasks.config.settings import parse_assignments
 
     overrides = parse_assignments(arguments.assignments)
-    asked = Flow(arguments.scale, arguments.dataset or "", overrides, arguments.only)
+    dataset = arguments.dataset or ""
+    if dataset and arguments.parts:
+        raise SettingsError("--parts generates its ratings: it does not go with --dataset")
+    asked = Flow(arguments.scale, dataset, overrides, arguments.only, arguments.parts)
     document = measure(asked)
     return Answer(document, table(document))
 

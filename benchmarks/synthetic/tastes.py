@@ -63,6 +63,7 @@ def draw_lists(
     popularity: IntArray,
     leanings: Leanings,
     rng: np.random.Generator,
+    weights: NDArray[np.float64] | None = None,
 ) -> NDArray[np.int32]:
     """Each user's movies, one user after the other, ascending and without repeats in each.
 
@@ -71,11 +72,12 @@ def draw_lists(
         popularity: shape ``(n_movies,)``, ratings of each movie at full scale, 0 for none.
         leanings: of the same movies and users.
         rng: source of every draw.
+        weights: of the movies, as ``calibrated`` gave them; None: calibrated here.
 
     Returns:
         shape ``(activity.sum(),)``, int32 positions in ``popularity``.
     """
-    weights = _calibrated(popularity, leanings.movies, rng)
+    weights = calibrated(popularity, leanings.movies, rng) if weights is None else weights
     capacity = _capacity(popularity, len(activity), rng)
     offsets = np.concatenate([[0], np.cumsum(activity)])
     lists = np.full(offsets[-1], -1, np.int32)
@@ -109,7 +111,7 @@ def _capacity(popularity: IntArray, users: int, rng: np.random.Generator) -> Int
     return np.where(popularity >= _HEAD_FROM, np.iinfo(np.int64).max, thinned)
 
 
-def _calibrated(
+def calibrated(
     popularity: IntArray, leanings: Float32Array, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Weights under which drawing without repeats gives every movie its popularity.

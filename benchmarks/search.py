@@ -9,7 +9,8 @@ seen, one user at a time on one thread. Recall is against a scan of all items; t
 least of three rounds, because cores may be shared. The seen items are left out in the same way by all
 but exact search, which takes them: ask for that many more, drop them, score the rest.
 
-The second table asks a whole ``recommend()`` with filters that let through a share of the movies.
+The second table asks a whole ``recommend()`` with filters that let through a share of the movies: as data, and as
+a function. ``--filters`` makes it alone, and needs neither hnswlib nor faiss.
 """
 
 import argparse
@@ -20,8 +21,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import faiss
-import hnswlib
 import numpy as np
 import scipy.sparse as sp
 from annoy import AnnoyIndex
@@ -38,10 +37,14 @@ from recsys_tasks.model.engines import engine_for
 from recsys_tasks.model.representations import fold
 from recsys_tasks.publish.index import build_index
 from recsys_tasks.publish.version_files import Features, Items, Users, write_version
+from recsys_tasks.recommend.filters import ItemFilter
 from recsys_tasks.recommend.recommender import Recommender
 
 K = 10
 USERS = 600
+SHARES = (1, 0.5, 0.1, 0.01, 0.001)
+"""Of the movies that pass a filter."""
+
 Found = list[int]
 
 
@@ -199,20 +202,32 @@ def recommend_rows(question: EvaluationTask, folder: Path) -> Iterator[Row]:
     opened = open_recommender(question, folder).artifacts
     print(f"chosen at the build: {opened.index_facts.search}", file=sys.stderr)
     users = [int(user) for user in question.asking]
-    draws = np.random.default_rng(1).random(len(question.items))
-    for share in (1, 0.5, 0.1, 0.01, 0.001):
+    draws = drawn(question)
+    for share in SHARES:
         passed = (draws < share).tolist()
-        best = [scanned(question, place, ~np.array(passed)) for place in range(len(users))]
+        out = ~np.array(passed) | ~opened.is_trained
+        best = [scanned(question, place, out) for place in range(len(users))]
         for search in ("annoy", "exact"):
             facts = opened.index_facts.model_copy(update={"search": search})
             recommender = Recommender(replace(opened, index_facts=facts))
 
-            def ask(place: int, recommender=recommender, passed=passed, share=share) -> Found:
-                filter = None if share == 1 else (lambda movie: passed[movie.movie_id])
-                answer = recommender.recommend(users[place], K, filter=filter)
-                return [item.movie_id for item in answer.items]
+            filters = {
+                "as data": ItemFilter((f"{share:.1%}",)),
+                "as a function": lambda item, passed=passed: passed[item.item_id],
+            }
+            for kind, filter in ({"": None} if share == 1 else filters).items():
 
-            yield timed(f"recommend() by {search}, {share:.1%} of the movies pass", ask, best)
+                def ask(place: int, recommender=recommender, filter=filter) -> Found:
+                    answer = recommender.recommend(users[place], K, filter=filter)
+                    return [item.item_id for item in answer.items]
+
+                said = f"{share:.1%} of the movies pass {kind}".strip()
+                yield timed(f"recommend() by {search}, {said}", ask, best)
+
+
+def drawn(question: EvaluationTask) -> NDArray[np.float64]:
+    """A number in [0, 1) for each item: it passes the filter of each share above it."""
+    return np.random.default_rng(1).random(len(question.items))
 
 
 def open_recommender(question: EvaluationTask, folder: Path) -> Recommender:
@@ -223,13 +238,14 @@ def open_recommender(question: EvaluationTask, folder: Path) -> Recommender:
     counts = np.ones(len(question.users), np.int32)
     of_items = np.ones(len(question.items), np.int32)
     titles = [f"Film {row}" for row in range(len(question.items))]
+    categories = [[f"{share:.1%}" for share in SHARES if at < share] for at in drawn(question)]
     ids, rows = np.arange(len(question.users)), np.arange(len(question.items))
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     nothing = np.zeros((0, question.items.shape[1] - 2), np.float32)
     write_version(
         folder,
         Users(ids, question.users, counts, indptr, seen),
-        Items(rows, question.items, of_items, rows, titles, [["Drama"]] * len(titles)),
+        Items(rows, question.items, of_items, rows, titles, categories),
         Features([], nothing, np.zeros(0, np.float32)),
     )
     known = question.users[question.asking]
@@ -239,6 +255,8 @@ def open_recommender(question: EvaluationTask, folder: Path) -> Recommender:
 
 
 def hnsw_rows(question: EvaluationTask, best: list[Found]) -> list[Row]:
+    import hnswlib
+
     stored = index_rows(question.items, "angular")
     queries = index_queries(question.users[question.asking], "angular")
     index = hnswlib.Index(space="ip", dim=stored.shape[1])
@@ -260,6 +278,8 @@ def hnsw_rows(question: EvaluationTask, best: list[Found]) -> list[Row]:
 
 
 def faiss_rows(question: EvaluationTask, best: list[Found]) -> list[Row]:
+    import faiss
+
     faiss.omp_set_num_threads(1)
     stored = index_rows(question.items, "dot")
     queries = index_queries(question.users[question.asking], "dot")
@@ -303,16 +323,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", choices=("recsys", "ridge-svd", "blend"), default="recsys")
     parser.add_argument("--epochs", type=int, default=12, help="of WARP")
+    parser.add_argument("--filters", action="store_true", help="the second table alone")
     chosen = parser.parse_args()
     question = make_question(chosen.engine, chosen.epochs)
     with threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
         best = [scanned(question, place) for place in range(len(question.asking))]
         size = question.items.nbytes / 1e6
         rows = [timed("numpy, a scan", lambda p: scanned(question, p), best, (0, size))]
-        rows.append(exact_row(question, best))
-        rows += annoy_rows(question, best, Path(folder))
-        rows += hnsw_rows(question, best)
-        rows += faiss_rows(question, best)
+        if not chosen.filters:
+            rows.append(exact_row(question, best))
+            rows += annoy_rows(question, best, Path(folder))
+            rows += hnsw_rows(question, best)
+            rows += faiss_rows(question, best)
         (version := Path(folder) / "version").mkdir()
         whole = list(recommend_rows(question, version))
     print(as_markdown(rows))

@@ -12,6 +12,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from itertools import compress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, TypeAlias
@@ -27,7 +28,7 @@ from recsys_tasks.artifacts.policy import read_policy
 from recsys_tasks.artifacts.reader import Artifacts, default_cache, fetch, open_version
 from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.errors import NotFound, SettingsError
-from recsys_tasks.recommend.filters import ItemFilter
+from recsys_tasks.recommend.filters import ItemFilter, Mask
 from recsys_tasks.recommend.fold_in import FoldIn
 from recsys_tasks.recommend.following import Following
 from recsys_tasks.recommend.rules import NO_BOOSTS, Rules, boosted_rows
@@ -73,6 +74,9 @@ class Recommendations:
     """Of the policy that was kept to, in hex; None: there was none."""
 
 
+FILTERS_KEPT = 16
+"""Filters whose masks a version keeps, a byte an item each."""
+
 Wanted: TypeAlias = ItemFilter | Filter
 """What an answer is restricted to: a filter as data, or a function of an item."""
 
@@ -96,11 +100,16 @@ class _Serving:
     def choice(self, wanted: Wanted | None, user_id: Id | None = None) -> Choice:
         """What may be in an answer for a user, or for someone without an id."""
         chosen = (
-            Choice(wanted.mask(self.artifacts))
+            Choice(self._mask_of(wanted))
             if isinstance(wanted, ItemFilter)
             else Choice(filter=wanted)
         )
         return chosen & self.rules.mask(user_id) if self.rules else chosen
+
+    @cached_property
+    def _mask_of(self) -> Callable[[ItemFilter], Mask]:
+        """The mask of a filter, kept for the filters that were asked for last."""
+        return lru_cache(maxsize=FILTERS_KEPT)(lambda wanted: wanted.mask(self.artifacts))
 
     def answer(
         self, tier: Tier, items: Iterable[Recommended], user_id: Id | None = None

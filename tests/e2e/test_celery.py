@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,10 +18,10 @@ import psutil
 import psycopg2
 import pytest
 import yaml
+from airflow_stack import Stack
 from stack_processes import run_recsys, wait_for_silence
 from tcp_proxy import TcpProxy
 
-from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.connections import Connections
 from recsys_tasks.devstack.credentials import Credentials
@@ -70,43 +70,13 @@ probe()
 '''
 
 
-@dataclass(frozen=True)
-class Stack:
-    """A stack that is up, as its caller reaches it."""
-
-    home: Path
-    env: dict[str, str]
-    api: AirflowApi
-
-    @classmethod
-    def in_folder(cls, home: Path) -> "Stack":
-        env = json.loads((home / "env.json").read_text())
-        login = (env["AIRFLOW_USER"], env["AIRFLOW_PASSWORD"])
-        return cls(home, env, AirflowApi(env["AIRFLOW_API_URL"], *login))
-
-    @property
-    def store(self) -> ObjectStore:
-        return ObjectStore(Connections(self.env).store())
-
-    def start(self, dag: str, run_id: str, conf, moment: datetime | None = None) -> TriggeredRun:
-        self.api.wait_for_dag(dag)
-        run = self.api.trigger(dag, run_id, conf, moment)
-        self.api.set_paused(dag, False)
-        return run
-
-    def train(self, files: tuple[Path, Path]) -> TriggeredRun:
-        """The nightly run on files in the bucket, where every host finds them."""
-        conf = dict(SETTINGS)
-        for role, file in zip(("movies", "ratings"), files, strict=True):
-            self.store.upload_file(file, f"inbox/{file.name}")
-            conf[f"source.{role}"] = f"s3://recsys/inbox/{file.name}"
-        return self.start(RUN.dag_id, RUN.run_id, conf, RUN.run_after)
-
-    def await_end(self, run: TriggeredRun) -> str:
-        while (state := self.api.run_state(run)) not in ("success", "failed"):
-            time.sleep(0.5)
-        self.api.set_paused(run.dag_id, True)
-        return state
+def train(stack: Stack, files: tuple[Path, Path]) -> TriggeredRun:
+    """The nightly run on files in the bucket, where every host finds them."""
+    conf = dict(SETTINGS)
+    for role, file in zip(("movies", "ratings"), files, strict=True):
+        stack.store.upload_file(file, f"inbox/{file.name}")
+        conf[f"source.{role}"] = f"s3://recsys/inbox/{file.name}"
+    return stack.start(RUN.dag_id, RUN.run_id, conf, RUN.run_after)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +128,7 @@ def tasks(
     proxy.cut_at(upload.encode(), seconds=3)
     stacks = [celery, Stack.in_folder(local_stack)]
     files = make_sample(tmp_path_factory.mktemp("sample"))
-    runs = [stack.train(files) for stack in stacks]
+    runs = [train(stack, files) for stack in stacks]
     ends = [stack.await_end(run) for stack, run in zip(stacks, runs, strict=True)]
     assert ends == ["success", "success"]
     return {task.name: task for task in celery.api.tasks(runs[0])}

@@ -52,7 +52,7 @@ class Histories:
         shape = (len(arrays["indptr"]) - 1, self.n_items)
         parts = (arrays["weights"], arrays["indices"], arrays["indptr"])
         history: Csr = sp.csr_matrix(parts, shape=shape)
-        history.has_sorted_indices = True
+        history.has_canonical_format = True  # sorted, each pair once
         return history
 
 

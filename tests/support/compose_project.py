@@ -91,7 +91,7 @@ class ComposeProject:
         self.compose("up", "--build", "--detach", "--wait")
         env = self.env
         self.api = AirflowApi(self.url, env["AIRFLOW_ADMIN_USER"], env["AIRFLOW_ADMIN_PASSWORD"])
-        self.api.wait_for_dag(DAG, seconds=120)
+        self.api.wait_for_dag(DAG, seconds=300)
         self.api.set_paused(DAG, False)
 
     def trigger(self, name: str, **settings: Any) -> TriggeredRun:

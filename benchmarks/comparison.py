@@ -31,6 +31,7 @@ from recsys_tasks.matrices.interactions import (
     build_seen,
 )
 from recsys_tasks.matrices.split import split
+from recsys_tasks.model.engines.ridge import RidgeSvdEngine
 from recsys_tasks.model.engines.warp import LIGHTFM_NAMES
 from recsys_tasks.model.engines.warp_engine import WarpEngine, WarpSettings, initial_parameters
 from recsys_tasks.model.fit import fit
@@ -123,7 +124,9 @@ class Bench:
         matrices = Matrices.of(database.read_ratings(SCHEMA), database.read_movies(SCHEMA))
         yield from matrices.steps()
         trained = Trained(matrices, self.full)
-        yield trained.warp_epoch()
+        epoch = trained.warp_epoch()
+        yield epoch
+        yield trained.ridge_svd_fit(epoch)
         yield trained.evaluate()
         yield from self._index(trained.embeddings())
 
@@ -299,6 +302,29 @@ class Trained:
             (note,),
             {"positives": len(self.parts.train), "largest_difference": apart},
             (self._epochs(2)[1], self._own_epochs(2)[1]),
+        )
+
+    def ridge_svd_fit(self, epoch: Step) -> Step:
+        """A whole fit of ridge-svd as nightly sets it, beside the article's epochs: what makes a model.
+
+        Args:
+            epoch: ``warp_epoch``, which timed one of the article's with two threads.
+        """
+        settings = Settings.load("nightly", overrides={"train.engine": "ridge-svd"}).train
+        fitted, ours = cost_of(
+            lambda: RidgeSvdEngine(settings).fit(self.parts.train, self.features)
+        )
+        width = fitted.model.user_embeddings.shape[1]
+        return Step(
+            "ridge_svd_fit",
+            scaled(_two_threads(epoch), ARTICLE_EPOCHS),
+            ours,
+            None,
+            (
+                f"article: {ARTICLE_EPOCHS} epochs of WARP, extrapolated from {EPOCHS_TIMED}; ours: "
+                f"{settings.ridge_svd.iterations} passes, {width} components; both with two threads",
+            ),
+            {"components": width},
         )
 
     def evaluate(self) -> Step:

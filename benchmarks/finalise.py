@@ -13,11 +13,14 @@ examples:
   python -m benchmarks finalise                         the sample, five windows
   python -m benchmarks finalise FOLDER FOLDER           any folders with movies.csv and ratings.csv
   python -m benchmarks finalise FOLDER --windows 8
+  python -m benchmarks finalise FOLDER --each-user      every user's own last tenth is what follows
 
 The second half of the ratings, by time, is cut into windows. At the beginning of each a night trains on all
 that is older, as the preset nightly does: the judged model on train and validation, the finalised one on the
-test part too, with the same choices. Both are asked for what known users liked in the window. The interval is
-paired: a bootstrap over users, each with the mean of their windows.
+test part too, with the same choices. Both are asked for what known users liked in the window. With --each-user
+one night knows all but the last tenth of each user's ratings, again for each window with another split: more
+users take part where few come back. The interval is paired: a bootstrap over users, each with the mean of
+their windows.
 """
 
 
@@ -39,6 +42,9 @@ def add_commands(commands: Subcommands) -> None:
         help="with movies.csv and ratings.csv (default: the sample)",
     )
     parser.add_argument("--windows", type=int, default=5, metavar="N", help="default: 5")
+    parser.add_argument(
+        "--each-user", action="store_true", help="take every user's own last tenth as the window"
+    )
 
 
 def finalise(arguments: Namespace) -> Answer:
@@ -61,5 +67,6 @@ def finalise(arguments: Namespace) -> Answer:
         for folder in folders:
             say = logging.getLogger(__name__).info
             name = str(folder) if arguments.folders else "sample"
-            found[name] = measured(folder, arguments.windows, say)
-    return Answer({"windows": arguments.windows, "folders": found}, "\n".join(table(found)))
+            found[name] = measured(folder, arguments.windows, arguments.each_user, say)
+    told = {"windows": arguments.windows, "each_user": arguments.each_user, "folders": found}
+    return Answer(told, "\n".join(table(found)))

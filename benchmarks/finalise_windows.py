@@ -43,10 +43,11 @@ class Window(NamedTuple):
     overlap: float
 
 
-def measured(folder: Path, windows: int, say: Say) -> dict[str, Any]:
+def measured(folder: Path, windows: int, each_user: bool, say: Say) -> dict[str, Any]:
     """Means of both models and the paired interval of the difference, by metric; ``overlap`` of top tens."""
-    found = []
-    for number, (known, later) in enumerate(_nights(read(folder), windows), start=1):
+    found, tables = [], read(folder)
+    nights = [_own_last(tables)] * windows if each_user else _nights(tables, windows)
+    for number, (known, later) in enumerate(nights, start=1):
         window = _window(known, later, seeded("nightly", {}, number))
         found.append(window)
         say(f"{folder.name}, window {number}: {len(window.users)} users, {_means(window)}")
@@ -82,6 +83,17 @@ def _nights(tables: Tables, windows: int) -> Iterator[tuple[Tables, RatingTable]
         at = tables.ratings.rated_at
         later = _rows(tables.ratings, (at >= begin) & (at < end))
         yield Tables(_rows(tables.ratings, at < begin), tables.movies), later
+
+
+def _own_last(tables: Tables) -> tuple[Tables, RatingTable]:
+    """All but each user's last tenth of ratings, and that tenth; of fewer than ten ratings none."""
+    ratings = tables.ratings
+    order = np.lexsort((ratings.movie_id, ratings.rated_at, ratings.user_id))
+    _, counts = np.unique(ratings.user_id, return_counts=True)
+    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    later = np.zeros(len(order), np.bool_)
+    later[order] = place >= np.repeat(counts - counts // 10, counts)
+    return Tables(_rows(ratings, ~later), tables.movies), _rows(ratings, later)
 
 
 def _rows(ratings: RatingTable, chosen: NDArray[np.bool_]) -> RatingTable:

@@ -143,15 +143,7 @@ def grid_above_bound(settings: "Settings") -> Found:
     space = settings.tune
     if space.method != "grid":
         return None
-    lists = (
-        space.components,
-        space.learning_rate,
-        space.max_sampled,
-        space.item_alpha,
-        space.user_alpha,
-        space.genres,
-    )
-    points = prod(map(len, lists))
+    points = prod(map(len, space.lists(settings.train.engine).values()))
     if points > space.trials:
         return (
             f"tune.method grid has {points} points and tune.trials allows {space.trials}: shorten a "

@@ -3,15 +3,15 @@
 Nothing here sees the test part but to keep its items in the lists, as if nobody had met them.
 """
 
-import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from recsys_tasks.config.settings import Settings, TrainSettings, TuneSettings
+from recsys_tasks.config.settings import Settings, TrainSettings
 from recsys_tasks.errors import SettingsError
 from recsys_tasks.evaluation.evaluate import validator
 from recsys_tasks.matrices.interactions import Csr
@@ -20,16 +20,6 @@ from recsys_tasks.model.fit import fit
 
 Overrides = dict[str, Any]
 """Settings that a trial changes, as ``{"train.components": 32}``."""
-
-SEARCHED = (
-    "components",
-    "learning_rate",
-    "max_sampled",
-    "item_alpha",
-    "user_alpha",
-    "genres",
-)
-"""Fields of ``TrainSettings`` that have a list of values in ``TuneSettings``."""
 
 
 @dataclass(frozen=True)
@@ -45,29 +35,29 @@ class Trial:
     """time of the fit and its validation"""
 
 
-def trials(space: TuneSettings) -> tuple[Overrides, ...]:
-    """The settings to try, in a stated order.
+def trials(settings: Settings) -> tuple[Overrides, ...]:
+    """The settings to try, in a stated order: those that the run's engine has.
 
-    ``grid``: every combination. ``random``: ``space.trials`` different ones, drawn with ``space.seed``;
+    ``grid``: every combination. ``random``: ``tune.trials`` different ones, drawn with ``tune.seed``;
     all of them where there are no more than that.
-
-    Raises:
-        SettingsError: a grid larger than ``space.trials``; the message gives its size.
     """
-    values = [getattr(space, name) for name in SEARCHED]
-    grid = [
-        {f"train.{name}": value for name, value in zip(SEARCHED, point, strict=True)}
-        for point in itertools.product(*values)
-    ]
-    if space.method == "random" and len(grid) > space.trials:
-        chosen = np.random.default_rng(space.seed).choice(len(grid), space.trials, replace=False)
-        return tuple(grid[place] for place in sorted(chosen.tolist()))
-    if len(grid) > space.trials:
-        raise SettingsError(
-            f"the grid has {len(grid)} points and tune.trials allows {space.trials}: "
-            "shorten a list, raise the bound, or search at random"
-        )
-    return tuple(grid)
+    space = settings.tune
+    lists = space.lists(settings.train.engine)
+    points = prod(map(len, lists.values()))
+    places: Sequence[int] = range(points)
+    if points > space.trials:  # a larger grid is refused with the settings
+        drawn = np.random.default_rng(space.seed).choice(points, space.trials, replace=False)
+        places = sorted(drawn.tolist())
+    return tuple(_point(lists, place) for place in places)
+
+
+def _point(lists: Mapping[str, Sequence[Any]], place: int) -> Overrides:
+    """One combination by its number; the last list changes fastest."""
+    chosen: Overrides = {}
+    for name, values in reversed(list(lists.items())):
+        place, own = divmod(place, len(values))
+        chosen[name] = values[own]
+    return dict(reversed(list(chosen.items())))
 
 
 def check_search(settings: Settings) -> None:
@@ -78,7 +68,7 @@ def check_search(settings: Settings) -> None:
     """
     if not settings.split.validation_fraction > 0:
         raise SettingsError("a search needs split.validation_fraction above 0 to choose by")
-    for overrides in trials(settings.tune):
+    for overrides in trials(settings):
         try:
             Settings.load(overrides=settings.flat() | overrides)
         except SettingsError as error:

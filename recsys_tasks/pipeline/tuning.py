@@ -8,12 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 from recsys_tasks.artifacts.object_store import ObjectStore
-from recsys_tasks.config.settings import Settings, TrainSettings
+from recsys_tasks.config.settings import Settings
 from recsys_tasks.errors import NotFound, SettingsError
 from recsys_tasks.evaluation.search import Trial, check_search, trials, try_out, winner
 from recsys_tasks.pipeline.run import Run, RunFiles
 from recsys_tasks.pipeline.run_files import TRIALS, TUNED
 from recsys_tasks.pipeline.steps import Steps
+from recsys_tasks.report.blocks import flat
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 def propose(steps: Steps) -> list[dict[str, Any]]:
     """The settings to try, each as a small mapping that a mapped task can take."""
     check_search(steps.settings)
-    proposed = list(trials(steps.settings.tune))
+    proposed = list(trials(steps.settings))
     log.info("%d trials, %s search", len(proposed), steps.settings.tune.method)
     return proposed
 
@@ -79,22 +80,16 @@ def with_tuned(
             raise SettingsError(
                 f"train.tuned: no search has chosen settings for {run.dataset} yet; run recsys_tune"
             ) from None
-    chosen = tomllib.loads(TUNED.read(files).decode())
-    own = {
-        name
-        for name in chosen["train"]
-        if f"train.{name}" in given or _is_given(settings.train, name)
+    chosen = dict(flat(tomllib.loads(TUNED.read(files).decode())))
+    now, default = settings.flat(), Settings().flat()
+    own = {  # a form sends the defaults, too
+        name for name in chosen if name in given or (name in now and now[name] != default[name])
     }
     if own:
-        log.info("train.tuned: this run gives its own %s", ", ".join(sorted(own)))
-    flat = {f"train.{name}": value for name, value in chosen["train"].items() if name not in own}
-    return Settings.load(overrides=settings.flat() | flat)
-
-
-def _is_given(train: TrainSettings, name: str) -> bool:
-    """Whether a field has another value than its default; a form sends the defaults, too."""
-    field = TrainSettings.model_fields.get(name)
-    return field is not None and bool(getattr(train, name) != field.default)
+        names = (name.removeprefix("train.") for name in sorted(own))
+        log.info("train.tuned: this run gives its own %s", ", ".join(names))
+    taken = {name: value for name, value in chosen.items() if name not in own}
+    return Settings.load(overrides=now | taken)
 
 
 def as_toml(trial: Trial, run: Run, metric: str) -> str:

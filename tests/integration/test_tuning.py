@@ -99,3 +99,12 @@ def test_without_a_search_a_tuned_run_says_what_to_run(searching):
     tuned = Settings.load(overrides={"dataset": "mls", "train.tuned": True})
     with pytest.raises(SettingsError, match="recsys_tune"):
         with_tuned(tuned, searching.store, another_run(1))
+
+
+def test_a_search_of_ridge_svd_is_found_by_a_tuned_run_and_what_is_given_wins(searching):
+    chosen = b"[train]\nridge_svd.ridge = 100.0\nridge_svd.dropout = 2.0\nblend.warp_weight = 0.5\n"
+    searching.store.put("mls/settings/tuned.toml", chosen)
+    given = {"dataset": "mls", "train.tuned": True, "train.ridge_svd.dropout": 0.5}
+    found = with_tuned(Settings.load(overrides=given), searching.store, another_run(1)).train
+    assert (found.ridge_svd.ridge, found.ridge_svd.dropout) == (100, 0.5)
+    assert found.blend.warp_weight == 0.5

@@ -56,7 +56,7 @@ TABLE = [
         "needs split.method random, not time",
     ),
     ("weights_for_kos", {"train.loss": "warp-kos"}, r"positives\.weak_weight to 0 or 1, not 0\.5"),
-    ("grid_above_bound", {"tune.method": "grid"}, r"324 points and tune\.trials allows 12"),
+    ("grid_above_bound", {"tune.method": "grid"}, r"17496 points and tune\.trials allows 12"),
     (
         "rank_above_width",
         {"gate.min_effective_rank": 20, "train.engine": "warp", "train.components": 16},
@@ -108,7 +108,7 @@ FIT = [
     {"train.loss": "bpr"},
     {"train.loss": "warp-kos", "positives.weak_weight": 1},
     {"train.item_alpha": 1e-6},
-    {"tune.method": "grid", "tune.trials": 324},
+    {"tune.method": "grid", "tune.trials": 324, "train.engine": "recsys"},
     {"index.min_recall": 0.8, "index.search_k": 500},
     {"gate.rules": [LOW, {**HIGH, "metric": "ndcg_at_10", "slice": "users.1-4"}]},
     {"positives.as_of": "2026-11-24T03:00:00Z"},

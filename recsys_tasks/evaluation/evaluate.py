@@ -11,6 +11,7 @@ view, trained or not. In ``test_served`` each user is measured by the tier that 
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,8 @@ from recsys_tasks.evaluation.served import Audience
 from recsys_tasks.evaluation.slices import slice_masks, slice_metrics
 from recsys_tasks.evaluation.standing import NAMES, findings, standing
 from recsys_tasks.matrices.interactions import Arrays, Csr, Interactions
-from recsys_tasks.matrices.split import Split
-from recsys_tasks.model.engines.protocol import Scored, Validate
+from recsys_tasks.matrices.split import Split, redrawn
+from recsys_tasks.model.engines.protocol import Draw, Scored
 from recsys_tasks.model.intervals import paired
 from recsys_tasks.model.parameters import Model
 from recsys_tasks.model.representations import Embeddings, fold
@@ -220,13 +221,8 @@ def measure(
     }
 
 
-def validator(
-    split: Split,
-    features: Csr,
-    seen: Csr,
-    settings: EvaluateSettings,
-    metric: str = "ndcg_at_10",
-) -> Validate:
+@dataclass(frozen=True, eq=False)
+class Validator:
     """Scores a model as served on the validation part; knows nothing of the test part.
 
     The test part's items stay in the lists as if the user had never met them. From the same scores comes
@@ -235,22 +231,23 @@ def validator(
     Args:
         split, features, seen, settings: as for ``evaluate_all``.
         metric: one of ``TrainSettings.validate_on``.
-
-    Raises:
-        ValueError: the split has no validation part.
+        redraws: whether another validation part may be drawn: not where time decides what is held back.
     """
-    if split.validation is None:
-        raise ValueError("the split has no validation part")
-    asked = some_users(split.validation, settings.validation_users)
-    learnt = split.train.take(np.isin(split.train.row, asked.row)).positives()
-    parts = replace(validation_parts(split, asked, seen), train=learnt.csr())
-    block, audience = block_rows(settings, split.train.shape[1]), Audience.of(split.train)
 
-    def validate(model: Model, sums: SumPart | None = None) -> Scored:
-        served = audience.served(fold(model, features), sums)
-        views = rank(served, parts, 0, block, settings.threads).views
+    split: Split
+    features: Csr
+    seen: Csr
+    settings: EvaluateSettings
+    metric: str = "ndcg_at_10"
+    redraws: bool = True
+
+    def __call__(self, model: Model, sums: SumPart | None = None) -> Scored:
+        """The model's metric on the validation part and on what its users were trained on."""
+        served = self._audience.served(fold(model, self.features), sums)
+        block = block_rows(self.settings, self.split.train.shape[1])
+        views = rank(served, self._parts, 0, block, self.settings.threads).views
         values = {
-            name: metrics.measure(views[name], (5, 10))[metric]
+            name: metrics.measure(views[name], (5, 10))[self.metric]
             for name in ("test_served", "train")
             if len(views[name].users)
         }
@@ -258,7 +255,42 @@ def validator(
         train = None if learnt is None else float(learnt.mean())
         return Scored(float(found.mean()), train, found.astype(np.float32))
 
-    return validate
+    def draw(self, number: int) -> Draw | None:
+        """See ``Redraws``."""
+        if not self.redraws:
+            return None
+        again = redrawn(self.split, number)
+        return Draw(again.train, replace(self, split=again))
+
+    @cached_property
+    def _audience(self) -> Audience:
+        return Audience.of(self.split.train)
+
+    @cached_property
+    def _parts(self) -> Parts:
+        assert self.split.validation is not None
+        asked = some_users(self.split.validation, self.settings.validation_users)
+        train = self.split.train
+        learnt = train.take(np.isin(train.row, asked.row)).positives()
+        return replace(validation_parts(self.split, asked, self.seen), train=learnt.csr())
+
+
+def validator(
+    split: Split,
+    features: Csr,
+    seen: Csr,
+    settings: EvaluateSettings,
+    metric: str = "ndcg_at_10",
+    redraws: bool = True,
+) -> Validator:
+    """What scores models on the validation part; the arguments are ``Validator``'s.
+
+    Raises:
+        ValueError: the split has no validation part.
+    """
+    if split.validation is None:
+        raise ValueError("the split has no validation part")
+    return Validator(split, features, seen, settings, metric, redraws)
 
 
 def lengths(settings: EvaluateSettings) -> tuple[int, ...]:

@@ -192,6 +192,28 @@ def hold_out(
     return interactions.take(train), interactions.take(held)
 
 
+def redrawn(parts: Split, number: int) -> Split:
+    """The same with another validation part: as many positives, at random of train and validation together.
+
+    Weaker positives all stay in train.
+
+    Args:
+        parts: with a validation part.
+        number: of the draw; the same number gives the same draw of the same parts.
+
+    Raises:
+        ValueError: the split has no validation part.
+    """
+    if parts.validation is None:
+        raise ValueError("the split has no validation part")
+    known = parts.train_and_validation()
+    held = np.zeros(len(known), np.bool_)
+    n_held = int(parts.validation.is_positive.sum())
+    generator = np.random.default_rng(number)
+    held[generator.choice(np.flatnonzero(known.is_positive), n_held, replace=False)] = True
+    return Split(known.take(~held), known.take(held), parts.test)
+
+
 def split_facts(settings: SplitSettings, by_keys: bool = False) -> dict[str, Any]:
     """The manifest's ``split``: two versions with equal facts put each pair into the same part.
 

@@ -260,11 +260,10 @@ class Steps:
             return self._train_by_parts(budget)
         parts, features, seen = data.split(), data.features().matrix, data.seen()
         wanted = self.settings.train
-        validate = (
-            validator(parts, features, seen, self.settings.evaluate, wanted.validate_on)
-            if parts.validation is not None
-            else None
-        )
+        by_chance = self.settings.split.method in ("random", "shuffle")
+        asked = (self.settings.evaluate, wanted.validate_on, by_chance)
+        validated = parts.validation is not None
+        validate = validator(parts, features, seen, *asked) if validated else None
         start, engine = self.run_champion.start(), engine_of(self.settings)
         refits = parts.validation is not None and wanted.refit
         history: list[dict[str, Any]] = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,24 @@ class Validate(Protocol):
 
     def __call__(self, model: Model, sums: SumPart | None = None) -> Scored:
         """The model's metrics; ``sums`` of its first columns, where they are sums over the history."""
+        ...
+
+
+class Draw(NamedTuple):
+    """Another draw of the validation part."""
+
+    train: Interactions
+    """what is left to train on"""
+    validate: Validate
+    """scores a model that was trained on that"""
+
+
+@runtime_checkable
+class Redraws(Protocol):
+    """A validation that can be drawn anew: where few users validate, one draw says little."""
+
+    def draw(self, number: int) -> Draw | None:
+        """Draw 1, 2 and so on; None: it cannot be drawn anew."""
         ...
 
 

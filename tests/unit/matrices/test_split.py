@@ -296,3 +296,19 @@ def test_no_positive_at_all_is_refused_with_the_numbers():
     for method in ("random", "shuffle", "time", "leave_last"):
         with pytest.raises(TrainingRefused, match="0 positives"):
             split(empty, SplitSettings(method=method, validation_fraction=0))
+
+
+@given(graded_interactions(), st.integers(1, 5))
+def test_another_draw_of_validation_holds_as_many_positives_and_leaves_the_test_part_alone(
+    found, number
+):
+    settings = SplitSettings(method="shuffle", test_fraction=0.3, validation_fraction=0.3)
+    parts = split(found, settings)
+    again, same = splits.redrawn(parts, number), splits.redrawn(parts, number)
+    assert again.test is parts.test
+    assert again.validation.is_positive.all()
+    assert len(again.validation) == int(parts.validation.is_positive.sum())
+    both = pairs(parts.train) | pairs(parts.validation)
+    assert pairs(again.train) | pairs(again.validation) == both
+    assert not pairs(again.train) & pairs(again.validation)
+    assert pairs(same.validation) == pairs(again.validation)

@@ -13,8 +13,9 @@ from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.evaluation.evaluate import validator
 from recsys_tasks.evaluation.served import Audience
 from recsys_tasks.matrices.split import Split
+from recsys_tasks.model.engines import engine_for
 from recsys_tasks.model.engines.blend import mean_spread
-from recsys_tasks.model.engines.protocol import Scored
+from recsys_tasks.model.engines.protocol import Draw, Scored
 from recsys_tasks.model.fit import fit
 from recsys_tasks.model.memory import estimate_memory
 from recsys_tasks.model.representations import fold
@@ -277,17 +278,58 @@ def test_auto_leaves_warp_out_where_ridge_svd_alone_is_better(fitted):
     assert same(found.model, fit(fitted.split.train, fitted.features, found.chosen).model)
 
 
-def test_auto_begins_with_less_of_warp_where_few_users_validate(fitted):
+def test_auto_begins_without_warp_where_few_users_validate(fitted):
     few = LEVEL[:50]
     noise = np.random.default_rng(0).normal(0.001, 0.2, (5, 50))
     validate = validated_as(few, few + 0.1, few, *(few + row for row in noise))
 
     found = fit(fitted.split.train, fitted.features, settings_for("auto", **AUTO), validate)
 
-    assert found.chosen.blend.warp_weight == 0.5
+    assert found.chosen.engine == "ridge-svd"
     told = {one["warp_weight"]: one for one in found.facts["candidates"]}
     assert set(told) == {0, 0.25, 0.5, 1, 1.5, 2.5}
-    assert "low" not in told[0.5]
+    assert "low" not in told[0]
+    assert found.facts["validations"] == 1
+
+
+class DrawnAnew:
+    """A validation of few users, whose draws say of the candidates what they are told to."""
+
+    def __init__(self, train, own, drawn):
+        self.train, self.drawn, self.score = train, drawn, validated_as(*own)
+
+    def __call__(self, model, sums=None):
+        return self.score(model, sums)
+
+    def draw(self, number):
+        return Draw(self.train, validated_as(*self.drawn))
+
+
+def candidates(gain):
+    """Values of 50 users: of the starting point, then of five weights, the second of them better by ``gain``."""
+    few = LEVEL[:50]
+    return [few, few, few + gain, few, few, few]
+
+
+def test_of_few_users_all_draws_choose_together(fitted):
+    train, few = fitted.split.train, LEVEL[:50]
+    own = [few, few, *candidates(-0.01)]  # WARP's epoch, the settings' weight, then the choice
+    for gain, weight in ((0.1, 0.5), (0.0, None)):
+        validate = DrawnAnew(train, own, candidates(gain))
+        found = fit(train, fitted.features, settings_for("auto", **AUTO), validate)
+        assert found.facts["validations"] == 5
+        assert found.chosen.engine == ("blend" if weight else "ridge-svd")
+        assert not weight or found.chosen.blend.warp_weight == weight
+
+
+def test_a_validation_that_a_warm_start_has_been_trained_on_is_not_drawn_anew(fitted):
+    train, few = fitted.split.train, LEVEL[:50]
+    own = [few, few, *candidates(0.0)]
+    start = fit(train, fitted.features, settings_for("recsys", **{"train.epochs": 1})).model
+    validate = DrawnAnew(train, own, [])
+    engine = engine_for(settings_for("auto", **AUTO))
+    found = engine.fit(train, fitted.features, validate, None, start)
+    assert found.facts["validations"] == 1
 
 
 def test_auto_tries_512_components_where_users_and_items_allow_it():

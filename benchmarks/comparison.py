@@ -36,7 +36,7 @@ from recsys_tasks.model.engines.warp import LIGHTFM_NAMES
 from recsys_tasks.model.engines.warp_engine import WarpEngine, WarpSettings, initial_parameters
 from recsys_tasks.model.fit import fit
 from recsys_tasks.model.parameters import Model
-from recsys_tasks.model.representations import Embeddings, fold
+from recsys_tasks.model.representations import Embeddings, with_biases
 from recsys_tasks.publish.index import build_index
 
 SCHEMA = "bench"
@@ -283,7 +283,7 @@ class Trained:
 
     def embeddings(self) -> Embeddings:
         """Of the model that LightFM trained."""
-        return fold(self._model(self.lightfm), self.features)
+        return with_biases(self._model(self.lightfm), self.features)
 
     def warp_epoch(self) -> Step:
         """Epochs of both from the same start: the parameters after the first, the time of the rest."""
@@ -428,7 +428,7 @@ def _train(url: str) -> tuple[int, Embeddings]:
     validate = validator(parts, features, seen, settings.evaluate, settings.train.validate_on)
     chosen = fit(parts.train, features, settings.train, validate)
     again = settings.train.model_copy(update={"epochs": chosen.epochs, "patience": 0})
-    embeddings = fold(fit(parts.train_and_validation(), features, again).model, features)
+    embeddings = with_biases(fit(parts.train_and_validation(), features, again).model, features)
     asked = Parts.of(parts.train_and_validation(), parts.test, seen)
     block = block_rows(settings.evaluate, embeddings.n_items)
     for view in rank(embeddings, asked, 10, block, settings.evaluate.threads).views.values():

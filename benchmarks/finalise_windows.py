@@ -24,7 +24,7 @@ from recsys_tasks.matrices.split import Split
 from recsys_tasks.model.engines.choice import engine_of
 from recsys_tasks.model.engines.protocol import Engine
 from recsys_tasks.model.intervals import paired
-from recsys_tasks.model.representations import Embeddings, fold
+from recsys_tasks.model.representations import Embeddings, with_biases
 
 METRICS = {"ndcg_at_10": "NDCG@10", "precision_at_5": "precision@5"}
 FIRST = 0.5
@@ -113,7 +113,7 @@ def _window(known: Tables, later: RatingTable, settings: Settings) -> Window:
     train = given.parts.train_and_validation()
     for name, on in (("judged", train), ("finalised", everything)):
         fitted = engine.fit(on, given.features)
-        vectors[name] = fold(fitted.model, given.features)
+        vectors[name] = with_biases(fitted.model, given.features)
         served = Audience.of(on).served(vectors[name], fitted.sums)
         ranks = rank(served, question, 0, _block(settings.evaluate, on), settings.evaluate.threads)
         view = ranks.views["test_served"]

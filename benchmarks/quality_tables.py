@@ -16,7 +16,7 @@ from recsys_tasks.evaluation.ranking import Scorer
 from recsys_tasks.evaluation.served import Audience
 from recsys_tasks.evaluation.standing import NAMES
 from recsys_tasks.model.engines.choice import engine_of
-from recsys_tasks.model.representations import fold
+from recsys_tasks.model.representations import with_biases
 
 ENGINES: dict[str, dict[str, Any]] = {
     "nightly WARP": {"train.engine": "recsys"},
@@ -95,7 +95,7 @@ def trained(given: Prepared, settings: Settings) -> Scorer:
         chosen = engine.fit(parts.train, features, validate).chosen
         engine = engine_of(settings.model_copy(update={"train": chosen}))
     fitted = engine.fit(train, features)
-    return Audience.of(train).served(fold(fitted.model, features), fitted.sums)
+    return Audience.of(train).served(with_biases(fitted.model, features), fitted.sums)
 
 
 def document(found: Measured) -> dict[str, Any]:

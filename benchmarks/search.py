@@ -34,7 +34,7 @@ from recsys_tasks.artifacts.reader import open_files
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.matrices.interactions import Interactions
 from recsys_tasks.model.engines import engine_for
-from recsys_tasks.model.representations import fold
+from recsys_tasks.model.representations import with_biases
 from recsys_tasks.publish.index import build_index
 from recsys_tasks.publish.version_files import Features, Items, Users, write_version
 from recsys_tasks.recommend.filters import ItemFilter
@@ -91,7 +91,7 @@ def make_question(engine: str, epochs: int) -> EvaluationTask:
     features = _features([movies[movie] for movie in sorted(movies)])
     wanted = {"train.engine": engine, "train.epochs": epochs, "train.patience": 0}
     settings = Settings.load("nightly", overrides=wanted).train
-    embeddings = fold(engine_for(settings).fit(train, features).model, features)
+    embeddings = with_biases(engine_for(settings).fit(train, features).model, features)
     rated = sp.csr_matrix((np.ones(len(user)), (user, item)), shape)
     known = np.unique(train.row)
     asking = known[np.linspace(0, len(known) - 1, USERS).astype(int)]

@@ -22,7 +22,7 @@ from recsys_tasks.evaluation.evaluate import EvaluationTask, measure_scorer
 from recsys_tasks.matrices.interactions import Arrays
 from recsys_tasks.model.engines.spark.als import fit_als
 from recsys_tasks.model.parameters import Model
-from recsys_tasks.model.representations import fold
+from recsys_tasks.model.representations import with_biases
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
 from loopback_spark import cluster
@@ -44,7 +44,7 @@ def main() -> None:
             began = time.monotonic()
             model = fitted(given, settings, where)
             cells = f"{time.monotonic() - began:.0f} | `{digest(model)}` | "
-            scorer = fold(model, given.features)
+            scorer = with_biases(model, given.features)
             print(
                 f"| {name} | {cells}{served(measure_scorer(scorer, question, settings.evaluate))}"
             )

@@ -20,7 +20,7 @@ from recsys_tasks.config.settings import Settings
 from recsys_tasks.evaluation import metrics
 from recsys_tasks.evaluation.ranking import Parts, rank
 from recsys_tasks.model.fit import fit
-from recsys_tasks.model.representations import fold
+from recsys_tasks.model.representations import with_biases
 
 SHOWN = ("precision_at_5", "ndcg_at_10", "auc")
 
@@ -54,7 +54,7 @@ def main() -> None:
             began = time.process_time()
             model = fit(parts.train, features, wanted).model
             seconds[engine].append((time.process_time() - began) / arguments.epochs)
-            views = rank(fold(model, features), question, 0, threads=2).views
+            views = rank(with_biases(model, features), question, 0, threads=2).views
             values = metrics.measure(views["test_served"], (5, 10))
             found[engine].append([float(values[name].mean()) for name in SHOWN])
             print(seed, engine, *(f"{value:.4f}" for value in found[engine][-1]), file=sys.stderr)

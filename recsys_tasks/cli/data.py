@@ -167,14 +167,14 @@ def ingest_files(arguments: Namespace) -> Answer:
 
 
 def _described(account: "LoadAccount") -> str:
-    """The account as a table, then the first rows set aside and the first notes."""
-    lines = [f"{'':8} {'read':>12} {'loaded':>12} {'set aside':>12} {'duplicate':>12}  file"]
+    """The account as a table, then the first rejected rows and the first notes."""
+    lines = [f"{'':8} {'read':>12} {'loaded':>12} {'rejected':>12} {'duplicate':>12}  file"]
     for file in account.files:
         counts = (file.read, file.loaded, file.rejected, file.duplicate)
         numbers = " ".join(f"{count:>12,}" for count in counts)
         known = "  (already loaded: nothing done)" if file.already_loaded else ""
         lines.append(f"{file.role:8} {numbers}  {printable(file.name)}{known}")
-    for title, rows in (("set aside", account.rejections), ("worth a look", account.notes)):
+    for title, rows in (("rejected", account.rejections), ("worth a look", account.notes)):
         if rows:
             lines.append(f"\n{title}:")
         lines += [

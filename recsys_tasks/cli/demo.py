@@ -12,7 +12,7 @@ from recsys_tasks.config.connections import stack_home
 
 if TYPE_CHECKING:
     from recsys_tasks.devstack.demo import Demo, DemoReporter
-    from recsys_tasks.devstack.demo_summary import Showcase, UserShown
+    from recsys_tasks.devstack.demo_summary import DemoSummary, UserShown
 
 DEFAULT_DATASET, SHOP = "movielens", "shop"
 """Datasets of the demo, and of ``--shop``."""
@@ -63,14 +63,14 @@ def show(arguments: Namespace) -> Answer:
     with interruptible():
         demo = run_demo(options, dataset, conf, _voice(), make_data)
     seconds = time.monotonic() - began
-    manifest = demo.showcase.manifest
+    manifest = demo.summary.manifest
     document = {
         "dataset": manifest.dataset,
         "version": manifest.version,
         "accepted": manifest.gate.accepted,
-        "promoted": demo.showcase.is_champion,
+        "promoted": demo.summary.is_champion,
         "metrics": manifest.metrics,
-        "users": [_user_document(user) for user in demo.showcase.users],
+        "users": [_user_document(user) for user in demo.summary.users],
         "tasks": demo.seconds,
         "seconds": round(seconds, 1),
     }
@@ -114,13 +114,13 @@ def _voice() -> "DemoReporter":
 
 
 def _story(demo: "Demo", home: Path, seconds: float) -> list[str]:
-    showcase = demo.showcase
+    summary = demo.summary
     return [
         "",
-        *_data(showcase),
+        *_data(summary),
         "",
-        *_verdict(showcase),
-        *(line for user in showcase.users for line in ("", *_user(user))),
+        *_verdict(summary),
+        *(line for user in summary.users for line in ("", *_user(user))),
         "",
         *_whereabouts(demo, home),
         "",
@@ -128,12 +128,12 @@ def _story(demo: "Demo", home: Path, seconds: float) -> list[str]:
     ]
 
 
-def _data(showcase: "Showcase") -> list[str]:
+def _data(summary: "DemoSummary") -> list[str]:
     from recsys_tasks.devstack.demo_summary import metrics_table
 
-    data, model = showcase.manifest.data, showcase.manifest.model
+    data, model = summary.manifest.data, summary.manifest.model
     engine = model.model_dump().get("engine", model.loss)
-    standing = showcase.manifest.metrics.get("standing")
+    standing = summary.manifest.metrics.get("standing")
     events = data.model_dump().get("events")
     counted = (
         f"{data.users:,} users, {data.items:,} movies, {data.ratings:,} ratings"
@@ -143,15 +143,15 @@ def _data(showcase: "Showcase") -> list[str]:
     return [
         f"{counted}, {data.positives:,} of them positives; engine {engine} with {model.components} "
         f"components, {model.epochs} epochs",
-        *metrics_table(showcase.manifest.metrics),
+        *metrics_table(summary.manifest.metrics),
         *([str(standing["sentence"])] if isinstance(standing, dict) else []),
     ]
 
 
-def _verdict(showcase: "Showcase") -> list[str]:
-    gate = showcase.manifest.gate
-    place = "the champion" if showcase.is_champion else "published, but not the champion"
-    head = f"Gate: {'accepted' if gate.accepted else 'rejected'}; {showcase.manifest.version} is {place}"
+def _verdict(summary: "DemoSummary") -> list[str]:
+    gate = summary.manifest.gate
+    place = "the champion" if summary.is_champion else "published, but not the champion"
+    head = f"Gate: {'accepted' if gate.accepted else 'rejected'}; {summary.manifest.version} is {place}"
     rules = (
         f"  {'passed' if rule.passed else 'FAILED'}  {rule.name} {_value(rule.value)} "
         f"against {_value(rule.bound)}"
@@ -180,7 +180,7 @@ def _user(user: "UserShown") -> list[str]:
 
 
 def _whereabouts(demo: "Demo", home: Path) -> list[str]:
-    manifest, env = demo.showcase.manifest, demo.env
+    manifest, env = demo.summary.manifest, demo.env
     key = f"{manifest.dataset}/versions/{manifest.version}/"
     lines = [
         f"Artifacts: {len(manifest.files) + 1} files at s3://{env['RECSYS_S3_BUCKET']}/{key}",
@@ -197,7 +197,7 @@ def _whereabouts(demo: "Demo", home: Path) -> list[str]:
 
 def _question(demo: "Demo") -> str:
     """The options of a question that the version can answer."""
-    dataset = demo.showcase.manifest.dataset
+    dataset = demo.summary.manifest.dataset
     if dataset == DEFAULT_DATASET:
         return "--user 42"
-    return f"--dataset {dataset} --user {demo.showcase.users[0].user_id}"
+    return f"--dataset {dataset} --user {demo.summary.users[0].user_id}"

@@ -144,7 +144,7 @@ class FileAccount:
     """Rows of this file that the tables hold as given."""
 
     rejected: int
-    """Rows set aside, each with its line and reason."""
+    """Rejected rows, each with its line and reason."""
 
     duplicate: int
     """Rows that repeat another one, or that a later rating of the same pair outdates."""
@@ -165,7 +165,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Rejection:
-    """A row set aside, or one that was loaded and deserves a look."""
+    """A rejected row, or one that was loaded and deserves a look."""
 
     file: str
     """The file's name, as in its account."""
@@ -185,7 +185,7 @@ class LoadAccount:
     """One account a file, movies first."""
 
     rejections: tuple[Rejection, ...]
-    """The first rows set aside of each file; ``rejected_rows`` holds all of them."""
+    """The first rejected rows of each file; ``rejected_rows`` holds all of them."""
 
     notes: tuple[Rejection, ...] = ()
     """Rows that were loaded and deserve a look, such as a genre that differs in case only."""

@@ -11,7 +11,7 @@ from typing import Any
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.config.connections import Connections
 from recsys_tasks.data.db.postgres import Database
-from recsys_tasks.devstack.demo_summary import Showcase, collect
+from recsys_tasks.devstack.demo_summary import DemoSummary, collect
 from recsys_tasks.devstack.sample import make_sample
 from recsys_tasks.devstack.shop import SETTINGS, make_shop
 from recsys_tasks.devstack.stack import AlreadyRuns, Report, start_stack, stop_stack
@@ -48,7 +48,7 @@ class Demo:
     """What became of it. ``seconds``: of each task, by its name."""
 
     run: TriggeredRun
-    showcase: Showcase
+    summary: DemoSummary
     seconds: dict[str, float]
     env: Mapping[str, str]
     left_running: bool
@@ -116,13 +116,13 @@ def run_demo(
         run, seconds = _run_dag(api, {"dataset": dataset, **source, **conf}, voice)
         connections = Connections({**env})
         version = Run(dataset, run.dag_id, run.run_id, run.run_after).version
-        showcase = collect(
+        summary = collect(
             ObjectStore(connections.store()),
             Database(connections.database_url()),
             dataset,
             version,
         )
-    return Demo(run, showcase, seconds, env, left_running=was_up)
+    return Demo(run, summary, seconds, env, left_running=was_up)
 
 
 def _source(env: Mapping[str, str], dataset: str, files: Mapping[str, Path]) -> dict[str, str]:

@@ -46,7 +46,7 @@ class UserShown:
 
 
 @dataclass(frozen=True)
-class Showcase:
+class DemoSummary:
     """A version for people to look at."""
 
     manifest: Manifest
@@ -54,7 +54,7 @@ class Showcase:
     users: tuple[UserShown, ...]
 
 
-def collect(store: ObjectStore, database: Database, dataset: str, version: str) -> Showcase:
+def collect(store: ObjectStore, database: Database, dataset: str, version: str) -> DemoSummary:
     """Reads a published version as a consumer would, and the shown users' ratings.
 
     Raises:
@@ -68,7 +68,7 @@ def collect(store: ObjectStore, database: Database, dataset: str, version: str) 
         UserShown(user, *told, recommender.recommend(user, 10))
         for user, told in show(database, dataset, recommender)
     )
-    return Showcase(manifest, pointer is not None and pointer.version == version, users)
+    return DemoSummary(manifest, pointer is not None and pointer.version == version, users)
 
 
 def metrics_table(metrics: dict[str, Any]) -> list[str]:

@@ -47,7 +47,7 @@ from recsys_tasks.matrices.split import Split, redrawn
 from recsys_tasks.model.engines.protocol import Draw, Scored
 from recsys_tasks.model.intervals import paired
 from recsys_tasks.model.parameters import Model
-from recsys_tasks.model.representations import Embeddings, fold
+from recsys_tasks.model.representations import Embeddings, with_biases
 
 log = logging.getLogger(__name__)
 
@@ -243,7 +243,7 @@ class Validator:
 
     def __call__(self, model: Model, sums: SumPart | None = None) -> Scored:
         """The model's metric on the validation part and on what its users were trained on."""
-        served = self._audience.served(fold(model, self.features), sums)
+        served = self._audience.served(with_biases(model, self.features), sums)
         block = block_rows(self.settings, self.split.train.shape[1])
         views = rank(served, self._parts, 0, block, self.settings.threads).views
         values = {

@@ -52,7 +52,7 @@ class Embeddings:
         return np.ascontiguousarray(self.items.T)
 
 
-def fold(model: Model, features: Csr) -> Embeddings:
+def with_biases(model: Model, features: Csr) -> Embeddings:
     """A model's embeddings with items summed from their features and biases folded in.
 
     Args:

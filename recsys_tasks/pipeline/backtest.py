@@ -27,7 +27,7 @@ from recsys_tasks.matrices.interactions import Csr, Interactions, build_item_fea
 from recsys_tasks.matrices.split import Split, hold_out
 from recsys_tasks.model.engines.choice import engine_of
 from recsys_tasks.model.engines.protocol import Fitted
-from recsys_tasks.model.representations import fold as folded
+from recsys_tasks.model.representations import with_biases as folded
 from recsys_tasks.pipeline.kept_folds import keep_fold, kept_fold
 from recsys_tasks.pipeline.known import KnownData, read_known
 from recsys_tasks.pipeline.later import Later

@@ -14,7 +14,7 @@ from recsys_tasks.evaluation.finalised import FinalisedFound, compare_finalised
 from recsys_tasks.evaluation.served import Audience, liked_of, training_positives
 from recsys_tasks.model.engines.choice import engine_of
 from recsys_tasks.model.engines.protocol import Fitted
-from recsys_tasks.model.representations import fold
+from recsys_tasks.model.representations import with_biases
 from recsys_tasks.model.warm_start import Start
 from recsys_tasks.pipeline.fit_parts import fit_by_parts, history_map_of
 from recsys_tasks.pipeline.run import Checkpoint
@@ -51,11 +51,11 @@ def finalise(data: RunData, settings: Settings, start: Start) -> FinalisedFound:
     FINALISED.write(data.files, fitted.model)
     audience = Audience.of(everything)
     FINALISED_FOLD_IN.write(data.files, history_map_of(fitted, audience, features))
-    embeddings = fold(data.published().model, features)
+    embeddings = with_biases(data.published().model, features)
     judged, known = data.judged(), audience.counts > 0
     asked = np.flatnonzero(known & (training_positives(judged.interactions) > 0))
     block = block_rows(settings.evaluate, embeddings.n_items)
-    before = fold(judged.model, features)
+    before = with_biases(judged.model, features)
     found = compare_finalised(before, embeddings, asked, data.seen(), block)
     FINALISED_FACTS.write(data.files, {"model": fit_facts(fitted), "found": asdict(found)})
     return found
@@ -64,7 +64,7 @@ def finalise(data: RunData, settings: Settings, start: Start) -> FinalisedFound:
 def judged_version(data: RunData) -> Judged:
     """The judged model as a version keeps it, for the next run's comparison."""
     model, history_map, train = data.judged()
-    embeddings = fold(model, data.features().matrix)
+    embeddings = with_biases(model, data.features().matrix)
     return Judged(
         embeddings.users,
         embeddings.items,

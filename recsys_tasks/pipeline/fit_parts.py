@@ -12,7 +12,7 @@ from recsys_tasks.matrices.interactions import Csr
 from recsys_tasks.model.engines.protocol import Checkpoints, Fitted
 from recsys_tasks.model.engines.ridge import RidgeSvdEngine
 from recsys_tasks.model.parameters import Model
-from recsys_tasks.model.representations import fold
+from recsys_tasks.model.representations import with_biases
 from recsys_tasks.pipeline.histories import TrainedOn, vectors_of, write_histories
 from recsys_tasks.pipeline.run import RunFiles
 from recsys_tasks.pipeline.run_parts import open_split
@@ -51,7 +51,7 @@ def fit_by_parts(
 def history_map_of(fitted: Fitted, audience: Audience, features: Csr) -> HistoryMap:
     """What makes a vector of a history that the fit has not seen; of a model without users it is the sums alone."""
     if len(fitted.model.user_embeddings):
-        return audience.learn(fold(fitted.model, features), fitted.sums)
+        return audience.learn(with_biases(fitted.model, features), fitted.sums)
     return sums_alone(fitted)
 
 

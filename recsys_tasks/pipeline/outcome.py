@@ -212,7 +212,7 @@ def _choice(made: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rows(data: Mapping[str, Any]) -> dict[str, int]:
-    """Rows of the files that were loaded and set aside, and the sizes of what was trained on."""
+    """Rows of the files that were loaded and rejected, and the sizes of what was trained on."""
     files = data.get("files") or ()
     sums = {name: sum(file.get(name) or 0 for file in files) for name in ("loaded", "rejected")}
     sizes = {name: data[name] for name in ("users", "items", "ratings") if name in data}

@@ -44,7 +44,7 @@ from recsys_tasks.matrices.ids import IdMaps
 from recsys_tasks.matrices.interactions import Csr, Interactions, build_item_features
 from recsys_tasks.model.engines.choice import engine_of
 from recsys_tasks.model.engines.protocol import Fitted
-from recsys_tasks.model.representations import embedding_facts, fold
+from recsys_tasks.model.representations import embedding_facts, with_biases
 from recsys_tasks.pipeline.budget import Budget, affordable
 from recsys_tasks.pipeline.dataset import read_dataset
 from recsys_tasks.pipeline.divide import divide_parts
@@ -154,7 +154,7 @@ class Steps:
         run: its names.
         database: where the tables are.
         store: where everything that passes between steps lies, and where versions are published.
-        fold: folds the log lines written inside it, given a title.
+        log_group: groups the log lines written inside it, given a title.
         sources: where input files may come from; None: from anywhere.
         backfill: the run makes up for a night of the past.
     """
@@ -163,7 +163,7 @@ class Steps:
     run: Run
     database: Database
     store: ObjectStore
-    fold: Callable[[str], AbstractContextManager[Any]] = nullcontext
+    log_group: Callable[[str], AbstractContextManager[Any]] = nullcontext
     sources: SourcePolicy | None = None
     backfill: bool = False
 
@@ -270,7 +270,7 @@ class Steps:
         choices: dict[str, Any] = {}
         fitted_on = parts.train
         if engine.chooses or not refits:
-            with self.fold("epochs"):
+            with self.log_group("epochs"):
                 kept = Checkpoint(self.files, "checkpoint.npz")
                 fitted = engine.fit(parts.train, features, validate, kept, start.fit)
             history, choices = _history(fitted), dict(fitted.facts)
@@ -280,7 +280,7 @@ class Steps:
         if refits:
             fitted_on = parts.train_and_validation()
             log.info("fitting on train and validation")
-            with self.fold("epochs of the refit"):
+            with self.log_group("epochs of the refit"):
                 kept = Checkpoint(self.files, "refit_checkpoint.npz")
                 fitted = engine.fit(fitted_on, features, checkpoints=kept, start=start.refit)
         self._keep_model(fitted, fitted_on, features)
@@ -293,7 +293,7 @@ class Steps:
     def evaluate_users(self, number: int, of: int) -> Reference:
         """Ranks the test positives of one shard of the users, by every scorer, for ``evaluate``."""
         shard = Shard(number, of)
-        embeddings = fold(self.data.model(), self.data.features().matrix)
+        embeddings = with_biases(self.data.model(), self.data.features().matrix)
         counted = count_shard(
             embeddings,
             self.data.split(),
@@ -315,7 +315,7 @@ class Steps:
             shards: how many ``evaluate_users`` has ranked the users in; 1: ranked here.
         """
         counted = self.data.counts(shards) if shards > 1 else None
-        embeddings = fold(self.data.model(), self.data.features().matrix)
+        embeddings = with_biases(self.data.model(), self.data.features().matrix)
         evaluation = evaluate_all(
             embeddings,
             self.data.split(),
@@ -362,7 +362,7 @@ class Steps:
         """
         if self.settings.train.finalise:
             start = self.run_champion.start()
-            with self.fold("epochs of the finalised model"):
+            with self.log_group("epochs of the finalised model"):
                 found = finalise(self.data, self.settings, start)
             verdict = Verdict.of(GATE.read(self.files))
             self._held(with_finalised(verdict, found, self.settings.gate))
@@ -373,7 +373,7 @@ class Steps:
         """Writes the version's files but the index: vectors, id maps, items, seen, popular list."""
         ids, features, seen = IDS.read(self.files), self.data.features(), self.data.seen()
         model, history_map, train = self.data.published()
-        embeddings, movies = fold(model, features.matrix), MOVIES.read(self.files)
+        embeddings, movies = with_biases(model, features.matrix), MOVIES.read(self.files)
         users = Users(
             ids=ids.users.ids,
             embeddings=embeddings.users,
@@ -505,7 +505,7 @@ class Steps:
 
     def _keep_model(self, fitted: Fitted, train: Interactions, features: Csr) -> None:
         """Writes the parameters, and what makes a vector of a history that the fit has not seen."""
-        found = Audience.of(train).learn(fold(fitted.model, features), fitted.sums)
+        found = Audience.of(train).learn(with_biases(fitted.model, features), fitted.sums)
         FOLD_IN.write(self.files, found)
         PARAMETERS.write(self.files, fitted.model)
 

@@ -30,7 +30,7 @@ def propose(steps: Steps) -> list[dict[str, Any]]:
 def attempt(steps: Steps, overrides: dict[str, Any]) -> dict[str, Any]:
     """Fits and scores one set of settings on the validation part of the run's split."""
     log.info("trying %s", _in_words(overrides))
-    with steps.fold("epochs"):
+    with steps.log_group("epochs"):
         data = steps.data
         trial = try_out(steps.settings, overrides, data.split(), data.features_for, data.seen())
     log.info("%s %.4f after %d epochs", steps.settings.train.validate_on, trial.score, trial.epochs)

@@ -105,7 +105,7 @@ def dataset_of(kind: dict[str, str]) -> str:
 
 
 def rotten(ratings: Path) -> dict[str, object]:
-    """The form with ratings of which too many would be set aside."""
+    """The form with ratings of which too many would be rejected."""
     good = (BAD / "good/ratings.csv").read_bytes()
     ratings.write_bytes(good + b"".join(b"%d,1,9.9,1200000000\r\n" % n for n in range(1, 41)))
     return conf({"role": "ratings", "file": str(ratings)}, "refused")
@@ -118,7 +118,7 @@ def test_a_refused_file_fails_the_task_at_once_with_the_reason_last_in_its_log(r
         assert (run["state"], run["tries"], run["more_tries"]) == ("failed", 1, RETRIES), name
         assert name in run["failure"]
         assert run["failure"] in said_last(run["log"])
-    assert "40 of 100 rows would be set aside" in said_last(found[len(REFUSED)]["log"])
+    assert "40 of 100 rows would be rejected" in said_last(found[len(REFUSED)]["log"])
     assert database.fetch("SELECT FROM refused.movies UNION ALL SELECT FROM refused.ratings") == []
 
 

@@ -15,7 +15,7 @@ from recsys_tasks.artifacts.versions import read_manifest
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.db.postgres import Database
 from recsys_tasks.errors import GateRejected, NotFound
-from recsys_tasks.model.representations import fold
+from recsys_tasks.model.representations import with_biases
 from recsys_tasks.pipeline import finalising
 from recsys_tasks.pipeline.run import Run
 from recsys_tasks.pipeline.steps import ORDER, Steps
@@ -74,11 +74,13 @@ def test_what_is_published_knows_train_validation_and_test(night, tmp_path, engi
     manifest, opened = version_of(steps, tmp_path)
     known, features = steps.data.interactions(), steps.data.features().matrix
     counts = np.bincount(known.row[known.is_positive], minlength=known.shape[0])
-    final = fold(steps.data.published().model, features)
+    final = with_biases(steps.data.published().model, features)
     assert opened.user_counts.tolist() == counts.tolist()
     assert opened.liked.lengths.sum() == len(known)
     assert np.array_equal(opened.user_embeddings, final.users)
-    assert not np.array_equal(opened.user_embeddings, fold(steps.data.model(), features).users)
+    assert not np.array_equal(
+        opened.user_embeddings, with_biases(steps.data.model(), features).users
+    )
     facts = manifest.model.model_dump()
     assert facts["trained_on"] == "train+validation+test"
     assert facts["metrics_of"] == "judged"
@@ -124,7 +126,7 @@ def test_a_champion_whose_published_vectors_know_the_test_part_gains_nothing(nig
     run_from(planted, "export_embeddings")
     test, features = planted.data.split().test, planted.data.features().matrix
     judged, published = (
-        share_found(fold(of.model, features), test)
+        share_found(with_biases(of.model, features), test)
         for of in (planted.data.judged(), planted.data.published())
     )
     assert published > judged, "nothing was to be gained"

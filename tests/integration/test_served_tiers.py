@@ -8,7 +8,7 @@ import pytest
 from recsys_tasks.artifacts.object_store import ObjectStore
 from recsys_tasks.config.settings import Settings
 from recsys_tasks.data.db.postgres import Database
-from recsys_tasks.model.representations import fold
+from recsys_tasks.model.representations import with_biases
 from recsys_tasks.pipeline.run import Run
 from recsys_tasks.pipeline.steps import ORDER, Steps
 from recsys_tasks.recommend.recommender import Recommender
@@ -67,7 +67,7 @@ def steps(database_url, bucket, tmp_path, request):
 )
 def test_every_user_is_served_what_the_run_measured(steps, tmp_path):
     recommender = Recommender.load(steps.store, "tiers", cache=tmp_path / "cache")
-    embeddings = fold(steps.data.model(), steps.data.features().matrix)
+    embeddings = with_biases(steps.data.model(), steps.data.features().matrix)
     measured = steps.data.contender(embeddings)
     tiers = set()
     for row, user in enumerate(measured.users.ids.tolist()):
@@ -104,7 +104,7 @@ def test_the_champion_is_measured_by_its_own_tiers(steps):
         steps.database,
         steps.store,
     )
-    embeddings = fold(steps.data.model(), steps.data.features().matrix)
+    embeddings = with_biases(steps.data.model(), steps.data.features().matrix)
     ours, theirs = steps.data.contender(embeddings), own.run_champion.champion().contender()
     for row in range(len(ours.users)):
         assert np.allclose(ours.scores(row), theirs.scores(row), atol=1e-4)

@@ -131,10 +131,10 @@ class SourceSettings(Frozen):
     """Path or address of a CSV or Parquet file of users, for a dataset of events. Empty: none."""
 
     max_rejected: float = Field(default=0.05, ge=0, le=1)
-    """Share of rows that may be set aside as malformed before the whole file is refused."""
+    """Share of rows that may be rejected as malformed before the whole file is refused."""
 
     tolerated_rejected: int = Field(default=20, ge=0)
-    """Rows that may be set aside whatever their share: a handful in a small file refuses nothing."""
+    """Rows that may be rejected whatever their share: a handful in a small file refuses nothing."""
 
     replace: bool = False
     """The files are a full snapshot: rows that they lack are deleted. Off: rows are added or updated."""

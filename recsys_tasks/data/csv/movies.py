@@ -58,7 +58,7 @@ class MoviesReader:
         self._header, self._source = header, source
 
     def read(self, block: Block) -> Iterator[Movie | RejectedRow]:
-        """Each record of the block as a movie or as a row set aside; blank lines are left out.
+        """Each record of the block as a movie or as a rejected row; blank lines are left out.
 
         Raises:
             InputRejected: a stray quote takes in several lines.
@@ -78,7 +78,7 @@ class MoviesReader:
         """One record's movie.
 
         Raises:
-            Fault: the row is to be set aside.
+            Fault: the row is to be rejected.
         """
         source, at = self._source, self._header.positions
         fields = row_fields(record, source, self._header.width)

@@ -1,7 +1,7 @@
 """Parses the ratings file: well-formed rows as arrays, all others one by one with a reason.
 
 A row is first looked at together with all others of its block; whatever is not plainly right goes
-to ``_judge``, which alone says whether and why a row is set aside.
+to ``_judge``, which alone says whether and why a row is rejected.
 """
 
 import re
@@ -82,14 +82,14 @@ class RatingsReader:
         self._per_second = 1000 if source.time_unit == "ms" else 1
 
     def read(self, block: Block) -> tuple[Ratings, list[RejectedRow], int]:
-        """The block's good rows, the rows set aside, and how many records are blank lines.
+        """The block's good rows, the rejected rows, and how many records are blank lines.
 
         Raises:
             InputRejected: a stray quote takes in several lines.
         """
         fast, odd = self._read_plain(block)
         holds_text = block.ends[odd] > block.starts[odd]
-        rows, aside, blank = [], [], len(odd) - int(holds_text.sum())
+        rows, rejected, blank = [], [], len(odd) - int(holds_text.sum())
         for index in odd[holds_text]:
             record, line = block.record(index), int(block.lines[index])
             if not record.strip():
@@ -100,8 +100,8 @@ class RatingsReader:
             except SwallowedLinesError as problem:
                 raise refuse_swallowed(self._header.file, line, record, problem) from None
             except Fault as fault:
-                aside.append(RejectedRow(line, str(fault), record))
-        return _merged(fast, rows), aside, blank
+                rejected.append(RejectedRow(line, str(fault), record))
+        return _merged(fast, rows), rejected, blank
 
     def _read_plain(self, block: Block) -> tuple[Ratings, NDArray[np.int64]]:
         """Rows whose every field is plainly right, and the indices of all other records."""
@@ -137,7 +137,7 @@ class RatingsReader:
         """One record's user, movie, half stars and seconds.
 
         Raises:
-            Fault: the row is to be set aside.
+            Fault: the row is to be rejected.
         """
         fields = row_fields(record, self._source, self._header.width)
         at, columns = self._header.positions, self._source.rating_columns

@@ -12,7 +12,7 @@ WHOLE = re.compile(r"[0-9]{1,40}")
 
 
 class Fault(Exception):
-    """Why a row is set aside, in words; caught by the file's reader."""
+    """Why a row is rejected, in words; caught by the file's reader."""
 
 
 class SwallowedLinesError(Exception):

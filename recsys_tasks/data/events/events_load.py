@@ -17,7 +17,7 @@ from recsys_tasks.data.events.parquet import ParquetFile
 from recsys_tasks.data.events.rows import EventRows, NamedRow, Taken
 from recsys_tasks.data.load.file_load import Counts, FileLoad, open_csv
 from recsys_tasks.data.load.ingested_files import ELSEWHERE, OF_RATINGS, IngestedFiles, digest_of
-from recsys_tasks.data.load.rejected_rows import AsideRows, RejectedRow
+from recsys_tasks.data.load.rejected_rows import RejectedRow, RejectedRows
 from recsys_tasks.data.progress import Progress
 from recsys_tasks.data.sources.source_files import CheckedFile
 from recsys_tasks.errors import InputRejected
@@ -50,14 +50,14 @@ class EventsLoad(FileLoad):
         ledger = IngestedFiles(self._tables, settings, run, digest_of(reading))
         super().__init__(self._tables, ledger, settings, dataset, "events")
 
-    def fill(self, file: CheckedFile, file_id: int, aside: AsideRows) -> Counts:
+    def fill(self, file: CheckedFile, file_id: int, rejected: RejectedRows) -> Counts:
         """Items, users or events, as the file's role says."""
         counts = Counts()
-        blocks = self._counted(file, aside, counts)
+        blocks = self._counted(file, rejected, counts)
         if file.role == "events":
-            self._fill_events(blocks, file, file_id, aside, counts)
+            self._fill_events(blocks, file, file_id, rejected, counts)
         else:
-            self._fill_named(blocks, file, file_id, aside, counts)
+            self._fill_named(blocks, file, file_id, rejected, counts)
         return counts
 
     @cached_property
@@ -75,7 +75,7 @@ class EventsLoad(FileLoad):
         blocks: Iterable[Taken],
         file: CheckedFile,
         file_id: int,
-        aside: AsideRows,
+        rejected: RejectedRows,
         counts: Counts,
     ) -> None:
         rows, valued = self._rows, [False]
@@ -91,11 +91,11 @@ class EventsLoad(FileLoad):
             "staged_events FROM STDIN (FORMAT binary)", records.framed(pieces())
         )
         self._store_ids(file_id)
-        before = aside.count
+        before = rejected.count
         if valued[0]:
-            self._tables.remove_undecided(aside.add)
+            self._tables.remove_undecided(rejected.add)
         counts.loaded = self._tables.merge_events(file_id, self._settings.replace)
-        counts.duplicate = staged - (aside.count - before) - counts.loaded
+        counts.duplicate = staged - (rejected.count - before) - counts.loaded
         self._tables.run("TRUNCATE staged_events; DROP TABLE IF EXISTS settled_events, undecided")
 
     def _fill_named(
@@ -103,12 +103,12 @@ class EventsLoad(FileLoad):
         blocks: Iterable[Taken],
         file: CheckedFile,
         file_id: int,
-        aside: AsideRows,
+        rejected: RejectedRows,
         counts: Counts,
     ) -> None:
         is_items = file.role == "items"
         of = self._rows.items if is_items else self._rows.users
-        settled = _settled(blocks, of, aside.add, counts)
+        settled = _settled(blocks, of, rejected.add, counts)
         if is_items:
             lines = (records.item_line(row, item) for row, item in settled)
             counts.loaded = self._tables.copy_lines("staged_items", lines)
@@ -143,13 +143,15 @@ class EventsLoad(FileLoad):
         for dictionary in (rows.users, rows.items, rows.types):
             dictionary.store()
 
-    def _counted(self, file: CheckedFile, aside: AsideRows, counts: Counts) -> Iterator[Taken]:
+    def _counted(
+        self, file: CheckedFile, rejected: RejectedRows, counts: Counts
+    ) -> Iterator[Taken]:
         """The file's blocks, their rows counted and the rejected ones handed on."""
         progress = Progress(file.name, "rows", None)
         for block in self._blocks(file):
             counts.read += block.read
             for row in block.rejected:
-                aside.add(row)
+                rejected.add(row)
             yield block
             progress.add(block.read, 0)
 

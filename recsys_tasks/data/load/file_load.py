@@ -16,7 +16,7 @@ from recsys_tasks.data.csv.header import Header, read_header
 from recsys_tasks.data.db import postgres
 from recsys_tasks.data.db.postgres import lock_key
 from recsys_tasks.data.load.ingested_files import IngestedFiles
-from recsys_tasks.data.load.rejected_rows import AsideRows
+from recsys_tasks.data.load.rejected_rows import RejectedRows
 from recsys_tasks.data.load.statements import Statements
 from recsys_tasks.data.sources.source_files import CheckedFile
 from recsys_tasks.data.tables import FileAccount, LoadAccount, Rejection
@@ -70,8 +70,8 @@ class FileLoad(ABC):
         self._notes: list[Rejection] = []
 
     @abstractmethod
-    def fill(self, file: CheckedFile, file_id: int, aside: AsideRows) -> Counts:
-        """Puts a file's rows into the tables, and those that are rejected into ``aside``."""
+    def fill(self, file: CheckedFile, file_id: int, rejected: RejectedRows) -> Counts:
+        """Puts a file's rows into the tables, and those that are rejected into ``rejected``."""
 
     def find(self, file: CheckedFile) -> FileAccount | None:
         """The account of an earlier load of the same file; None: it must be loaded."""
@@ -89,15 +89,15 @@ class FileLoad(ABC):
             self._accounts.append(known)
             return
         file_id = self._ledger.open(file)
-        with AsideRows(file.name, file.sha256) as aside:
-            counts = self.fill(file, file_id, aside)
+        with RejectedRows(file.name, file.sha256) as rejected:
+            counts = self.fill(file, file_id, rejected)
             file.refuse_if_changed()
-            account = self._account(file, counts, aside)
+            account = self._account(file, counts, rejected)
             self._statements.run(
                 "DELETE FROM rejected_rows WHERE file_sha256 = %(sha)s", sha=file.sha256
             )
-            self._statements.copy("rejected_rows FROM STDIN", aside.copy_lines())
-            self._rejections += aside.first
+            self._statements.copy("rejected_rows FROM STDIN", rejected.copy_lines())
+            self._rejections += rejected.first
         self._ledger.close(file_id, account, counts.unknown)
         self._accounts.append(account)
 
@@ -118,24 +118,24 @@ class FileLoad(ABC):
                 "Load it into another --dataset",
             )
 
-    def _account(self, file: CheckedFile, counts: Counts, aside: AsideRows) -> FileAccount:
+    def _account(self, file: CheckedFile, counts: Counts, rejected: RejectedRows) -> FileAccount:
         """The file's account.
 
         Raises:
             InputRejected: no good row, or more bad ones than the settings allow.
             PermanentError: rows were lost on the way; a fault of this program.
         """
-        self._refuse_if_bad(file, counts, aside)
+        self._refuse_if_bad(file, counts, rejected)
         account = FileAccount(
             *(file.role, file.name, file.sha256),
-            *(counts.read, counts.loaded, aside.count, counts.duplicate),
+            *(counts.read, counts.loaded, rejected.count, counts.duplicate),
         )
         if account.read != account.loaded + account.rejected + account.duplicate:
             raise PermanentError(
                 f"{file.name}: the account does not add up, nothing is kept: {account}"
             )
         log.info(
-            "%s %s: %s rows read = %s loaded + %s set aside + %s duplicate",
+            "%s %s: %s rows read = %s loaded + %s rejected + %s duplicate",
             *named(file),
             *(
                 f"{n:,}"
@@ -144,15 +144,15 @@ class FileLoad(ABC):
         )
         return account
 
-    def _refuse_if_bad(self, file: CheckedFile, counts: Counts, aside: AsideRows) -> None:
-        settings, first = self._settings, aside.first[0] if aside.first else None
+    def _refuse_if_bad(self, file: CheckedFile, counts: Counts, rejected: RejectedRows) -> None:
+        settings, first = self._settings, rejected.first[0] if rejected.first else None
         if counts.read == 0:
             raise InputRejected(file.name, "no data rows after the header", "rows")
         allowed = max(settings.tolerated_rejected, settings.max_rejected * counts.read)
-        if first and (aside.count > allowed or aside.count == counts.read):
+        if first and (rejected.count > allowed or rejected.count == counts.read):
             raise InputRejected(
                 file.name,
-                f"{aside.count} of {counts.read} rows would be set aside, this one first:"
+                f"{rejected.count} of {counts.read} rows would be rejected, this one first:"
                 f" {first.reason}",
                 f"at most {settings.max_rejected:.0%} and at least one good row",
                 "Correct the file, or read it by its own scale, time unit or decimal sign as"

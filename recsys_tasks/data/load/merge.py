@@ -30,7 +30,7 @@ from recsys_tasks.data.load.rejected_rows import RejectedRow
 from recsys_tasks.data.load.statements import Statements
 from recsys_tasks.data.load.turns import run_alone
 
-SetAside = Callable[[RejectedRow], None]
+Reject = Callable[[RejectedRow], None]
 """Takes a row that is not loaded."""
 
 SORT_MEMORY = "256MB"
@@ -201,28 +201,28 @@ class TableLoad(Statements):
         self.stream("staged_movies FROM STDIN", joined(map(movie_line, movies)))
         self.run("ANALYZE staged_movies")
 
-    def deduplicate_ratings(self, set_aside: SetAside) -> int:
+    def deduplicate_ratings(self, reject: Reject) -> int:
         """Leaves one row a pair, the latest, and returns how many repeated others.
 
         Two rows of a pair that share the latest time and differ in the rating are undecidable:
-        both are set aside, and the older ones with them count as repeated.
+        both are rejected, and the older ones with them count as repeated.
         """
         self.run(JUDGE_REPEATED_RATINGS)
         return self._remove_judged(
             "staged_ratings",
             "line, user_id, movie_id, rating, extract(epoch FROM rated_at)::bigint",
             "two ratings of one movie by one user at the same time, and they differ",
-            set_aside,
+            reject,
         )
 
-    def settle_movies(self, set_aside: SetAside) -> int:
+    def settle_movies(self, reject: Reject) -> int:
         """Leaves the first row of an id, and returns how many others say the same.
 
-        Those that say something else are set aside.
+        Those that say something else are rejected.
         """
         self.run(JUDGE_REPEATED_MOVIES)
         reason = "an earlier row gives this id another title or other genres"
-        return self._remove_judged("staged_movies", "line, id, title", reason, set_aside)
+        return self._remove_judged("staged_movies", "line, id, title", reason, reject)
 
     def merge_movies(self, file_id: int) -> int:
         """Puts the staged movies into the table; how many of them it holds."""
@@ -362,14 +362,14 @@ class TableLoad(Statements):
         self.run(f"SET LOCAL maintenance_work_mem = '{SORT_MEMORY}'")
         self.run("SELECT ratings_end_fill()")
 
-    def _remove_judged(self, stage: str, columns: str, reason: str, set_aside: SetAside) -> int:
+    def _remove_judged(self, stage: str, columns: str, reason: str, reject: Reject) -> int:
         """Hands on the undecidable rows, a few at a time, and returns how many others it removed."""
         names = {"stage": sql.Identifier(stage), "columns": sql.SQL(columns)}
         undecided = 0
         with self._connection.cursor("undecided") as cursor:
             cursor.execute(sql.SQL(FIND_UNDECIDED).format(**names))
             for undecided, row in enumerate(cursor, 1):  # noqa: B007 - the count is returned
-                set_aside(RejectedRow(row[0], reason, ",".join(map(str, row[1:]))))
+                reject(RejectedRow(row[0], reason, ",".join(map(str, row[1:]))))
         removed = self.run(sql.SQL(REMOVE_JUDGED).format(**names))
         self.run("DROP TABLE judged")
         return removed - undecided

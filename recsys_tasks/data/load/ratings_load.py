@@ -19,7 +19,7 @@ from recsys_tasks.data.load.difference import LARGEST_ID, Difference
 from recsys_tasks.data.load.file_load import Counts, FileLoad, open_csv
 from recsys_tasks.data.load.ingested_files import IngestedFiles
 from recsys_tasks.data.load.merge import TableLoad
-from recsys_tasks.data.load.rejected_rows import SHOWN, AsideRows, RejectedRow
+from recsys_tasks.data.load.rejected_rows import SHOWN, RejectedRow, RejectedRows
 from recsys_tasks.data.progress import Progress
 from recsys_tasks.data.sources.source_files import CheckedFile
 from recsys_tasks.data.tables import FileAccount, LoadAccount, Rejection
@@ -56,10 +56,10 @@ class RatingsLoad(FileLoad):
         case: some of them may refer to a movie that it lacks."""
         return None if self._is_new_catalogue() else super().find(file)
 
-    def fill(self, file: CheckedFile, file_id: int, aside: AsideRows) -> Counts:
+    def fill(self, file: CheckedFile, file_id: int, rejected: RejectedRows) -> Counts:
         """Movies or ratings, as the file's role says."""
         take = self._take_movies if file.role == "movies" else self._take_ratings
-        return take(file, file_id, aside)
+        return take(file, file_id, rejected)
 
     def finish(self) -> LoadAccount:
         """Removes what a full snapshot lacks, stamps the moment, and returns the account."""
@@ -75,24 +75,24 @@ class RatingsLoad(FileLoad):
                 )
         return super().finish()
 
-    def _take_movies(self, file: CheckedFile, file_id: int, aside: AsideRows) -> Counts:
+    def _take_movies(self, file: CheckedFile, file_id: int, rejected: RejectedRows) -> Counts:
         counts = Counts()
-        self._tables.stage_movies(self._good_movies(file, aside, counts))
-        counts.duplicate = self._tables.settle_movies(aside.add)
+        self._tables.stage_movies(self._good_movies(file, rejected, counts))
+        counts.duplicate = self._tables.settle_movies(rejected.add)
         counts.loaded = self._tables.merge_movies(file_id)
         self._movies = (file, file_id)
         return counts
 
-    def _take_ratings(self, file: CheckedFile, file_id: int, aside: AsideRows) -> Counts:
+    def _take_ratings(self, file: CheckedFile, file_id: int, rejected: RejectedRows) -> Counts:
         """By the quickest way that the file's order and the table allow; all end in the same."""
         known = self._tables.known_movies(staged_only=self._is_new_catalogue())
-        read = partial(self._good_ratings, file, known, aside)
+        read = partial(self._good_ratings, file, known, rejected)
         if self._settings.replace:
             self._retire_another_generation(read(Counts()), file_id)
-        staged = partial(self._stage_and_merge, aside)
+        staged = partial(self._stage_and_merge, rejected)
         held = self._tables.holds_ratings()
         for way in (self._apply_difference, self._fill, staged) if held else (self._fill, staged):
-            aside.clear()
+            rejected.clear()
             counts = Counts()
             if way(read(counts), file_id, counts):
                 break
@@ -125,11 +125,11 @@ class RatingsLoad(FileLoad):
         return merged is not None
 
     def _stage_and_merge(
-        self, aside: AsideRows, rows: Iterator[Ratings], file_id: int, counts: Counts
+        self, rejected: RejectedRows, rows: Iterator[Ratings], file_id: int, counts: Counts
     ) -> bool:
         """By way of the stage, where rows of one pair are settled: any file can go this way."""
         if not self._tables.stage_ratings(rows):
-            counts.duplicate = self._tables.deduplicate_ratings(aside.add)
+            counts.duplicate = self._tables.deduplicate_ratings(rejected.add)
         counts.loaded, outdated = self._tables.merge_ratings(file_id)
         counts.duplicate += outdated
         return True
@@ -143,20 +143,22 @@ class RatingsLoad(FileLoad):
         if beginning and self._tables.holds_ratings() and not self._tables.holds_mostly(beginning):
             self._tables.retire_ratings(file_id)
 
-    def _good_movies(self, file: CheckedFile, aside: AsideRows, counts: Counts) -> Iterator[Movie]:
+    def _good_movies(
+        self, file: CheckedFile, rejected: RejectedRows, counts: Counts
+    ) -> Iterator[Movie]:
         with file.open() as stream:
             header, blocks = open_csv(file, stream, self._settings)
             reader = MoviesReader(header, self._settings)
             for row in chain.from_iterable(map(reader.read, blocks)):
                 counts.read += 1
                 if isinstance(row, RejectedRow):
-                    aside.add(row)
+                    rejected.add(row)
                     continue
                 self._note(file, row)
                 yield row
 
     def _good_ratings(
-        self, file: CheckedFile, known: NDArray[np.int64], aside: AsideRows, counts: Counts
+        self, file: CheckedFile, known: NDArray[np.int64], rejected: RejectedRows, counts: Counts
     ) -> Generator[Ratings, None, None]:
         latest = int(datetime.now(UTC).timestamp())
         progress = Progress(file.name, "rows", file.size)
@@ -168,7 +170,7 @@ class RatingsLoad(FileLoad):
                 counts.read += len(block) - blank
                 for row in odd:
                     counts.unknown += row.reason.startswith(UNKNOWN_MOVIE)
-                    aside.add(row)
+                    rejected.add(row)
                 yield rows
                 progress.add(len(block) - blank, stream.tell())
 

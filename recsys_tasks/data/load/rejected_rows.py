@@ -8,7 +8,7 @@ from typing import IO, Self
 from recsys_tasks.data.tables import Rejection
 
 SHOWN = 1000
-"""Rows set aside that an account lists; the table holds all of them."""
+"""Rejected rows that an account lists; the table holds all of them."""
 
 RAW_CHARACTERS = 2000
 """Of a row's own text so much is kept."""
@@ -16,15 +16,15 @@ RAW_CHARACTERS = 2000
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """One row set aside."""
+    """One rejected row."""
 
     line: int
     reason: str
     raw: str
 
 
-class AsideRows:
-    """The rows set aside of one file, spooled to disk in COPY's text format once they are many.
+class RejectedRows:
+    """The rejected rows of one file, spooled to disk in COPY's text format once they are many.
 
     Args:
         name: the file's name, for the account.
@@ -48,13 +48,13 @@ class AsideRows:
     ) -> None:
         self._spool.close()
 
-    def add(self, aside: RejectedRow) -> None:
+    def add(self, rejected: RejectedRow) -> None:
         """Takes one row."""
         self.count += 1
         if len(self.first) < SHOWN:
-            self.first.append(Rejection(self._name, aside.line, aside.reason))
-        raw = aside.raw.replace("\0", "\\0")[:RAW_CHARACTERS]
-        fields = (self._sha256, str(aside.line), aside.reason.replace("\0", "\\0"), raw)
+            self.first.append(Rejection(self._name, rejected.line, rejected.reason))
+        raw = rejected.raw.replace("\0", "\\0")[:RAW_CHARACTERS]
+        fields = (self._sha256, str(rejected.line), rejected.reason.replace("\0", "\\0"), raw)
         self._spool.write(("\t".join(map(copy_text, fields)) + "\n").encode())
 
     def clear(self) -> None:

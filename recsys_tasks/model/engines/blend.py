@@ -27,7 +27,7 @@ from recsys_tasks.model.engines.ridge import (
 )
 from recsys_tasks.model.engines.ridge_svd import RidgeSvd
 from recsys_tasks.model.parameters import Model
-from recsys_tasks.model.representations import fold
+from recsys_tasks.model.representations import with_biases
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def blend(
     threads = settings.ridge_svd.threads
     users = ridge.users(history, threads)
     trained = np.flatnonzero(np.diff(history.indptr))
-    of_warp = fold(warp.model, features)
+    of_warp = with_biases(warp.model, features)
     spreads = (
         mean_spread(of_warp.users[trained], of_warp.items),
         mean_spread(users[trained], ridge.items),

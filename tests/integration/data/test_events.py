@@ -326,7 +326,7 @@ def test_a_file_with_too_many_bad_rows_leaves_everything_as_it_was(
     database: Database, load: Loaded, tmp_path: Path
 ) -> None:
     rows = [("u", "i", "view", "1767225600", "")] + [("", "i", "view", "1767225600", "")] * 30
-    with pytest.raises(InputRejected, match="30 of 31 rows would be set aside"):
+    with pytest.raises(InputRejected, match="30 of 31 rows would be rejected"):
         load(events=written(tmp_path, rows), max_rejected=0.05)
     for table in ("users", "items", "event_types", "events", "ingested_files"):
         assert database.fetch(f"SELECT count(*) FROM mls.{table}") == [(0,)]

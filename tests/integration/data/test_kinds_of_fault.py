@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - digits of other scripts are what is tested
-"""Kinds of fault that the files of tests/data/bad do not show: each is refused, set aside or accepted as documented."""
+"""Kinds of fault that the files of tests/data/bad do not show: each is refused, rejected or accepted as documented."""
 
 import gzip
 import io
@@ -46,7 +46,7 @@ def load(
     ratings: bytes = RATINGS,
     **more: object,
 ) -> tuple[int, int]:
-    """Rows loaded and set aside of the ratings, or of the movies where those are not the good ones."""
+    """Rows loaded and rejected of the ratings, or of the movies where those are not the good ones."""
     (folder / "movies.csv").write_bytes(movies)
     (folder / "ratings.csv").write_bytes(ratings)
     named = {"movies": str(folder / "movies.csv"), "ratings": str(folder / "ratings.csv")}
@@ -310,7 +310,7 @@ def test_many_bad_rows_refuse_the_file_and_a_higher_limit_lets_them_pass(
     database: Database, tmp_path: Path
 ) -> None:
     bad = with_rows(*(f"{user},1,9.9,1200000000" for user in range(10, 40)))
-    with pytest.raises(InputRejected, match="30 of 33 rows would be set aside"):
+    with pytest.raises(InputRejected, match="30 of 33 rows would be rejected"):
         load(database, tmp_path, ratings=bad)
     assert load(database, tmp_path, ratings=bad, max_rejected=0.95) == (3, 30)
 
@@ -483,7 +483,7 @@ def load_mutated(database: Database, folder: Path, role: str, content: bytes) ->
     account = ingest(database, source, DATASET, "test")
     for file in account.files:
         assert file.read == file.loaded + file.rejected + file.duplicate
-    return "set aside" if any(file.rejected for file in account.files) else "accepted"
+    return "rejected" if any(file.rejected for file in account.files) else "accepted"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Each malformed file of tests/data/bad ends as its index says: accepted, rows set aside, or refused whole."""
+"""Each malformed file of tests/data/bad ends as its index says: accepted, rejected rows, or refused whole."""
 
 import csv
 from pathlib import Path

@@ -76,7 +76,7 @@ def test_an_unordered_first_load_is_read_straight_into_the_table_only_once(
 
 def test_undecidable_duplicates_are_not_held_in_memory(database: Database, tmp_path: Path) -> None:
     few, many = (memory_to_set_aside(database, tmp_path, users) for users in (200, 600))
-    assert many - few < 8e6, f"{(many - few) / 1e6:.0f} MB for 40,000 rows more that are set aside"
+    assert many - few < 8e6, f"{(many - few) / 1e6:.0f} MB for 40,000 rows more that are rejected"
 
 
 def memory_to_set_aside(database: Database, folder: Path, users: int) -> int:

@@ -57,17 +57,17 @@ def _chained(first: Block, others: Iterator[Block]) -> Iterator[Block]:
 def read_ratings(
     content: bytes, source: SourceSettings = MOVIELENS, size: int = 1 << 22
 ) -> tuple[list[tuple[int, ...]], list[RejectedRow]]:
-    """Good rows as (user, movie, half stars, time, line), and the rows set aside."""
+    """Good rows as (user, movie, half stars, time, line), and the rejected rows."""
     header, blocks = blocks_of(content, "ratings", source, size)
     reader = RatingsReader(header, source, CATALOGUE, LATEST)
     good: list[tuple[int, ...]] = []
-    aside: list[RejectedRow] = []
+    rejected: list[RejectedRow] = []
     for block in blocks:
         table, odd, _ = reader.read(block)
         columns = (table.user_id, table.movie_id, table.half_stars, table.rated_at, table.line)
         good += zip(*(column.tolist() for column in columns), strict=True)
-        aside += odd
-    return good, aside
+        rejected += odd
+    return good, rejected
 
 
 @given(
@@ -96,8 +96,8 @@ def test_ratings_of_any_dialect_come_back_unchanged(
         separator=dialect["delimiter"], quote=dialect["quotechar"], decimal=decimal
     )
     content = b"\xef\xbb\xbf" * bom + text.getvalue().encode()
-    good, aside = read_ratings(content, source, size)
-    assert aside == []
+    good, rejected = read_ratings(content, source, size)
+    assert rejected == []
     assert good == [
         (user, movie, round(stars * 2), time, line)
         for line, (user, movie, stars, time) in enumerate(table, start=2)
@@ -142,24 +142,24 @@ def test_any_mutation_is_refused_set_aside_or_read(at: int, byte: int, kind: str
     ends = {"replace": at + 1, "insert": at, "delete": at + 1, "cut": len(GOOD)}
     mutated = GOOD[:at] + bytes([byte]) * (kind in ("replace", "insert")) + GOOD[ends[kind] :]
     try:
-        good, aside = read_ratings(mutated)
+        good, rejected = read_ratings(mutated)
     except InputRejected:
         return
-    assert all(row.reason for row in aside)
+    assert all(row.reason for row in rejected)
     untouched = [row for row in LINES if row.encode() in mutated]
     assert len(good) >= len(untouched) - 1
-    assert len(good) + len(aside) <= len(LINES) + 1
+    assert len(good) + len(rejected) <= len(LINES) + 1
 
 
 @given(content=st.binary(max_size=300))
 def test_any_bytes_of_a_row_end_in_an_outcome(content: bytes) -> None:
     text = content.decode("utf-8", "ignore").encode()
     try:
-        good, aside = read_ratings(GOOD + text)
+        good, rejected = read_ratings(GOOD + text)
     except InputRejected:
         return
     assert len(good) >= len(LINES)
-    assert {line for *_, line in good}.isdisjoint(row.line for row in aside)
+    assert {line for *_, line in good}.isdisjoint(row.line for row in rejected)
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 1 << 20])
@@ -168,9 +168,9 @@ def test_lines_are_counted_as_an_editor_does(size: int) -> None:
     content = (
         f'{header}\r1,1,4.0,1200000000,"a\r\nb"\n\r\n2,x,4.0,1200000000,c\r3,1,4.0,1200000000,d'
     )
-    good, aside = read_ratings(content.encode(), size=size)
+    good, rejected = read_ratings(content.encode(), size=size)
     assert [line for *_, line in good] == [2, 6]
-    assert [row.line for row in aside] == [5]
+    assert [row.line for row in rejected] == [5]
 
 
 def test_a_record_without_end_is_refused_before_it_fills_the_memory() -> None:

@@ -16,7 +16,7 @@ from recsys_tasks.evaluation.beyond_accuracy import (
 from recsys_tasks.evaluation.evaluate import evaluate_all
 from recsys_tasks.evaluation.gate import judge
 from recsys_tasks.evaluation.ranking import NOBODY
-from recsys_tasks.model.representations import fold
+from recsys_tasks.model.representations import with_biases
 
 CATEGORIES = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 0], [0, 0, 1]])
 HISTORIES = np.array([[1, 1, 0, 0, 0], [0, 0, 1, 1, 1], [0, 0, 0, 0, 0]])
@@ -79,7 +79,7 @@ def test_a_list_like_its_history_is_calibrated_and_one_without_its_categories_is
 def test_a_rule_of_the_gate_can_bound_each_measure(fitted):
     n_items = fitted.split.train.shape[1]
     found = evaluate_all(
-        fold(fitted.model, fitted.features),
+        with_biases(fitted.model, fitted.features),
         fitted.split,
         fitted.seen,
         EvaluateSettings(ease_megabytes=0, ials_interactions=0),

@@ -18,7 +18,7 @@ from recsys_tasks.evaluation.evaluate import evaluate_all, validator
 from recsys_tasks.evaluation.ranking import NOBODY, Parts, rank
 from recsys_tasks.matrices.interactions import Interactions
 from recsys_tasks.matrices.split import Split
-from recsys_tasks.model.representations import Embeddings, embedding_facts, fold
+from recsys_tasks.model.representations import Embeddings, embedding_facts, with_biases
 
 SETTINGS = EvaluateSettings(ks=(5, 10))
 
@@ -26,12 +26,12 @@ SETTINGS = EvaluateSettings(ks=(5, 10))
 @pytest.fixture(scope="module")
 def ranking(fitted):
     parts = Parts.of(fitted.split.train, fitted.split.test, fitted.seen)
-    return rank(fold(fitted.model, fitted.features), parts, list_length=10, block=100)
+    return rank(with_biases(fitted.model, fitted.features), parts, list_length=10, block=100)
 
 
 @pytest.fixture(scope="module")
 def evaluation(fitted):
-    embeddings = fold(fitted.model, fitted.features)
+    embeddings = with_biases(fitted.model, fitted.features)
     return evaluate_all(embeddings, fitted.split, fitted.seen, SETTINGS)
 
 
@@ -74,7 +74,7 @@ def test_as_served_equals_lightfm_told_to_leave_out_everything_rated(fitted, ran
 
 def test_blocks_do_not_change_a_rank(fitted, ranking):
     parts = Parts.of(fitted.split.train, fitted.split.test, fitted.seen)
-    embeddings = fold(fitted.model, fitted.features)
+    embeddings = with_biases(fitted.model, fitted.features)
     other = rank(embeddings, parts, list_length=10, block=7)
     for view, ranks in ranking.views.items():
         differ = np.mean(ranks.values != other.views[view].values)
@@ -91,7 +91,7 @@ def test_a_long_ranking_shows_its_progress_ten_times(fitted, caplog):
 
 def test_threads_do_not_change_a_rank(fitted):
     parts = Parts.of(fitted.split.train, fitted.split.test, fitted.seen)
-    embeddings = fold(fitted.model, fitted.features)
+    embeddings = with_biases(fitted.model, fitted.features)
     one, two = (rank(embeddings, parts, block=50, threads=n) for n in (1, 2))
     assert np.array_equal(one.lists, two.lists)
     assert all(np.array_equal(one.views[v].values, two.views[v].values) for v in one.views)
@@ -201,7 +201,7 @@ def test_fewer_items_than_places_leave_places_empty(fitted):
 
 
 def test_embeddings_with_a_nan_are_refused(fitted):
-    embeddings = fold(fitted.model, fitted.features)
+    embeddings = with_biases(fitted.model, fitted.features)
     embeddings.items[3, 2] = np.nan
     with pytest.raises(TrainingRefused, match="NaN"):
         evaluate_all(embeddings, fitted.split, fitted.seen, SETTINGS)
@@ -209,7 +209,7 @@ def test_embeddings_with_a_nan_are_refused(fitted):
 
 
 def test_collapsed_vectors_have_no_effective_rank(fitted):
-    healthy = fold(fitted.model, fitted.features)
+    healthy = with_biases(fitted.model, fitted.features)
     assert embedding_facts(healthy)["effective_rank"] > 4
     same = Embeddings(healthy.users, np.repeat(healthy.items[:1], 50, axis=0))
     assert embedding_facts(same)["effective_rank"] == 0

@@ -13,7 +13,7 @@ from recsys_tasks.errors import TrainingRefused
 from recsys_tasks.model.engines.protocol import Scored
 from recsys_tasks.model.fit import fit
 from recsys_tasks.model.parameters import Model
-from recsys_tasks.model.representations import fold
+from recsys_tasks.model.representations import with_biases
 
 
 class Shelf:
@@ -51,7 +51,7 @@ def test_the_parameters_are_lightfms_byte_for_byte(fitted):
 
 
 def test_folded_embeddings_score_as_lightfm_predicts(fitted):
-    embeddings = fold(fitted.model, fitted.features)
+    embeddings = with_biases(fitted.model, fitted.features)
     items = np.arange(embeddings.n_items, dtype=np.int32)
     predicted = fitted.lightfm.predict(7, items, item_features=fitted.features)
     assert embeddings.scores(np.array([7]))[0] == pytest.approx(predicted, abs=1e-5)

@@ -22,7 +22,7 @@ from recsys_tasks.matrices.interactions import *
 from recsys_tasks.matrices.split import split
 from recsys_tasks.evaluation.evaluate import evaluate_all, validator
 from recsys_tasks.model.fit import fit
-from recsys_tasks.model.representations import fold
+from recsys_tasks.model.representations import with_biases
 from recsys_tasks.config.settings import *
 
 generator = np.random.default_rng(0)
@@ -37,7 +37,7 @@ seen, features = build_seen(ratings, users, items), build_item_features(movies).
 parts = split(interactions, settings.split, users, items)
 validate = validator(parts, features, seen, settings.evaluate)
 model = fit(parts.train, features, settings.train, validate).model
-evaluate_all(fold(model, features), parts, seen, settings.evaluate)
+evaluate_all(with_biases(model, features), parts, seen, settings.evaluate)
 peak = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 print(len(users), len(items), features.shape[1], len(interactions), len(ratings), peak)
 """

@@ -18,7 +18,7 @@ from recsys_tasks.matrices.interactions import (
 )
 from recsys_tasks.matrices.split import split
 from recsys_tasks.model.fit import fit
-from recsys_tasks.model.representations import embedding_facts, fold
+from recsys_tasks.model.representations import embedding_facts, with_biases
 
 
 def judged(stars, genres=None, user_ids=None, movie_ids=None, **overrides):
@@ -39,7 +39,7 @@ def judged(stars, genres=None, user_ids=None, movie_ids=None, **overrides):
     maps = build_id_maps(ratings, movies)
     parts = split(build_interactions(ratings, *maps, settings.positives), settings.split, *maps)
     features = build_item_features(movies, settings.train.genres).matrix
-    embeddings = fold(fit(parts.train, features, settings.train).model, features)
+    embeddings = with_biases(fit(parts.train, features, settings.train).model, features)
     found = evaluate_all(embeddings, parts, build_seen(ratings, *maps), settings.evaluate)
     verdict = judge(found.metrics, embedding_facts(embeddings), settings.gate)
     json.dumps([found.metrics, verdict.document()], allow_nan=False)

@@ -18,7 +18,7 @@ from recsys_tasks.model.engines.blend import mean_spread
 from recsys_tasks.model.engines.protocol import Draw, Scored
 from recsys_tasks.model.fit import fit
 from recsys_tasks.model.memory import estimate_memory
-from recsys_tasks.model.representations import fold
+from recsys_tasks.model.representations import with_biases
 from recsys_tasks.model.widths import widths_tried
 
 
@@ -49,7 +49,7 @@ def settings_for(engine, **changes):
 
 def embeddings_of(case, engine, **changes):
     found = fit(case.split.train, case.features, settings_for(engine, **changes))
-    return found, fold(found.model, case.features)
+    return found, with_biases(found.model, case.features)
 
 
 def same(one, other):
@@ -209,8 +209,8 @@ def test_validation_knows_the_sums_of_the_model(fitted, engine):
     found = fit(split.train, fitted.features, settings_for(engine), validate)
     model, sums = next(pair for pair in asked if pair[0] is found.model)
     audience = Audience.of(split.train)
-    served = audience.served(fold(model, fitted.features), sums)
-    whole = audience.learn(fold(found.model, fitted.features), found.sums)
+    served = audience.served(with_biases(model, fitted.features), sums)
+    whole = audience.learn(with_biases(found.model, fitted.features), found.sums)
     user = int(train.row[weak][0])
     expected = whole.vector(served.embeddings.items, *audience.liked.of(user))
     np.testing.assert_allclose(served.folded[served.place[user]], expected, atol=1e-4)

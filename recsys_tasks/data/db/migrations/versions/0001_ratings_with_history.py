@@ -1,4 +1,4 @@
-"""Movies and ratings with their history, the files that they came from, and the rows set aside.
+"""Movies and ratings with their history, the files that they came from, and the rejected rows.
 
 ``file_id`` says which file a row came from, ``ended_by`` which file took it out or changed it: the
 state at any past moment is the current rows loaded by then and the history's rows not yet ended.

@@ -219,7 +219,7 @@ def test_a_rejected_run_is_listed_with_its_reason_and_its_report(
     assert link in viewer.get("/recsys/").text
     report = viewer.get(link)
     assert report.text == "<h1>Rejected</h1>"
-    assert report.headers["content-security-policy"].endswith("sandbox")
+    assert report.headers["content-security-policy"].endswith("sandbox allow-same-origin")
 
 
 def test_what_others_wrote_is_shown_as_text(ask: Get, published: ObjectStore) -> None:
@@ -278,7 +278,7 @@ def test_a_question_that_makes_no_sense_is_answered_in_words(
 def test_a_report_may_run_nothing(ask: Get, published: ObjectStore) -> None:
     answer = ask("viewer").get(f"/recsys/datasets/{DATASET}/versions/{FIRST}/report")
     assert answer.text == "<h1>a report</h1>"
-    assert answer.headers["content-security-policy"].endswith("sandbox")
+    assert answer.headers["content-security-policy"].endswith("sandbox allow-same-origin")
 
 
 def test_a_published_report_leads_on_to_its_version_and_the_champion(

@@ -56,9 +56,12 @@ EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRA
 
 REPORT_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
-    "frame-ancestors 'self'; sandbox"
+    "frame-ancestors 'self'; sandbox allow-same-origin"
 }
-"""A report runs nothing and fetches nothing, and the browser is told to hold it to that."""
+"""A report runs nothing and fetches nothing, and the browser is told to hold it to that.
+
+Of the same origin, so that its links are followed with the reader's login; no script can make use of it.
+"""
 
 STATUS = {
     NotFound: 404,

@@ -99,8 +99,8 @@ def measure(asked: Flow) -> dict[str, Any]:
     """Runs the steps and tells what each took, with the machine and the data's sizes."""
     with services(asked) as (environ, ready):
         steps = [_told(in_a_process(ready, name, environ)) for name in ready.names]
-        os.environ.update(environ)
-        sizes = sizes_of(ready.steps())
+        with _environment(environ):
+            sizes = sizes_of(ready.steps())
     return {
         "scale": None if asked.dataset else asked.scale,
         "synthetic": not asked.dataset,
@@ -109,6 +109,18 @@ def measure(asked: Flow) -> dict[str, Any]:
         "sizes": sizes,
         "steps": steps,
     }
+
+
+@contextmanager
+def _environment(environ: Environ) -> Iterator[None]:
+    """These variables in this process, and afterwards those of before."""
+    before = dict(os.environ)
+    os.environ.update(environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _told(step: Step) -> Step:

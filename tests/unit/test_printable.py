@@ -55,8 +55,8 @@ def test_a_hostile_title_is_one_row_of_the_table_and_exact_in_json(
 ):
     manifest = make_version(tmp_path)
     artifacts = open_version(manifest, {name: tmp_path / name for name in manifest.files})
-    movies = tuple(replace(m, title=HOSTILE, genres=(HOSTILE,)) for m in artifacts.movies)
-    recommender = Recommender(replace(artifacts, movies=movies))
+    items = tuple(replace(m, title=HOSTILE, categories=(HOSTILE,)) for m in artifacts.items)
+    recommender = Recommender(replace(artifacts, items=items))
     monkeypatch.setattr(ask, "_recommender", lambda _arguments: recommender)
     command = question.format(movie=artifacts.item_ids[0]).split()
     assert main([*command, "-k", "3"]) == 0

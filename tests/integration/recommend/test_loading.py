@@ -135,6 +135,7 @@ def test_a_full_cache_serves_without_downloading_a_file_twice(
             Recommender.load(ObjectStore(proxy.access), DATASET, cache=tmp_path)
         assert [line.rsplit("/", 1)[1].partition("?")[0] for line in proxy.seen] == [
             "champion.json",
+            "policy.json",
             "manifest.json",
         ]
 

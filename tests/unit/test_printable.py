@@ -57,7 +57,7 @@ def test_a_hostile_title_is_one_row_of_the_table_and_exact_in_json(
     artifacts = open_version(manifest, {name: tmp_path / name for name in manifest.files})
     items = tuple(replace(m, title=HOSTILE, categories=(HOSTILE,)) for m in artifacts.items)
     recommender = Recommender(replace(artifacts, items=items))
-    monkeypatch.setattr(ask, "_recommender", lambda _arguments: recommender)
+    monkeypatch.setattr(ask, "open_recommender", lambda _arguments: recommender)
     command = question.format(movie=artifacts.item_ids[0]).split()
     assert main([*command, "-k", "3"]) == 0
     rows = capsys.readouterr().out.splitlines()[-3:]

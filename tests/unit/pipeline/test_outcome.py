@@ -1,8 +1,18 @@
 """What a run came to: which steps failed, as far as their notes tell."""
 
+from datetime import UTC, datetime
+from html import escape
+
 import pytest
 
-from recsys_tasks.pipeline.outcome import UNKNOWN_FAILURE, failures_of, outcome_of
+from recsys_tasks.pipeline.outcome import (
+    UNKNOWN_FAILURE,
+    failures_of,
+    outcome_of,
+    report_of_refusal,
+    write_report,
+)
+from recsys_tasks.pipeline.run import Run, RunFiles
 from recsys_tasks.pipeline.step_list import APPROVAL, ORDER, SHARDS
 
 
@@ -61,3 +71,26 @@ def test_the_outcome_names_all_of_them():
     failures = [{"step": "gate", "failure": "low"}, {"step": "promote", "failure": "away"}]
     outcome = outcome_of({"run": {"dataset": "m"}, "failures": failures})
     assert (outcome["verdict"], outcome["reason"]) == ("failed", "gate: low; promote: away")
+
+
+class Bucket:
+    """What the store keeps of a run."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def put(self, key, data):
+        self.kept[key] = data
+
+    def put_json(self, key, value):
+        self.kept[key] = str(value).encode()
+
+
+def test_a_reports_links_keep_their_names_and_its_settings_no_secret():
+    bucket, run = Bucket(), Run("tiny", "recsys_train", "r", datetime(2026, 11, 24, tzinfo=UTC))
+    refused = report_of_refusal(run, {"source.movies": "https://me:planted@host/m.csv"}, "no")
+    link = "https://airflow/recsys/leave?dag_id=recsys_train&run_id=r"
+    write_report(RunFiles(bucket, run), refused, lambda _facts: {"Run": link})
+    page = next(data for key, data in bucket.kept.items() if key.endswith("report.html")).decode()
+    assert escape(link) in page
+    assert not any(b"planted" in data for data in bucket.kept.values())
